@@ -1,0 +1,1 @@
+"""What customers say, in PostgreSQL: workspace-partitioned Dagster assets for Slack and its siblings."""

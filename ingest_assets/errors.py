@@ -1,0 +1,59 @@
+"""Why something could not be done, named for what to do about it.
+
+Every text here is a full sentence for an operator. It names the who and the what, and never carries a
+secret or anything that a customer wrote.
+"""
+
+from datetime import timedelta
+
+
+class IngestError(Exception):
+    """Something the user can put right; the text says how."""
+
+
+class LeaseLost(IngestError):
+    """Another worker took the account over while this one was busy: stop, it goes on from our last commit."""
+
+
+class SourceError(IngestError):
+    """A source could not be read."""
+
+    kind = "source_error"
+
+
+class Transient(SourceError):
+    """Ask again later; the account's backoff decides when."""
+
+    kind = "transient"
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class CredentialRejected(SourceError):
+    """The workspace must act: the account needs to be connected again."""
+
+    kind = "credential_rejected"
+
+
+class UnexpectedResponse(SourceError):
+    """A developer must act: the answer contradicts the vendor's documents or our understanding of them."""
+
+    kind = "unexpected_response"
+
+
+class Unavailable(SourceError):
+    """One part of the source (a channel, a thread) may not be read; the rest may."""
+
+    kind = "unavailable"
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CursorExpired(SourceError):
+    """The vendor no longer knows the page cursor: read the range again from its start."""
+
+    kind = "cursor_expired"

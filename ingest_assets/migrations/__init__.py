@@ -1,0 +1,1 @@
+"""Schema migrations; a new source adds one."""

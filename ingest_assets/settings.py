@@ -1,0 +1,136 @@
+"""Settings, read from the environment once, typed, and documented by their own descriptions.
+
+A group of settings is a pydantic model whose field `history_days` under the prefix `SLACK` is the variable
+`SLACK_HISTORY_DAYS`. Core settings live here; each source brings its own group (`Source.options`).
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ingest_assets.errors import IngestError
+
+RESERVED_PREFIX = "INGEST_"  # every variable that starts with it must be a setting of ours
+
+
+class SettingsError(IngestError):
+    """The environment holds a setting that cannot be used."""
+
+
+class SettingsGroup(BaseModel):
+    """Settings that share a prefix. Values are parsed leniently because the environment holds only text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    prefix: ClassVar[str] = ""
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Map environment variable to field name."""
+        return {
+            (f"{cls.prefix}_{name}".upper() if field.alias is None else field.alias): name
+            for name, field in cls.model_fields.items()
+        }
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Self:
+        """Build the group; an empty variable counts as not set. Raises SettingsError."""
+        values = {field: environ[name] for name, field in cls.variables().items() if environ.get(name)}
+        try:
+            return cls.model_validate(values, by_name=True)
+        except ValidationError as error:
+            raise SettingsError(_sentence(cls, error)) from None
+
+
+class CoreSettings(SettingsGroup):
+    """What the project needs whatever the source."""
+
+    prefix: ClassVar[str] = "INGEST"
+
+    database_url: SecretStr | None = Field(
+        default=None,
+        alias="DATABASE_URL",
+        description="PostgreSQL address, `postgresql://user:password@host/database`.",
+    )
+    encryption_keys: SecretStr | None = Field(
+        default=None,
+        description="Fernet keys for stored credentials, newest first, separated by commas; "
+        "`ingest-assets new-key` makes one.",
+    )
+    lease_seconds: int = Field(
+        default=120,
+        ge=1,
+        le=3600,
+        description="How long a worker that died keeps its accounts. A living one renews.",
+    )
+    sync_minutes: float = Field(
+        default=10.0,
+        gt=0,
+        description="A sync that takes longer stops at a safe place and goes on in the next run.",
+    )
+    parallel_accounts: int = Field(
+        default=4, ge=1, le=64, description="Accounts that one run syncs at the same time."
+    )
+    rejected_share: float = Field(
+        default=0.05, ge=0, le=1, description="A sync that rejects a larger share of its items fails."
+    )
+    deleted_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="A sync that would mark a larger share of an account's rows as deleted stops instead.",
+    )
+    freshness_minutes: int = Field(
+        default=60, ge=1, description="A workspace without a successful sync for longer is not fresh."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql_only(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            sqlalchemy_url(value.get_secret_value())
+        return value
+
+
+def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
+    """Name the driver in a PostgreSQL address.
+
+    Dagster needs `psycopg2`: with SQLAlchemy 2.1 a plain `postgresql://` means psycopg 3, on which
+    dagster-postgres 0.29.27 fails at its first event (`NOTIFY run_events, $1`).
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.drivername.partition("+")[0] not in {"postgresql", "postgres"}:
+        raise ValueError("is not a PostgreSQL address like postgresql://user:password@host:5432/database")
+    return parsed.set(drivername=f"postgresql+{driver}").render_as_string(hide_password=False)
+
+
+def refuse_unknown(environ: Mapping[str, str], groups: Iterable[type[SettingsGroup]]) -> None:
+    """Raise SettingsError for a variable that was meant as a setting and is none.
+
+    `INGEST_` is ours alone. Under a vendor's prefix the user's own variables live too (a token, say), so
+    there only a near miss of a setting's name is an error.
+    """
+    groups = list(groups)
+    known = [name for group in groups for name in group.variables()]
+    vendors = tuple(f"{group.prefix}_".upper() for group in groups if group.prefix != CoreSettings.prefix)
+    for name in sorted(set(environ) - set(known)):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if name.startswith(RESERVED_PREFIX) or (near and name.startswith(vendors)):
+            hint = f"did you mean {near[0]}?" if near else "the README lists all of them; unset this one."
+            raise SettingsError(f"{name} is not a setting: {hint}")
+
+
+def _sentence(group: type[SettingsGroup], error: ValidationError) -> str:
+    names = {field: variable for variable, field in group.variables().items()}
+    names |= {variable: variable for variable in group.variables()}
+    faults: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
+    return " ".join(
+        f"{names[str(fault['loc'][0])]} is not usable: {fault['msg'].removeprefix('Value error, ')}."
+        for fault in faults
+    )

@@ -1,0 +1,27 @@
+"""Everything one running simulator knows."""
+
+from dataclasses import dataclass, field
+
+from ingest_assets.simulator.clock import Clock
+from ingest_assets.simulator.faults import Faults
+from ingest_assets.simulator.ledger import Ledger
+from ingest_assets.simulator.slack.world import SlackWorld
+
+
+@dataclass(slots=True)
+class Simulator:
+    """The clock, the script of faults, the ledger, and one world per vendor."""
+
+    clock: Clock = field(default_factory=Clock)
+    faults: Faults = field(default_factory=Faults)
+    ledger: Ledger = field(default_factory=Ledger)
+    slack: SlackWorld = field(default_factory=SlackWorld)
+    latency: float = 0.0  # seconds added to every vendor request
+
+    def reset(self) -> None:
+        """Start over, as if the process had just begun."""
+        self.clock.reset()
+        self.faults.clear()
+        self.ledger.reset()
+        self.slack = SlackWorld()
+        self.latency = 0.0

@@ -1,0 +1,7 @@
+"""The vendors we read. A new one is a module here and a line in `SOURCES`."""
+
+from ingest_assets.sources.base import Source
+from ingest_assets.sources.slack import SLACK
+
+SOURCES: tuple[Source, ...] = (SLACK,)
+BY_NAME = {source.name: source for source in SOURCES}

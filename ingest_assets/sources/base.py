@@ -1,0 +1,244 @@
+"""What a source is: records that become tables, pages that say where it is safe to stop, one `Source` value."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import NoneType, UnionType
+from typing import Any, ClassVar, get_args
+
+import orjson
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from sqlalchemy import BigInteger, Boolean, Column, Engine, Table, Text
+from sqlalchemy.types import TypeEngine
+
+from ingest_assets.settings import SettingsGroup
+from ingest_assets.storage.schema import record_table, timestamp
+
+COLUMN_TYPES: dict[Any, TypeEngine[Any]] = {str: Text(), int: BigInteger(), bool: Boolean(), datetime: timestamp}
+HASH_BYTES = 16
+
+
+class Record(BaseModel):
+    """One typed item and the JSON it was parsed from. The fields of a subclass are the columns of its table."""
+
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
+    table: ClassVar[Table]
+    indexes: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    volatile: ClassVar[frozenset[str]] = frozenset()
+    """Top-level fields of `raw` that differ from read to read and mean no change."""
+
+    workspace_id: str
+    account_id: int
+    external_id: str
+    raw: dict[str, Any]
+    deleted: bool = False
+
+    own_fields: ClassVar[tuple[str, ...]] = ()
+    """The columns that a class adds to the envelope, in order."""
+
+    def __init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)  # pydantic hands `table` to the hook below, once fields are known
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.own_fields = tuple(name for name in cls.model_fields if name not in Record.model_fields)
+        if table is not None:
+            cls.table = record_table(table, [_column(cls, name) for name in cls.own_fields], cls.indexes)
+
+    def row(self) -> tuple[Any, ...]:
+        """Give the values in the order of `COPY`: envelope, own columns, raw, content_hash, deleted."""
+        raw = dump_json(self.raw)
+        hashed = raw
+        if not self.volatile.isdisjoint(self.raw):
+            hashed = dump_json({k: v for k, v in self.raw.items() if k not in self.volatile})
+        values = self.__dict__
+        return (
+            self.workspace_id,
+            self.account_id,
+            self.external_id,
+            *(values[name] for name in self.own_fields),
+            raw,
+            hashlib.blake2b(hashed, digest_size=HASH_BYTES).digest(),
+            self.deleted,
+        )
+
+
+class ConversationRecord(Record):
+    """A record of something that was said, with what every source can tell about it."""
+
+    conversation_id: str
+    occurred_at: datetime
+    text: str | None
+
+
+def _column(record: type[Record], name: str) -> Column[Any]:
+    info = record.model_fields[name]
+    annotation = info.annotation
+    optional = isinstance(annotation, UnionType) and NoneType in get_args(annotation)
+    plain = next(t for t in get_args(annotation) if t is not NoneType) if optional else annotation
+    return Column(name, COLUMN_TYPES[plain], nullable=optional, comment=info.description)
+
+
+def dump_json(value: Any) -> bytes:
+    """Serialise for JSONB and for hashing: sorted keys, without what PostgreSQL refuses (NUL, lone surrogates)."""
+    try:
+        dumped = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # lone surrogates; integers beyond 64 bits do not come from JSON ids, which are strings
+        return orjson.dumps(storable(value), option=orjson.OPT_SORT_KEYS)
+    if b"\\u0000" in dumped:
+        return orjson.dumps(storable(value), option=orjson.OPT_SORT_KEYS)
+    return dumped
+
+
+def storable(value: Any) -> Any:
+    """Strip from a JSON value what PostgreSQL refuses."""
+    match value:
+        case str():
+            return storable_text(value)
+        case dict():
+            return {storable(key): storable(item) for key, item in value.items()}
+        case list():
+            return [storable(item) for item in value]
+        case int() if value.bit_length() > 63:
+            return str(value)
+        case _:
+            return value
+
+
+def storable_text(text: str) -> str:
+    """Strip what PostgreSQL text refuses: NUL bytes and lone surrogates."""
+    text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An item that could not be parsed: kept as it came, so that it can be looked at and parsed later."""
+
+    record: type[Record]
+    payload: Any
+    error: str
+    external_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.external_id or hashlib.blake2b(dump_json(self.payload), digest_size=HASH_BYTES).hexdigest()
+
+
+def rejection(record: type[Record], payload: Any, error: Exception, *, external_id: str | None) -> Rejected:
+    """Say which field was wrong and how, never what it held."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        what = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    elif isinstance(error, KeyError):
+        what = f"the field {error.args[0]!r} is missing"
+    else:
+        what = f"the item has an unknown shape ({type(error).__name__})"
+    return Rejected(record, payload, what, external_id)
+
+
+UNPARSEABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What parsing a malformed item raises; pydantic's ValidationError is a ValueError."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows that are committed together, and, where it is safe to resume from here, the cursor of their stream."""
+
+    records: Sequence[Record] = ()
+    gone: Sequence[str] = ()
+    """External ids of stored items that the vendor shows no more, in a range that was read completely."""
+    rejected: Sequence[Rejected] = ()
+    stream: str = ""
+    cursor: BaseModel | None = None
+    label: str | None = None
+    """What an operator would count by: a channel's name."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as the sync sees it; a parameter because it decides what is read and how long we wait."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One workspace's login at one source."""
+
+    account_id: int
+    workspace_id: str
+    name: str
+    external_id: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """All that reading one account once needs, and what reading it cost."""
+
+    account: Account
+    credential: Any
+    settings: Any
+    options: Any
+    cursors: Mapping[str, dict[str, Any]]
+    started_at: datetime
+    engine: Engine
+    clock: Clock = field(default_factory=Clock)
+    calls: Counter[str] = field(default_factory=Counter)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Parts that could not be read, with the vendor's code for why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What a credential turned out to be."""
+
+    external_id: str
+    name: str
+    settings: dict[str, Any]
+    warnings: Sequence[str] = ()
+
+
+class Credential(BaseModel):
+    """A login; `SecretStr` fields are stored encrypted or as the name of an environment variable."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
+
+    @classmethod
+    def is_secret(cls, name: str) -> bool:
+        annotation = cls.model_fields[name].annotation
+        return SecretStr in (annotation, *get_args(annotation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Everything that the rest of the project derives from one vendor's module."""
+
+    name: str
+    title: str
+    records: tuple[type[Record], ...]
+    """The first one is the asset; the others are stored beside it."""
+    credential: type[Credential]
+    settings: type[BaseModel]
+    """An account's own choices, fields of `connect`."""
+    options: type[SettingsGroup]
+    extract: Callable[[Extraction], AsyncGenerator[Page]]
+    probe: Callable[[Any, Any, Any], Awaitable[Probe]]
+    """(credential, settings, options) -> Probe; raises SourceError or IngestError."""
+    description: str
+    api: str
+    """The vendor's API, the upstream end of the lineage."""
+
+    @property
+    def main(self) -> type[Record]:
+        return self.records[0]

@@ -1,0 +1,110 @@
+"""Waiting for a vendor: retries of one request, pacing before a limit is hit, several streams at once."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from ingest_assets.errors import Transient
+from ingest_assets.sources.base import Clock
+
+TRIES = 5
+PATIENCE = timedelta(minutes=2)  # for all pauses of one request together; beyond, the account's backoff waits
+MINUTE = 60.0
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_growing = wait_random_exponential(multiplier=0.5, max=20)
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, Transient) and error.retry_after is not None:
+        return error.retry_after.total_seconds()
+    return _growing(state)
+
+
+def _out_of_patience(state: RetryCallState) -> bool:
+    return state.idle_for + _pause(state) > PATIENCE.total_seconds()
+
+
+async def patiently(call: Callable[[], Awaitable[Result]], clock: Clock) -> Result:
+    """Repeat a request while it raises Transient: 5 tries, 2 minutes of pauses; `retry_after` is obeyed.
+
+    A longer `retry_after` is raised at once: nobody holds a worker for it.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Transient),
+        stop=lambda state: stop_after_attempt(TRIES)(state) or _out_of_patience(state),
+        wait=_pause,
+        sleep=clock.sleep,
+        reraise=True,
+    )
+    return await retrying(call)
+
+
+class Pace:
+    """At most `limit` starts in any minute: a burst first, then the vendor's rate."""
+
+    def __init__(self, limit: int, clock: Clock) -> None:
+        self.limit = limit
+        self._clock = clock
+        self._starts: deque[float] = deque()
+        self._turn = asyncio.Lock()
+
+    async def wait(self) -> None:
+        """Return when another request may start."""
+        async with self._turn:
+            while (pause := self._pause()) > 0:
+                await self._clock.sleep(pause)
+            self._starts.append(self._clock.now().timestamp())
+
+    def _pause(self) -> float:
+        now = self._clock.now().timestamp()
+        while self._starts and self._starts[0] <= now - MINUTE:
+            self._starts.popleft()
+        return 0.0 if len(self._starts) < self.limit else self._starts[-self.limit] + MINUTE - now
+
+
+async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -> AsyncGenerator[Item]:
+    """Run a few streams at the same time and yield their items as they come.
+
+    When one fails, what the streams had yielded before is still delivered; then its error is raised.
+    """
+    queue: asyncio.Queue[Item | None] = asyncio.Queue(maxsize=at_once)
+    free = asyncio.Semaphore(at_once)
+
+    async def pump(stream: AsyncGenerator[Item]) -> None:
+        async with free, aclosing(stream):
+            async for item in stream:
+                await queue.put(item)
+
+    async def pump_all() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for stream in streams:
+                    group.create_task(pump(stream))
+        finally:
+            await queue.put(None)
+
+    pumping = asyncio.create_task(pump_all())
+    try:
+        while (item := await queue.get()) is not None:
+            yield item
+        await pumping
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    finally:
+        pumping.cancel()
+        await asyncio.gather(pumping, return_exceptions=True)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,33 @@
+"""Slack messages, threads and edits.
+
+GET users.conversations     the channels that the bot is in                            50 requests a minute
+GET conversations.history   newest first, up to 999; a page may be empty and go on     50 requests a minute
+GET conversations.replies   parent first, then oldest to newest; parent may repeat     50 requests a minute
+GET users.list, users.info  names; guests from other companies only by users.info  20 and 100 requests a minute
+limits                      a minute, a method, a workspace, an app; commercial apps outside the Marketplace
+                            get 1 request a minute and 15 objects for history and replies
+ts                          "seconds.micros", a string, unique within its channel
+late data                   a reply, an edit or a deletion does not change the ts of anything: only reading a
+                            stretch of time again shows them. Parents carry reply_count and latest_reply.
+deletions                   absence; a deleted parent with replies becomes a tombstone
+page cursors                die (invalid_cursor); has to be followed to its end within one fixed range
+"""
+
+from ingest_assets.sources.base import Source
+from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings, probe
+from ingest_assets.sources.slack.extract import extract
+from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
+
+SLACK = Source(
+    name="slack",
+    title="Slack",
+    description="Messages, thread replies and broadcasts that the workspace's bot can see, kept in step with "
+    "late replies, edits and deletions.",
+    api="Slack Web API: conversations.history, conversations.replies, users.conversations, users.list",
+    records=(SlackMessage, SlackUser, SlackChannel),
+    credential=SlackCredential,
+    settings=SlackSettings,
+    options=SlackOptions,
+    extract=extract,
+    probe=probe,
+)

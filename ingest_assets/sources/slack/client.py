@@ -1,0 +1,208 @@
+"""The Slack Web API: verbs over plain data, the only importer of slack_sdk.
+
+The SDK's asynchronous client gets one aiohttp session: without it every request opens a connection.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from logging import CRITICAL, Logger
+from typing import Any
+
+import aiohttp
+import orjson
+from pydantic import SecretStr
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from ingest_assets.errors import (
+    SourceError,
+    Transient,
+    Unavailable,
+    UnexpectedResponse,
+)
+from ingest_assets.sources.base import Clock
+from ingest_assets.sources.patience import Pace, patiently
+from ingest_assets.sources.slack.errors import ACTION, MEANING
+
+TIER_2, TIER_3, TIER_4 = 20, 50, 100  # requests a minute, a method, a workspace, an app (docs: rate limits)
+TIERS = {
+    "conversations.list": TIER_2,
+    "users.list": TIER_2,
+    "users.conversations": TIER_3,
+    "conversations.history": TIER_3,
+    "conversations.replies": TIER_3,
+    "conversations.join": TIER_3,
+    "users.info": TIER_4,
+    "auth.test": TIER_4,
+}
+LIMITED = {"conversations.history": 1, "conversations.replies": 1}
+"""Commercial apps outside the Marketplace, since 2025-05-29: one request a minute, 15 objects."""
+LIMITED_OBJECTS = 15
+LIMITED_PAUSE = timedelta(seconds=30)  # a 429 that asks for longer, after a page of 15, gives such an app away
+
+PAGE = 999  # the most that conversations.* accept
+USERS_PAGE = 500  # users.list answers limit_required or 500 to what it finds too much
+TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
+CODE = re.compile(r"[a-z0-9_]{1,60}")
+
+HTTP_OK, HTTP_TOO_MANY, HTTP_SERVER_ERROR = 200, 429, 500
+
+_silent = Logger("slack_sdk", CRITICAL)  # at DEBUG the SDK would log whole answers
+
+
+class _Response(aiohttp.ClientResponse):
+    """Parse JSON with orjson: the standard parser costs more than the rest of a page."""
+
+    async def json(self, **_kwargs: Any) -> Any:
+        try:
+            return await super().json(loads=orjson.loads)
+        except orjson.JSONDecodeError:  # a lone surrogate is one; the standard parser lets it through
+            return await super().json()
+
+
+class SlackClient:
+    """One account's calls. Raises only SourceError; counts every request in `calls`."""
+
+    def __init__(
+        self, web: AsyncWebClient, *, clock: Clock, calls: Counter[str], in_flight: int, paced: bool, limited: bool
+    ) -> None:
+        self.limited = limited
+        self.may_become_limited = False
+        self.granted: frozenset[str] = frozenset()
+        self._web = web
+        self._clock = clock
+        self._calls = calls
+        self._in_flight = asyncio.Semaphore(in_flight)
+        self._paces = {method: Pace(tier, clock) for method, tier in TIERS.items()} if paced else {}
+        self._capped: set[str] = set()
+        if limited:
+            self._become_limited()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, token: SecretStr, *, base_url: str, in_flight: int, **more: Any
+    ) -> "AsyncGenerator[SlackClient]":
+        """Connect with a token; `more` as for the constructor."""
+        async with aiohttp.ClientSession(
+            timeout=TIMEOUT,
+            response_class=_Response,
+            connector=aiohttp.TCPConnector(limit=in_flight),
+        ) as session:
+            web = AsyncWebClient(
+                token.get_secret_value(), base_url=base_url, session=session, retry_handlers=[], logger=_silent
+            )
+            yield cls(web, in_flight=in_flight, **more)
+
+    async def identity(self) -> dict[str, Any]:
+        return await self._call("auth.test")
+
+    async def join(self, channel: str) -> None:
+        await self._call("conversations.join", channel=channel)
+
+    async def user(self, user: str) -> dict[str, Any]:
+        answer: dict[str, Any] = (await self._call("users.info", user=user))["user"]
+        return answer
+
+    def users(self) -> AsyncGenerator[list[Any]]:
+        return self._pages("users.list", "members", limit=USERS_PAGE)
+
+    def joined_channels(self, types: str) -> AsyncGenerator[list[Any]]:
+        return self._pages("users.conversations", "channels", limit=PAGE, types=types)
+
+    def visible_channels(self, types: str) -> AsyncGenerator[list[Any]]:
+        return self._pages("conversations.list", "channels", limit=PAGE, types=types)
+
+    def history(self, channel: str, *, oldest: str, latest: str) -> AsyncGenerator[list[Any]]:
+        """Pages of one fixed range, both ends included, in whichever order Slack gives them."""
+        return self._pages(
+            "conversations.history",
+            "messages",
+            limit=PAGE,
+            channel=channel,
+            oldest=oldest,
+            latest=latest,
+            inclusive=1,
+        )
+
+    def replies(self, channel: str, thread_ts: str) -> AsyncGenerator[list[Any]]:
+        """Pages of a thread; the parent may stand on each of them."""
+        return self._pages("conversations.replies", "messages", limit=PAGE, channel=channel, ts=thread_ts)
+
+    async def _pages(self, method: str, key: str, *, limit: int, **params: Any) -> AsyncGenerator[list[Any]]:
+        """Follow `next_cursor` to its end; a page without items is no end."""
+        seen = {""}
+        cursor = None
+        while True:
+            asked = LIMITED_OBJECTS if self.limited and method in LIMITED else limit
+            answer = await self._call(method, limit=asked, cursor=cursor, **params)
+            items = answer.get(key)
+            if not isinstance(items, list):
+                raise UnexpectedResponse(f"Slack's answer to {method} has no list of {key}.")
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            if cursor and len(items) == LIMITED_OBJECTS < asked:
+                self._capped.add(method)
+            if not cursor and answer.get("has_more"):
+                raise UnexpectedResponse(f"Slack's answer to {method} says there is more and gives no cursor.")
+            if cursor in seen and cursor:
+                raise UnexpectedResponse(f"Slack repeats a page cursor of {method}; reading on would never end.")
+            seen.add(cursor)
+            yield items
+            if not cursor:
+                return
+
+    async def _call(self, method: str, **params: Any) -> dict[str, Any]:
+        given = {name: value for name, value in params.items() if value is not None}
+        return await patiently(lambda: self._try(method, given), self._clock)
+
+    async def _try(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        async with self._in_flight:
+            if (pace := self._paces.get(method)) is not None:
+                await pace.wait()
+            self._calls[method] += 1
+            try:
+                response = await self._web.api_call(method, http_verb="GET", params=params)
+            except SlackApiError as error:
+                raise self._meaning(method, error) from None  # its text holds the answer
+            except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise Transient(f"Slack did not answer {method} ({type(error).__name__}).") from None
+        if scopes := response.headers.get("x-oauth-scopes"):
+            self.granted = frozenset(scope.strip() for scope in scopes.split(","))
+        if not isinstance(response.data, dict):
+            raise Transient(f"Slack's answer to {method} is not JSON.")
+        return response.data
+
+    def _meaning(self, method: str, error: SlackApiError) -> SourceError:
+        response = error.response  # Slack's answer, or aiohttp's where the body was not JSON
+        status: int = getattr(response, "status_code", None) or getattr(response, "status", HTTP_OK)
+        data: Any = getattr(response, "data", None)
+        code = data.get("error") if isinstance(data, dict) else None
+        if status == HTTP_TOO_MANY or code == "ratelimited":
+            pause = _seconds(getattr(response, "headers", {}).get("Retry-After"))
+            if pause is not None and pause >= LIMITED_PAUSE and method in self._capped and self.may_become_limited:
+                self._become_limited()
+            return Transient(f"Slack asks us to slow down on {method} (429).", retry_after=pause)
+        if status >= HTTP_SERVER_ERROR:
+            return Transient(f"Slack answered {method} with HTTP {status}.")
+        if not isinstance(code, str) or not CODE.fullmatch(code):
+            if status == HTTP_OK:
+                return Transient(f"Slack's answer to {method} is not Slack's JSON.")
+            return UnexpectedResponse(f"Slack answered {method} with HTTP {status}; check SLACK_API_URL.")
+        meaning = MEANING.get(code, UnexpectedResponse)
+        if meaning is Unavailable:
+            return Unavailable(f"Slack refused {method}: {code}.", code=code)
+        needed = f" (needed: {data.get('needed')})" if code == "missing_scope" else ""
+        return meaning(f"Slack refused {method}: {code}{needed}. {ACTION.get(meaning, '')}".rstrip())
+
+    def _become_limited(self) -> None:
+        self.limited = True
+        if self._paces:
+            self._paces |= {method: Pace(limit, self._clock) for method, limit in LIMITED.items()}
+
+
+def _seconds(header: str | None) -> timedelta | None:
+    return timedelta(seconds=int(header)) if header is not None and header.isdecimal() else None

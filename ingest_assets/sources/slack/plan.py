@@ -1,0 +1,159 @@
+"""Which part of a channel's time to read now: what is new, what was never finished, what may have changed.
+
+A channel's cursor says what is covered and what of it is still unread, as ranges of ts. Only such
+positions stay true for weeks; a page cursor never leaves the walk that got it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+
+from ingest_assets.sources.slack.records import at, ts_of
+
+THREADS_REREAD = timedelta(days=3)
+"""How long after its last reply a thread is read anew once a day: an edited reply leaves no trace on its parent."""
+THREADS_RHYTHM = timedelta(days=1)
+
+RHYTHM = ((timedelta(days=2), timedelta(0)), (timedelta(days=14), timedelta(hours=1)))
+"""(messages younger than, read anew at most every); what is older, up to the watch window, daily."""
+LIMITED_RHYTHM = ((timedelta(hours=1), timedelta(0)), (timedelta(days=2), timedelta(days=1)))
+"""The same for apps that get 15 messages a minute."""
+OLD_RHYTHM = timedelta(days=1)
+LIMITED_OLD_RHYTHM = timedelta(days=7)
+
+WHOLE_WINDOW_PAGES = 2  # a watch window that fits into so many requests is read anew by every sync
+
+
+class Range(BaseModel):
+    """A stretch of a channel's time, both ends included."""
+
+    oldest: str
+    latest: str
+
+
+class ChannelCursor(BaseModel):
+    """What we hold of a channel: all from `covered_from` to `covered_to` but the unread ranges."""
+
+    covered_from: str
+    covered_to: str
+    unread: list[Range] = []
+    reread_at: dict[str, datetime] = {}
+    """When each part of the watch window was last read whole, by its age in days."""
+    threads_at: datetime
+    archived: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One walk. The part of it above `fresh_from` has never been read: it stays unread until walked."""
+
+    range: Range
+    fresh_from: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The walks of one sync over a channel, and the cursor before them."""
+
+    cursor: ChannelCursor
+    steps: list[Step]
+    reread: tuple[str, ...] = ()
+    """The parts of the watch window that the first step covers."""
+    threads_since: str | None = None
+    """Read threads anew whose last reply is younger, changed or not."""
+
+
+def first_plan(now: datetime, history: timedelta, watch: timedelta, *, limited: bool) -> Plan:
+    """Plan for a channel that we have never read."""
+    whole = Range(oldest=ts_of(now - history), latest=ts_of(now))
+    cursor = ChannelCursor(covered_from=whole.oldest, covered_to=whole.latest, unread=[whole], threads_at=now)
+    return Plan(cursor, [Step(whole, whole.oldest)], reread=tuple(key for key, _, _ in _parts(watch, limited)))
+
+
+def next_plan(
+    cursor: ChannelCursor,
+    now: datetime,
+    history: timedelta,
+    watch: timedelta,
+    *,
+    limited: bool,
+    stored_pages: float,
+) -> Plan:
+    """Plan for a known channel. `stored_pages`: how many requests its watch window would cost."""
+    start, wanted_from = ts_of(now), ts_of(now - history)
+    unread = list(cursor.unread)
+    if wanted_from < cursor.covered_from:  # the history setting was raised
+        unread.append(Range(oldest=wanted_from, latest=cursor.covered_from))
+    fresh = Range(oldest=cursor.covered_to, latest=start)
+    after = cursor.model_copy(
+        update={
+            "covered_from": min(wanted_from, cursor.covered_from),
+            "covered_to": start,
+            "unread": [fresh, *unread],
+        }
+    )
+    if unread:  # finish first; what may have changed is looked at once all is there
+        return Plan(after, [Step(part, part.oldest) for part in after.unread])
+    due = [
+        (key, age)
+        for key, age, rhythm in _parts(watch, limited)
+        if stored_pages <= WHOLE_WINDOW_PAGES or now - cursor.reread_at.get(key, at(cursor.covered_from)) >= rhythm
+    ]
+    deepest = max((age for _, age in due), default=timedelta(0))
+    oldest = min(cursor.covered_to, max(ts_of(now - deepest), after.covered_from))
+    threads_due = now - cursor.threads_at >= THREADS_RHYTHM
+    return Plan(
+        after,
+        [Step(Range(oldest=oldest, latest=start), fresh_from=cursor.covered_to)],
+        reread=tuple(key for key, age, _ in _parts(watch, limited) if age <= deepest),
+        threads_since=ts_of(now - THREADS_REREAD) if threads_due else None,
+    )
+
+
+def _parts(watch: timedelta, limited: bool) -> list[tuple[str, timedelta, timedelta]]:
+    """Cut the watch window by age: (key, age, rhythm)."""
+    parts = [
+        (min(age, watch), rhythm) for age, rhythm in (LIMITED_RHYTHM if limited else RHYTHM) if age < watch
+    ] + [(watch, LIMITED_OLD_RHYTHM if limited else OLD_RHYTHM)]
+    return [(f"{age / timedelta(days=1):g}d", age, rhythm) for age, rhythm in parts]
+
+
+class Walk:
+    """How far a walk through one range has come, whichever end Slack began with.
+
+    Slack documents newest first, and some answers come oldest first. Two pages tell; from then on what
+    lies behind the walk is done, and only the rest must be read again after a crash.
+    """
+
+    def __init__(self, whole: Range) -> None:
+        self.remaining: Range = whole
+        self._whole = whole
+        self._spans: tuple[str, str] | None = None
+        self._order: str | None = None
+
+    def advance(self, seen: list[str]) -> None:
+        """Take note of the ts of one page."""
+        if not seen:
+            return
+        low, high = min(seen), max(seen)
+        if self._spans is None:
+            self._spans = (low, high)
+            return
+        order = "down" if high <= self._spans[0] else "up" if low >= self._spans[1] else "mixed"
+        self._order = order if self._order in (None, order) else "mixed"
+        self._spans = (min(low, self._spans[0]), max(high, self._spans[1]))
+        match self._order:
+            case "down":
+                self.remaining = Range(oldest=self._whole.oldest, latest=low)
+            case "up":
+                self.remaining = Range(oldest=high, latest=self._whole.latest)
+            case _:
+                self.remaining = self._whole
+
+
+def still_unread(remaining: Range, fresh_from: str) -> Range | None:
+    """Give the part of a walk's rest that has never been read."""
+    if remaining.latest <= fresh_from:
+        return None
+    return Range(oldest=max(remaining.oldest, fresh_from), latest=remaining.latest)

@@ -1,0 +1,51 @@
+"""Slack's markup as text that a person reads: names instead of ids, links and entities decoded.
+
+<@U123> <@U123|name>  <#C123> <#C123|name>  <!here> <!subteam^S1|@g> <!date^..|fallback>  <https://x|label>
+&lt; &gt; &amp; are the only entities. (docs.slack.dev, formatting message text)
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+TOKEN = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
+
+
+def readable(markup: str, users: Mapping[str, str], channels: Mapping[str, str]) -> str:
+    """Decode a message's `text`; an id without a known name stays as it is."""
+    if "<" in markup:
+
+        def decoded(match: re.Match[str]) -> str:
+            kind, target, label = match.groups()
+            match kind:
+                case "@":
+                    return "@" + (users.get(target) or label or target)
+                case "#":
+                    return "#" + (label or channels.get(target) or target)
+                case "!":
+                    return label or "@" + target
+            target = target.removeprefix("mailto:")
+            return target if not label or label == target else f"{label} ({target})"
+
+        markup = TOKEN.sub(decoded, markup)
+    if "&" in markup:  # &amp; last, or "&amp;lt;" would lose a level
+        markup = markup.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return markup
+
+
+def markup_of(message: Mapping[str, Any]) -> str | None:
+    """Give what a message says: its text, or where that is empty its attachments' and files' titles."""
+    if message.get("text"):
+        return str(message["text"])
+    parts = [
+        part.get("fallback") or part.get("text") or part.get("title")
+        for key in ("attachments", "files")
+        for part in message.get(key) or ()
+        if isinstance(part, dict)
+    ]
+    return "\n".join(str(part) for part in parts if part) or None
+
+
+def mentioned(markup: str) -> set[str]:
+    """Name the users that a text mentions."""
+    return {target for kind, target, _ in TOKEN.findall(markup) if kind == "@"} if "<@" in markup else set()

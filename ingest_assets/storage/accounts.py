@@ -1,0 +1,177 @@
+"""Accounts: who is connected, who is due, who holds the lease, and what became of the last sync."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from ingest_assets.storage.schema import (
+    ACTIVE,
+    DISCONNECTED,
+    FAILING,
+    accounts,
+    syncs,
+    workspaces,
+)
+
+DUE_STATES = (ACTIVE, FAILING)
+
+
+_FRESH: dict[str, Any] = {
+    "attempts": 0,
+    "next_attempt_at": None,
+    # a sync that is under way loses its lease: it was started for the account as it was before
+    "lease_token": accounts.c.lease_token + 1,
+    "lease_until": None,
+    "lease_owner": None,
+}
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write for an account; a higher token has taken it away from a lower one."""
+
+    account_id: int
+    token: int
+
+
+def register_workspace(conn: Connection, workspace_id: str) -> None:
+    """Add a workspace unless it is known."""
+    conn.execute(insert(workspaces).values(workspace_id=workspace_id).on_conflict_do_nothing())
+
+
+def workspace_ids(conn: Connection) -> list[str]:
+    """Name all workspaces, oldest first."""
+    return list(conn.execute(select(workspaces.c.workspace_id).order_by(workspaces.c.created_at)).scalars())
+
+
+def save_account(conn: Connection, values: Mapping[str, Any]) -> int:
+    """Connect an account, or heal the one that has the same external id; its cursors go on where they were."""
+    account_id: int = conn.execute(
+        insert(accounts)
+        .values(**values)
+        .on_conflict_do_update(
+            index_elements=["workspace_id", "source", "external_id"],
+            set_={
+                **{key: values[key] for key in ("name", "credential", "settings")},
+                "state": ACTIVE,
+                "reason": None,
+                "state_since": case((accounts.c.state == ACTIVE, accounts.c.state_since), else_=func.now()),
+                **_FRESH,
+            },
+        )
+        .returning(accounts.c.account_id)
+    ).scalar_one()
+    return account_id
+
+
+def find_accounts(
+    conn: Connection,
+    *,
+    source: str | None = None,
+    workspace_ids: Sequence[str] | None = None,
+    name: str | None = None,
+    disconnected: bool = False,
+) -> Sequence[Row[Any]]:
+    """Give whole account rows, without the disconnected ones unless asked."""
+    query = select(accounts).order_by(accounts.c.workspace_id, accounts.c.source, accounts.c.account_id)
+    if source is not None:
+        query = query.where(accounts.c.source == source)
+    if workspace_ids is not None:
+        query = query.where(accounts.c.workspace_id == func.any(list(workspace_ids)))
+    if name is not None:
+        query = query.where(accounts.c.name == name)
+    if not disconnected:
+        query = query.where(accounts.c.state != DISCONNECTED)
+    return conn.execute(query).all()
+
+
+def due_workspaces(
+    conn: Connection, source: str, now: datetime, *, retries_only: bool = False
+) -> Sequence[Row[str, bool]]:
+    """Give the workspaces with a due account: (workspace_id, alone), longest waiting first.
+
+    `alone` is true where an account failed: such a workspace gets a run of its own. With `retries_only`,
+    only accounts whose backoff or continuation came due, not those that wait for the schedule.
+    """
+    ready = accounts.c.next_attempt_at <= now
+    if not retries_only:
+        ready = or_(accounts.c.next_attempt_at.is_(None), ready)
+    free = or_(accounts.c.lease_until.is_(None), accounts.c.lease_until < func.now())
+    return conn.execute(
+        select(accounts.c.workspace_id, func.bool_or(accounts.c.attempts > 0).label("alone"))
+        .where(accounts.c.source == source, accounts.c.state == func.any(list(DUE_STATES)), ready, free)
+        .group_by(accounts.c.workspace_id)
+        .order_by(func.min(accounts.c.last_sync_at).asc().nulls_first(), accounts.c.workspace_id)
+    ).all()
+
+
+def take_lease(conn: Connection, account_id: int, owner: str, length: timedelta) -> Lease | None:
+    """Begin a sync, or give None while somebody else holds the account. The same owner may take it again."""
+    token = conn.execute(
+        update(accounts)
+        .where(
+            accounts.c.account_id == account_id,
+            or_(
+                accounts.c.lease_until.is_(None),
+                accounts.c.lease_until < func.now(),
+                accounts.c.lease_owner == owner,
+            ),
+        )
+        .values(lease_owner=owner, lease_until=func.now() + length, lease_token=accounts.c.lease_token + 1)
+        .returning(accounts.c.lease_token)
+    ).scalar()
+    return None if token is None else Lease(account_id, token)
+
+
+def renew_lease(conn: Connection, lease: Lease, length: timedelta) -> bool:
+    """Keep the account; false when it was taken away. Locks the row until the transaction ends."""
+    return bool(
+        conn.execute(
+            update(accounts).where(_held(lease)).values(lease_until=func.clock_timestamp() + length)
+        ).rowcount
+    )
+
+
+def release_lease(conn: Connection, lease: Lease) -> None:
+    """Let go without a verdict on the sync."""
+    conn.execute(update(accounts).where(_held(lease)).values(lease_until=None, lease_owner=None))
+
+
+def _held(lease: Lease) -> Any:
+    return and_(accounts.c.account_id == lease.account_id, accounts.c.lease_token == lease.token)
+
+
+def set_state(conn: Connection, account_ids: Sequence[int], state: str, reason: str | None = None) -> None:
+    """Pause, resume or disconnect accounts. Disconnecting forgets the credential and keeps the data."""
+    values = {"state": state, "reason": reason, "state_since": func.now(), **_FRESH}
+    if state == DISCONNECTED:
+        values |= {"credential": {}}
+    conn.execute(update(accounts).where(accounts.c.account_id == func.any(list(account_ids))).values(**values))
+
+
+def finish_sync(conn: Connection, lease: Lease, state: Mapping[str, Any], *, history: Mapping[str, Any]) -> bool:
+    """Set the account's next state, let the lease go and write history; false when the lease was lost."""
+    row = conn.execute(
+        update(accounts)
+        .where(_held(lease))
+        .values(
+            **state,
+            state_since=case((accounts.c.state == state["state"], accounts.c.state_since), else_=func.now()),
+            last_sync_at=history["started_at"],
+            lease_until=None,
+            lease_owner=None,
+        )
+        .returning(accounts.c.workspace_id, accounts.c.source)
+    ).one_or_none()
+    if row is None:
+        return False
+    conn.execute(
+        syncs.insert().values(
+            account_id=lease.account_id, workspace_id=row.workspace_id, source=row.source, **history
+        )
+    )
+    return True

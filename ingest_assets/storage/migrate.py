@@ -1,0 +1,40 @@
+"""Schema migrations through alembic, kept apart from Dagster's own tables by a version table in `ingest`."""
+
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Engine
+
+from ingest_assets.errors import IngestError
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    return config
+
+
+@cache
+def head_revision() -> str:
+    """Name the newest migration that this program ships."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise LookupError("ingest_assets/migrations holds no migration")
+    return head
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to the newest schema, in one transaction. Raises IngestError for a newer database."""
+    config = _config()
+    with engine.begin() as conn:
+        config.attributes["connection"] = conn
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise IngestError(
+                "The database was migrated by a newer ingest_assets than this one; update ingest_assets."
+            ) from error

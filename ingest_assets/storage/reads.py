@@ -1,0 +1,64 @@
+"""What is stored already, for sources that compare before they ask the vendor."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, func, select
+
+
+def stored(
+    conn: Connection, table: Table, account_id: int, external_ids: Sequence[str], columns: Sequence[str]
+) -> dict[str, Row[Any]]:
+    """Give the named columns of rows by external id; rows that are not stored are absent."""
+    rows = conn.execute(
+        select(table.c.external_id, *(table.c[name] for name in columns)).where(
+            table.c.account_id == account_id, table.c.external_id == func.any(list(external_ids))
+        )
+    )
+    return {row.external_id: row for row in rows}
+
+
+def stored_ids(
+    conn: Connection,
+    table: Table,
+    account_id: int,
+    equal: Mapping[str, Any],
+    *,
+    column: str,
+    after: str,
+    before: str,
+) -> set[str]:
+    """Give the external ids of living rows whose `column` lies strictly between two values."""
+    return set(
+        conn.execute(
+            select(table.c.external_id).where(
+                *_living(table, account_id, equal), table.c[column] > after, table.c[column] < before
+            )
+        ).scalars()
+    )
+
+
+def count_stored(
+    conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], *, column: str, after: str
+) -> int:
+    """Count living rows whose `column` is greater than a value."""
+    return conn.execute(
+        select(func.count()).select_from(table).where(*_living(table, account_id, equal), table.c[column] > after)
+    ).scalar_one()
+
+
+def rows_where(
+    conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], columns: Sequence[str]
+) -> Sequence[Row[Any]]:
+    """Give the named columns of living rows that match."""
+    return conn.execute(
+        select(*(table.c[name] for name in columns)).where(*_living(table, account_id, equal))
+    ).all()
+
+
+def _living(table: Table, account_id: int, equal: Mapping[str, Any]) -> list[Any]:
+    return [
+        table.c.account_id == account_id,
+        table.c.deleted_at.is_(None),
+        *(table.c[name] == value for name, value in equal.items()),
+    ]

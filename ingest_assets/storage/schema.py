@@ -1,0 +1,153 @@
+"""The tables that run the ingestion (schema `ingest`), and how a record class becomes its table (schema `raw`).
+
+Every table carries `workspace_id`: row-level security (see the migrations) shows a reader one workspace.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "pk": "%(table_name)s_pkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+ACTIVE: Final = "active"
+FAILING: Final = "failing"
+NEEDS_RECONNECT: Final = "needs_reconnect"
+PAUSED: Final = "paused"
+DISCONNECTED: Final = "disconnected"
+STATES: Final = (ACTIVE, FAILING, NEEDS_RECONNECT, PAUSED, DISCONNECTED)
+
+timestamp = DateTime(timezone=True)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("created_at", timestamp, nullable=False, server_default=func.now()),
+    # a workspace is a Dagster partition key, which may hold neither comma nor space
+    CheckConstraint("workspace_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'", name="slug"),
+    schema="ingest",
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", BigInteger, Identity(), primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("external_id", Text, nullable=False, comment="the vendor's id of the login, a Slack team for one"),
+    Column("credential", JSONB, nullable=False, comment="per field: a sealed value or the name of a variable"),
+    Column("settings", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default=ACTIVE),
+    Column("reason", Text, comment="why the state is not active, in words for an operator"),
+    Column("state_since", timestamp, nullable=False, server_default=func.now()),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="failures since the last success"),
+    Column("next_attempt_at", timestamp, comment="null: due at the next tick of its schedule"),
+    Column("lease_owner", Text),
+    Column("lease_token", BigInteger, nullable=False, server_default="0", comment="fences off zombies"),
+    Column("lease_until", timestamp),
+    Column("last_sync_at", timestamp),
+    Column("last_success_at", timestamp),
+    Column("created_at", timestamp, nullable=False, server_default=func.now()),
+    UniqueConstraint("workspace_id", "source", "external_id"),
+    UniqueConstraint("workspace_id", "source", "name"),
+    CheckConstraint("state in ({})".format(", ".join(f"'{state}'" for state in STATES)), name="state"),
+    schema="ingest",
+)
+
+sync_cursors = Table(
+    "sync_cursors",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("stream", Text, primary_key=True, comment="what has a position of its own, a Slack channel for one"),
+    Column("workspace_id", Text, nullable=False),
+    Column("cursor", JSONB, nullable=False),
+    Column("updated_at", timestamp, nullable=False, server_default=func.now()),
+    schema="ingest",
+)
+
+rejected_records = Table(
+    "rejected_records",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("table_name", Text, primary_key=True),
+    Column("item_key", Text, primary_key=True, comment="the item's external_id, or a hash where it has none"),
+    Column("workspace_id", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("error", Text, nullable=False, comment="which field was wrong and how, without its value"),
+    Column("first_seen_at", timestamp, nullable=False, server_default=func.now()),
+    Column("last_seen_at", timestamp, nullable=False, server_default=func.now()),
+    schema="ingest",
+)
+
+syncs = Table(
+    "syncs",
+    metadata,
+    Column("sync_id", BigInteger, Identity(), primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("workspace_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("owner", Text, nullable=False, comment="the Dagster run, or the command"),
+    Column("status", Text, nullable=False),
+    Column("error_kind", Text),
+    Column("started_at", timestamp, nullable=False),
+    Column("finished_at", timestamp, nullable=False),
+    Column("summary", JSONB, nullable=False),
+    Index(None, "account_id", "started_at"),
+    schema="ingest",
+)
+
+check_reports = Table(
+    "check_reports",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("check_name", Text, primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reported_at", timestamp, nullable=False, server_default=func.now()),
+    schema="ingest",
+)
+
+
+def record_table(name: str, own: list[Column[Any]], indexes: tuple[tuple[str, ...], ...]) -> Table:
+    """Define `raw.<name>`: the shared envelope, the source's own columns, and the bookkeeping."""
+    return Table(
+        name,
+        metadata,
+        Column("workspace_id", Text, nullable=False),
+        Column("account_id", BigInteger, nullable=False),
+        Column("external_id", Text, nullable=False),
+        *own,
+        Column("raw", JSONB, nullable=False, comment="the item as the vendor sent it"),
+        Column("content_hash", BYTEA, nullable=False, comment="of raw without its volatile fields"),
+        Column("first_seen_at", timestamp, nullable=False, server_default=func.now()),
+        Column("updated_at", timestamp, nullable=False, server_default=func.now()),
+        Column("deleted_at", timestamp, comment="when we saw that the vendor shows the item no more"),
+        PrimaryKeyConstraint("workspace_id", "account_id", "external_id"),
+        *(Index(None, *columns) for columns in indexes),
+        schema="raw",
+    )

@@ -1,0 +1,151 @@
+"""Put one page into the database: rows, deletions, rejected items and the cursor that covers them.
+
+A page is one COPY into a temporary table and one INSERT ... ON CONFLICT DO UPDATE that touches a row only
+when its payload or its deletion changed. Everything takes the connection of the page's transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from ingest_assets.storage.schema import rejected_records, sync_cursors
+
+BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
+
+
+@dataclass
+class Counts:
+    """What happened to rows and items."""
+
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    deleted: int = 0
+    rejected: int = 0
+
+    def __iadd__(self, other: "Counts") -> "Counts":
+        self.seen += other.seen
+        self.new += other.new
+        self.changed += other.changed
+        self.deleted += other.deleted
+        self.rejected += other.rejected
+        return self
+
+
+def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> Counts:
+    """Write rows, each as `Record.row()` gives it, with distinct external ids."""
+    statements = _statements(table)
+    conn.exec_driver_sql(statements.stage)
+    cursor = conn.connection.cursor()
+    with cursor.copy(statements.copy) as copy:
+        for row in rows:
+            copy.write_row(row)
+    new, changed, deleted = conn.exec_driver_sql(statements.merge).one()
+    return Counts(seen=len(rows), new=new, changed=changed, deleted=deleted)
+
+
+@dataclass(frozen=True)
+class _Statements:
+    stage: str
+    copy: str
+    merge: str
+
+
+@cache
+def _statements(table: Table) -> _Statements:  # the names in it are our own
+    name, stage = f"{table.schema}.{table.name}", f"stage_{table.name}"
+    columns = [column.name for column in table.columns if column.name not in BOOKKEEPING]
+    listed = ", ".join(columns)
+    keys = ", ".join(column.name for column in table.primary_key)
+    values = [column for column in columns if column not in table.primary_key.columns]
+    assigned = ", ".join(f"{column} = excluded.{column}" for column in values)
+    return _Statements(
+        stage=(
+            f"create temporary table if not exists {stage} on commit delete rows as "
+            f"select {listed}, false as deleted from {name} with no data"
+        ),
+        copy=f"copy {stage} ({listed}, deleted) from stdin",
+        # xmax is 0 on a row version that was inserted, and not on one that replaced another
+        merge=(
+            f"with written as (insert into {name} as stored ({listed}, deleted_at) "
+            f"select {listed}, case when deleted then now() end from {stage} "
+            f"on conflict ({keys}) do update set {assigned}, updated_at = now(), "
+            "deleted_at = case when excluded.deleted_at is null then null "
+            "else coalesce(stored.deleted_at, excluded.deleted_at) end "
+            "where stored.content_hash <> excluded.content_hash "
+            "or (stored.deleted_at is null) <> (excluded.deleted_at is null) "
+            "returning xmax = 0 as inserted, deleted_at is not null as deleted) "
+            "select count(*) filter (where inserted and not deleted), "
+            "count(*) filter (where not inserted and not deleted), count(*) filter (where deleted) from written"
+        ),
+    )
+
+
+def mark_deleted(conn: Connection, table: Table, account_id: int, external_ids: Sequence[str]) -> int:
+    """Tombstone rows that the vendor shows no more; return how many were not marked before."""
+    return conn.execute(
+        update(table)
+        .where(
+            table.c.account_id == account_id,
+            table.c.external_id == func.any(list(external_ids)),
+            table.c.deleted_at.is_(None),
+        )
+        .values(deleted_at=func.now(), updated_at=func.now())
+    ).rowcount
+
+
+def stored_rows(conn: Connection, table: Table, account_id: int) -> int:
+    """Count an account's rows that are not deleted."""
+    return conn.execute(
+        select(func.count()).where(table.c.account_id == account_id, table.c.deleted_at.is_(None))
+    ).scalar_one()
+
+
+def save_rejected(conn: Connection, rows: Iterable[dict[str, Any]]) -> int:
+    """Keep items that did not parse; return how many are new to us."""
+    statement = insert(rejected_records)
+    statement = statement.on_conflict_do_update(
+        index_elements=list(rejected_records.primary_key),
+        set_={
+            "payload": statement.excluded.payload,
+            "error": statement.excluded.error,
+            "last_seen_at": func.now(),
+        },
+    )
+    return sum(
+        conn.execute(statement.returning(text("xmax = 0")), row).scalar_one() for row in rows
+    )  # few by nature: over a share of the items the sync fails
+
+
+def forget_rejected(conn: Connection, table: Table, account_id: int, external_ids: Sequence[str]) -> None:
+    """Drop rejections of items that have been stored after all."""
+    conn.execute(
+        delete(rejected_records).where(
+            rejected_records.c.account_id == account_id,
+            rejected_records.c.table_name == table.name,
+            rejected_records.c.item_key == func.any(list(external_ids)),
+        )
+    )
+
+
+def load_cursors(conn: Connection, account_id: int) -> dict[str, dict[str, Any]]:
+    """Give the account's cursors by stream."""
+    rows = conn.execute(
+        select(sync_cursors.c.stream, sync_cursors.c.cursor).where(sync_cursors.c.account_id == account_id)
+    )
+    return {row.stream: row.cursor for row in rows}
+
+
+def save_cursor(conn: Connection, account_id: int, workspace_id: str, stream: str, cursor: dict[str, Any]) -> None:
+    """Move a stream on, in the transaction of the rows that the cursor covers."""
+    conn.execute(
+        insert(sync_cursors)
+        .values(account_id=account_id, workspace_id=workspace_id, stream=stream, cursor=cursor)
+        .on_conflict_do_update(
+            index_elements=["account_id", "stream"], set_={"cursor": cursor, "updated_at": func.now()}
+        )
+    )

@@ -1,0 +1,266 @@
+"""THE loop: one account, pages in, rows and the cursor that covers them out, one transaction a page.
+
+    take the lease -> extract pages -> [rows + deletions + rejected items + cursor] -> verdict, history, lease
+
+A crash at any instruction loses nothing: what was committed is covered by its cursor, the rest is read again.
+"""
+
+import asyncio
+import traceback
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Engine, Row, Table
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, UnexpectedResponse
+from ingest_assets.settings import CoreSettings
+from ingest_assets.sources.base import (
+    Account,
+    Clock,
+    ConversationRecord,
+    Extraction,
+    Page,
+    Rejected,
+    Source,
+    storable,
+)
+from ingest_assets.storage import accounts as storage
+from ingest_assets.storage import writes
+from ingest_assets.storage.schema import NEEDS_RECONNECT, PAUSED
+from ingest_assets.storage.vault import Vault
+from ingest_assets.storage.writes import Counts
+from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, next_state, report
+
+TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
+TOLERATED_DELETIONS = 20  # nor does the deleted share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """What every sync of a process shares."""
+
+    engine: Engine
+    vault: Vault
+    core: CoreSettings
+    owner: str
+    """Who holds the leases: the Dagster run or the command; the same owner may resume."""
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def lease_length(self) -> timedelta:
+        return timedelta(seconds=self.core.lease_seconds)
+
+
+def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict:
+    """Sync one account, given as its row of `ingest.accounts`.
+
+    Returns a verdict for everything that concerns only this account. Raises OperationalError when the
+    database went away, for the step's retry policy.
+    """
+    account = Account(
+        account_id=row.account_id,
+        workspace_id=row.workspace_id,
+        name=row.name,
+        external_id=row.external_id,
+        settings=row.settings,
+    )
+    if row.state == PAUSED:
+        return Verdict(account=account, status=SKIPPED, reason="paused; `ingest-assets resume` lets it go on")
+    if row.state == NEEDS_RECONNECT:
+        return Verdict(account=account, status=FAILED, reason=row.reason, error=CredentialRejected(row.reason))
+    with worker.engine.begin() as conn:
+        lease = storage.take_lease(conn, account.account_id, worker.owner, worker.lease_length)
+    if lease is None:
+        return Verdict(account=account, status=SKIPPED, reason="another run is syncing this account")
+    one = _Sync(source, account, options, worker, lease)
+    try:
+        return _finish(one, asyncio.run(one.read(row.credential)), row.attempts)
+    except BaseException:
+        with suppress(SQLAlchemyError), worker.engine.begin() as conn:  # else it expires; report the first error
+            storage.release_lease(conn, lease)
+        raise
+
+
+def _finish(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
+    """Set the account's next state, write history and let the lease go, in one transaction."""
+    now = one.worker.clock.now()
+    with one.worker.engine.begin() as conn:
+        kept = storage.finish_sync(
+            conn,
+            one.lease,
+            next_state(verdict, attempts=attempts, started_at=one.started_at, now=now),
+            history={
+                "owner": one.worker.owner,
+                "status": verdict.status,
+                "error_kind": verdict.error.kind if verdict.error else None,
+                "started_at": one.started_at,
+                "finished_at": now,
+                "summary": report([verdict]),
+            },
+        )
+    if kept:
+        return verdict
+    return replace(verdict, status=SKIPPED, error=None, reason="taken over: the account was changed meanwhile")
+
+
+class _Sync:
+    """One account's sync under way: its counts, and the lease that allows it to write."""
+
+    def __init__(
+        self, source: Source, account: Account, options: Any, worker: Worker, lease: storage.Lease
+    ) -> None:
+        self.source, self.account, self.options, self.worker, self.lease = source, account, options, worker, lease
+        self.started_at = worker.clock.now()
+        self.began = monotonic()
+        self.counts = Counts()
+        self.labels: defaultdict[str, Counts] = defaultdict(Counts)
+        self.calls: Counter[str] = Counter()
+        self.skipped: dict[str, str] = {}
+        self.times: list[datetime] = []
+
+    async def read(self, credential: Mapping[str, Any]) -> Verdict:
+        """Commit page after page."""
+        heartbeat = asyncio.create_task(self._keep_lease())
+        try:
+            async with aclosing(self._pages(credential)) as pages:
+                async for page in pages:
+                    self._count(page, await asyncio.to_thread(self._commit, page))
+                    if monotonic() - self.began > self.worker.core.sync_minutes * 60:
+                        return self._verdict(
+                            PARTIAL, "reached its time limit; the next run goes on", unfinished=True
+                        )
+        except LeaseLost as error:
+            return self._verdict(SKIPPED, str(error))
+        except SourceError as error:
+            return self._verdict(FAILED, str(error), error=error)
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001  the one boundary: a bug in one account must not stop the others
+            bug = UnexpectedResponse(f"A bug of ours stopped the sync of {self._who()}: {_where(error)}.")
+            return self._verdict(FAILED, str(bug), error=bug)
+        finally:
+            heartbeat.cancel()
+        return self._judge()
+
+    def _judge(self) -> Verdict:
+        """Everything was read; say whether that is a success."""
+        counts = self.counts
+        if counts.rejected > max(TOLERATED_REJECTIONS, self.worker.core.rejected_share * counts.seen):
+            error = UnexpectedResponse(
+                f"{counts.rejected} of {counts.seen} items of {self._who()} could not be parsed; they are kept in "
+                "ingest.rejected_records."
+            )
+            return self._verdict(FAILED, str(error), error=error)
+        if self.skipped:
+            parts = ", ".join(f"{part} ({code})" for part, code in sorted(self.skipped.items()))
+            return self._verdict(PARTIAL, f"not readable: {parts}")
+        return self._verdict(SUCCESS)
+
+    def _verdict(self, status: str, reason: str | None = None, **more: Any) -> Verdict:
+        return Verdict(
+            account=self.account,
+            status=status,
+            reason=reason,
+            counts=self.counts,
+            labels=self.labels,
+            calls=self.calls,
+            read_from=min(self.times, default=None),
+            read_to=max(self.times, default=None),
+            seconds=monotonic() - self.began,
+            **more,
+        )
+
+    async def _pages(self, credential: Mapping[str, Any]) -> AsyncGenerator[Page]:
+        opened = self.source.credential.model_validate(self.worker.vault.open(credential, who=self._who()))
+        with self.worker.engine.connect() as conn:
+            cursors = writes.load_cursors(conn, self.account.account_id)
+        extraction = Extraction(
+            account=self.account,
+            credential=opened,
+            settings=self.source.settings.model_validate(self.account.settings),
+            options=self.options,
+            cursors=cursors,
+            started_at=self.started_at,
+            engine=self.worker.engine,
+            clock=self.worker.clock,
+            calls=self.calls,
+            skipped=self.skipped,
+        )
+        async with aclosing(self.source.extract(extraction)) as pages:
+            async for page in pages:
+                yield page
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(self.worker.lease_length.total_seconds() / 3)
+            with suppress(OperationalError):  # the next commit meets the same database and reports it
+                await asyncio.to_thread(self._renew)
+
+    def _renew(self) -> None:
+        with self.worker.engine.begin() as conn:
+            storage.renew_lease(conn, self.lease, self.worker.lease_length)
+
+    def _commit(self, page: Page) -> Counts:
+        account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
+        by_table: defaultdict[Table, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+        for record in page.records:
+            by_table[record.table][record.external_id] = record.row()
+        counts = Counts(seen=len(page.rejected))
+        with self.worker.engine.begin() as conn:
+            if not storage.renew_lease(conn, self.lease, self.worker.lease_length):
+                raise LeaseLost("taken over: another run or command has this account now")
+            for table, rows in by_table.items():
+                written = writes.upsert(conn, table, list(rows.values()))
+                counts += written if table is main else Counts()
+                writes.forget_rejected(conn, table, account_id, list(rows))
+            if page.gone:
+                self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
+                counts.deleted += writes.mark_deleted(conn, main, account_id, page.gone)
+            counts.rejected = writes.save_rejected(conn, [self._rejected_row(item) for item in page.rejected])
+            if page.cursor is not None:
+                cursor = page.cursor.model_dump(mode="json")
+                writes.save_cursor(conn, account_id, workspace_id, page.stream, cursor)
+        return counts
+
+    def _rejected_row(self, item: Rejected) -> dict[str, Any]:
+        return {
+            "account_id": self.account.account_id,
+            "workspace_id": self.account.workspace_id,
+            "table_name": item.record.table.name,
+            "item_key": item.key,
+            "payload": storable(item.payload),
+            "error": item.error,
+        }
+
+    def _count(self, page: Page, counts: Counts) -> None:
+        self.counts += counts
+        if page.label is not None:
+            self.labels[page.label] += counts
+        times = [record.occurred_at for record in page.records if isinstance(record, ConversationRecord)]
+        if times:
+            self.times = [min(times + self.times), max(times + self.times)]
+
+    def _refuse_mass_deletion(self, more: int, stored: int) -> None:
+        deleted, before = self.counts.deleted + more, self.counts.deleted + stored
+        if deleted > max(TOLERATED_DELETIONS, self.worker.core.deleted_share * before):
+            raise UnexpectedResponse(
+                f"{self.source.title} shows {deleted} of {before} stored rows of {self._who()} no more; that is "
+                "too many to believe, so none of these was marked as deleted. If it is right, raise "
+                "INGEST_DELETED_SHARE for one sync."
+            )
+
+    def _who(self) -> str:
+        return f"{self.source.title} account {self.account.name!r} of workspace {self.account.workspace_id}"
+
+
+def _where(error: Exception) -> str:
+    """Name a bug without its text, which may quote a message or a row."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

@@ -1,0 +1,110 @@
+"""What became of a sync: the verdict, what it means for the account, and the report that everybody reads.
+
+The report is one object for the command line, the sync history and Dagster's metadata.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ingest_assets.errors import CredentialRejected, SourceError, Transient
+from ingest_assets.sources.base import Account
+from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT
+from ingest_assets.storage.writes import Counts
+
+SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
+
+BACKOFF = (timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20))
+"""Pauses before the retries of an account; afterwards it keeps its schedule, marked failing."""
+JITTER = 0.2  # of a pause, either way, so that accounts which failed together do not return together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of one account's sync."""
+
+    account: Account
+    status: str
+    reason: str | None = None
+    error: SourceError | None = None
+    unfinished: bool = False
+    """The time limit came first: due again at once."""
+    counts: Counts = field(default_factory=Counts)
+    labels: Mapping[str, Counts] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
+    read_from: datetime | None = None
+    read_to: datetime | None = None
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the account's entry in a report."""
+        return {
+            "workspace": self.account.workspace_id,
+            "account": self.account.name,
+            "status": self.status,
+            "reason": self.reason,
+            "new": self.counts.new,
+            "changed": self.counts.changed,
+            "deleted": self.counts.deleted,
+            "rejected": self.counts.rejected,
+            "api_calls": dict(sorted(self.calls.items())),
+            "read_from": self.read_from.isoformat() if self.read_from else None,
+            "read_to": self.read_to.isoformat() if self.read_to else None,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: datetime) -> dict[str, Any]:
+    """Decide the account's state after a sync: columns of `ingest.accounts`."""
+    error = verdict.error
+    if error is None:
+        healthy: dict[str, Any] = {
+            "state": ACTIVE,
+            "reason": verdict.reason,
+            "attempts": 0,
+            "next_attempt_at": now if verdict.unfinished else None,
+        }
+        return healthy if verdict.unfinished else healthy | {"last_success_at": started_at}
+    attempts += 1
+    failed = {"reason": str(error), "attempts": attempts, "next_attempt_at": None}
+    if isinstance(error, CredentialRejected):
+        return failed | {"state": NEEDS_RECONNECT}
+    if not isinstance(error, Transient):
+        return failed | {"state": FAILING}
+    retrying = attempts <= len(BACKOFF)
+    pauses = [error.retry_after] if error.retry_after else []
+    if retrying:
+        pauses.append(BACKOFF[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  (jitter)
+    if pauses:
+        failed["next_attempt_at"] = now + max(pauses)
+    return failed | {"state": ACTIVE if retrying else FAILING}
+
+
+def status_of(verdicts: Sequence[Verdict]) -> str:
+    """Sum up several accounts in one word."""
+    found = {verdict.status for verdict in verdicts} - {SKIPPED}
+    if not found:
+        return SKIPPED
+    return found.pop() if len(found) == 1 else PARTIAL
+
+
+def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Sum up a run."""
+    failed = {verdict.account.workspace_id for verdict in verdicts if verdict.status == FAILED}
+    good = {verdict.account.workspace_id for verdict in verdicts if verdict.status in {SUCCESS, PARTIAL}} - failed
+    return {
+        "status": status_of(verdicts),
+        "total_ingested": sum(verdict.counts.new + verdict.counts.changed for verdict in verdicts),
+        "new": sum(verdict.counts.new for verdict in verdicts),
+        "changed": sum(verdict.counts.changed for verdict in verdicts),
+        "deleted": sum(verdict.counts.deleted for verdict in verdicts),
+        "rejected": sum(verdict.counts.rejected for verdict in verdicts),
+        "api_calls": sum(sum(verdict.calls.values()) for verdict in verdicts),
+        "successful_workspaces": len(good),
+        "failed_workspaces": len(failed),
+        "successful_accounts": sum(verdict.status in {SUCCESS, PARTIAL} for verdict in verdicts),
+        "failed_accounts": sum(verdict.status == FAILED for verdict in verdicts),
+        "accounts": [verdict.as_json() for verdict in verdicts],
+    }
