@@ -261,6 +261,7 @@ class _Sync:
 
 
 def _where(error: Exception) -> str:
-    """Name a bug without its text, which may quote a message or a row."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    """Name a bug by its place in our code, without its text, which may quote a message or a row."""
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "ingest_assets" in frame.filename]
+    frame = ours[-1]
     return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

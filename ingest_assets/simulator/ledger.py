@@ -56,7 +56,8 @@ class Ledger:
         """Note that a request arrived."""
         self._in_flight += 1
         self._team_in_flight[team] += 1
-        entry = Entry(len(self), at, vendor, method, team, params, self._in_flight, self._team_in_flight[team])
+        busy = self._team_in_flight[team]
+        entry = Entry(len(self), at, vendor, method, team, params, self._in_flight, busy)
         self._entries.append(entry)
         return entry
 

@@ -50,7 +50,8 @@ def order(
         except orjson.JSONDecodeError as error:
             return _refusal(f"the body is not JSON: {error}")
         except ValidationError as error:
-            return _refusal("; ".join(_sentence(problem["loc"], problem["msg"]) for problem in error.errors()))
+            problems = error.errors()
+            return _refusal("; ".join(_sentence(problem["loc"], problem["msg"]) for problem in problems))
         except OrderError as error:
             return _refusal(str(error))
 

@@ -61,7 +61,7 @@ class Record(BaseModel):
             self.account_id,
             self.external_id,
             *(values[name] for name in self.own_fields),
-            raw,
+            raw.decode(),
             hashlib.blake2b(hashed, digest_size=HASH_BYTES).digest(),
             self.deleted,
         )

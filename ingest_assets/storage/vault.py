@@ -45,10 +45,14 @@ class Vault:
             ) from None
         return vault
 
-    def seal(self, value: str) -> dict[str, str]:
-        """Encrypt one value. Raises IngestError when there is no key."""
+    def require_key(self) -> None:
+        """Raise IngestError when there is no key."""
         if not self.keys:
             raise IngestError(NO_KEY)
+
+    def seal(self, value: str) -> dict[str, str]:
+        """Encrypt one value. Raises IngestError when there is no key."""
+        self.require_key()
         return {"sealed": self._fernet().encrypt(value.encode()).decode()}
 
     def open(self, stored: Mapping[str, Any], *, who: str) -> dict[str, Any]:

@@ -149,13 +149,14 @@ class TestHistory:
 
 class TestReplies:
     @pytest.fixture
-    def thread(self, sim, general):
+    def thread(self, sim, general):  # noqa: ARG002 - the channel must exist first
         return [
             TEN[3],
             *(sim.say("general", f"r{n}", thread_ts=TEN[3], ts=f"{1_700_000_100 + n}.0") for n in range(5)),
         ]
 
-    def test_the_parent_repeats_and_replies_are_oldest_first(self, sim, general, thread):
+    @pytest.mark.usefixtures("thread")
+    def test_the_parent_repeats_and_replies_are_oldest_first(self, sim, general):
         pages = sim.walk("conversations.replies", channel=general, ts=TEN[3], limit=3)
         assert [texts(page) for page in pages] == [["3", "r0", "r1"], ["3", "r2", "r3"], ["3", "r4"]]
 

@@ -111,7 +111,14 @@ class SlackApi:
         finally:
             self._simulator.ledger.closed(entry, *outcome)
 
-    async def _spoil(self, fault: Fault, request: _Request, scope: Scope, receive: Receive, send: Send) -> Outcome:
+    async def _spoil(
+        self,
+        fault: Fault,
+        request: _Request,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> Outcome:
         """Answer as the fault says, and tell how that looked from outside."""
         if fault.kind is Kind.DROP:
             await hang_up(scope, receive, at_once=True)

@@ -80,10 +80,10 @@ class Call:
         """A boolean argument, false if absent."""
         return self.params.get(name, "").lower() in ("1", "true")
 
-    def limit(self, default: int, *, most: int = MAX_LIMIT) -> int:
-        """How many items a page may have."""
+    def limit(self, default: int, *, most: int = MAX_LIMIT, zero: bool = False) -> int:
+        """How many items a page may have; where `zero` is allowed it means the default."""
         given = self.params.get("limit")
-        if not given:
+        if not given or (zero and given == "0"):
             return self._capped(default)
         if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= most:
             raise SlackError("invalid_limit")

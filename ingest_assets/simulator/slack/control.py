@@ -146,7 +146,8 @@ def _add_team(simulator: Simulator, wanted: AddTeam) -> dict[str, Any]:
     seeding.add_people(team, wanted.users)
     now = simulator.clock.now()
     _populate(team, wanted.world, now)
-    expires_at = None if wanted.expires_in is None else now + wanted.expires_in
+    lifetime = wanted.expires_in if team.rotation is None else team.rotation.expires_in
+    expires_at = None if lifetime is None else now + lifetime
     world.teams[team_id] = team
     world.issue(wanted.token, Grant(team, frozenset(wanted.scopes), expires_at=expires_at))
     return {

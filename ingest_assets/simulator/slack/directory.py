@@ -71,7 +71,8 @@ def users_conversations(call: Call) -> bytes:
     kinds = _kinds(call)
     me = call.team.bot.id
     whose = call.params.get("user") or me
-    visible = [c for c in _of_kinds(call, kinds) if whose in c.members and (not c.is_private or me in c.members)]
+    theirs = [c for c in _of_kinds(call, kinds) if whose in c.members]
+    visible = [c for c in theirs if not c.is_private or me in c.members]
     return _listed(
         call,
         "channels",
@@ -123,11 +124,9 @@ def users_list(call: Call) -> bytes:
     """users.list."""
     email = "users:read.email" in call.grant.scopes
     users = [user for user in call.team.users.values() if user.listed]
-    if call.params.get("limit", "0") == "0":
-        if len(users) > MAX_USERS_AT_ONCE:
-            raise SlackError("limit_required")
-        call.params.pop("limit", None)
-    limit = call.limit(MAX_USERS_AT_ONCE, most=1000)
+    if call.params.get("limit", "0") == "0" and len(users) > MAX_USERS_AT_ONCE:
+        raise SlackError("limit_required")
+    limit = call.limit(MAX_USERS_AT_ONCE, most=1000, zero=True)
     tail = b'"cache_ts":%d,' % int(call.now)
     team = call.team.id
     return _listed(

@@ -6,7 +6,7 @@ replies  the parent, then its replies oldest first; the parent stands on top of 
 
 import orjson
 
-from ingest_assets.simulator.slack.call import Call, Cursor, SlackError
+from ingest_assets.simulator.slack.call import MAX_LIMIT, Call, Cursor, SlackError
 from ingest_assets.simulator.slack.channel import Channel, Item, Line
 from ingest_assets.simulator.slack.limits import LIMITED_OBJECTS
 from ingest_assets.simulator.slack.timestamps import parse_ts
@@ -70,7 +70,7 @@ def _readable(call: Call) -> Channel:
     return channel
 
 
-def _limit(call: Call, default: int, *, most: int = 999) -> int:
+def _limit(call: Call, default: int, *, most: int = MAX_LIMIT) -> int:
     if call.team.settings.limited:
         return min(call.limit(LIMITED_OBJECTS, most=most), LIMITED_OBJECTS)
     return call.limit(default, most=most)

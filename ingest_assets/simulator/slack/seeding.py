@@ -125,7 +125,15 @@ def say_in_thread(
     return channel.reply(parent, key, payload, author=user, broadcast=broadcast)
 
 
-def say(team: Team, channel: Channel, key: int, user: str, text: str, *, extra: Payload | None = None) -> Item:
+def say(
+    team: Team,
+    channel: Channel,
+    key: int,
+    user: str,
+    text: str,
+    *,
+    extra: Payload | None = None,
+) -> Item:
     """Post an ordinary message."""
     payload = payloads.plain(team.id, user, text, key, nonce=team.rng.getrandbits(128))
     return channel.post(key, payload | (extra or {}), author=user)

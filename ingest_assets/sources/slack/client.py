@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from logging import CRITICAL, Logger
 from typing import Any
 
@@ -157,7 +158,7 @@ class SlackClient:
 
     async def _call(self, method: str, **params: Any) -> dict[str, Any]:
         given = {name: value for name, value in params.items() if value is not None}
-        return await patiently(lambda: self._try(method, given), self._clock)
+        return await patiently(partial(self._try, method, given), self._clock)
 
     async def _try(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         async with self._in_flight:
@@ -178,7 +179,7 @@ class SlackClient:
 
     def _meaning(self, method: str, error: SlackApiError) -> SourceError:
         response = error.response  # Slack's answer, or aiohttp's where the body was not JSON
-        status: int = getattr(response, "status_code", None) or getattr(response, "status", HTTP_OK)
+        status: Any = getattr(response, "status_code", None) or getattr(response, "status", HTTP_OK)
         data: Any = getattr(response, "data", None)
         code = data.get("error") if isinstance(data, dict) else None
         if status == HTTP_TOO_MANY or code == "ratelimited":

@@ -1,0 +1,69 @@
+"""The program as configured by its environment: settings, database, vault."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Engine
+
+from ingest_assets.settings import CoreSettings, SettingsError, SettingsGroup, refuse_unknown
+from ingest_assets.sources import SOURCES
+from ingest_assets.sources.base import Source
+from ingest_assets.storage.engine import connect, require_current
+from ingest_assets.storage.vault import Vault
+from ingest_assets.sync import Worker
+
+NO_DATABASE = (
+    "DATABASE_URL is not set; export it as postgresql://user:password@host:5432/database "
+    "(`make demo` needs none: it brings a PostgreSQL of its own)."
+)
+
+
+def setting_groups() -> list[type[SettingsGroup]]:
+    """Name all groups of settings."""
+    return [CoreSettings, *(source.options for source in SOURCES)]
+
+
+@dataclass(frozen=True)
+class App:
+    """Settings that were read and found good, and what is built from them when it is needed."""
+
+    core: CoreSettings
+    options: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ) -> "App":
+        """Read the environment. Raises SettingsError for an unknown or malformed setting."""
+        refuse_unknown(environ, setting_groups())
+        return cls(CoreSettings.load(environ), {source.name: source.options.load(environ) for source in SOURCES})
+
+    @property
+    def database_url(self) -> str:
+        """Raises SettingsError when there is none."""
+        if self.core.database_url is None:
+            raise SettingsError(NO_DATABASE)
+        return self.core.database_url.get_secret_value()
+
+    @cached_property
+    def any_engine(self) -> Engine:
+        """Connect to a database of any version."""
+        return connect(self.database_url, pool_size=self.core.parallel_accounts * 2)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Connect to a database that has our schema; raises IngestError otherwise."""
+        require_current(self.any_engine)
+        return self.any_engine
+
+    @cached_property
+    def vault(self) -> Vault:
+        keys = self.core.encryption_keys
+        return Vault.from_setting(None if keys is None else keys.get_secret_value())
+
+    def worker(self, owner: str) -> Worker:
+        return Worker(engine=self.engine, vault=self.vault, core=self.core, owner=owner)
+
+    def options_of(self, source: Source) -> Any:
+        return self.options[source.name]

@@ -1,0 +1,277 @@
+"""`ingest-assets`: a thin skin over plain functions.
+
+Exit codes: 0 done, 1 a sync did not succeed, 2 the request or the environment cannot be used.
+"""
+
+import json
+import sys
+from typing import Any, Literal, get_args, get_origin
+from uuid import uuid4
+
+import click
+from pydantic.fields import FieldInfo
+from sqlalchemy.exc import OperationalError
+
+from ingest_assets.app import App
+from ingest_assets.connecting import connect_account
+from ingest_assets.errors import IngestError
+from ingest_assets.fleet import sync_workspaces
+from ingest_assets.sources import BY_NAME, SOURCES
+from ingest_assets.sources.base import Source
+from ingest_assets.storage import accounts as storage
+from ingest_assets.storage import vault
+from ingest_assets.storage.engine import unreachable
+from ingest_assets.storage.migrate import migrate as migrate_database
+from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
+from ingest_assets.verdict import SKIPPED, SUCCESS, report
+
+CANNOT = 2  # the request cannot be carried out as it stands
+
+
+def main() -> None:
+    """Run a command; whatever the user can put right is one sentence and exit code 2."""
+    app: App | None = None
+    try:
+        app = App.load()
+        cli.main(obj=app, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(CANNOT)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except IngestError as error:
+        _fail(str(error))
+    except OperationalError:
+        _fail(unreachable(app.any_engine) if app else "The database does not answer.")
+
+
+def _fail(sentence: str) -> None:
+    click.echo(sentence, err=True)
+    sys.exit(CANNOT)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ingest-assets")
+def cli() -> None:
+    """Customers' conversations, in PostgreSQL."""
+
+
+@cli.command()
+@click.pass_obj
+def migrate(app: App) -> None:
+    """Create or update the tables in DATABASE_URL."""
+    migrate_database(app.any_engine)
+    click.echo("The database is up to date.")
+
+
+@cli.command("new-key")
+def new_key() -> None:
+    """Print a key for INGEST_ENCRYPTION_KEYS."""
+    click.echo(vault.new_key())
+
+
+@cli.command("rotate-keys")
+@click.pass_obj
+def rotate_keys(app: App) -> None:
+    """Encrypt stored credentials anew with the first of INGEST_ENCRYPTION_KEYS."""
+    with app.engine.begin() as conn:
+        count = app.vault.rotate(conn)
+    click.echo(f"{count} stored secrets are now encrypted with the first key; older keys may be removed.")
+
+
+@cli.group()
+def connect() -> None:
+    """Connect an account of a workspace, or give one that needs it a new login."""
+
+
+def _connect_command(source: Source) -> click.Command:
+    """Derive `connect <source>` from the fields of its credential and settings."""
+
+    @click.pass_obj
+    def run(app: App, workspace: str, name: str | None, **values: Any) -> None:
+        given = {field: values[field] for field in source.credential.model_fields if values[field] is not None}
+        settings = {field: values[field] for field in source.settings.model_fields if values[field] is not None}
+        probe = connect_account(
+            app, source, workspace, given=given, settings=settings, name=name, read_secret=_read_secret
+        )
+        for warning in probe.warnings:
+            click.echo(warning, err=True)
+        click.echo(
+            f"Connected {source.title} {name or probe.name!r} ({probe.external_id}) to workspace {workspace}."
+        )
+
+    command = click.Command(source.name, callback=run, help=f"Connect a {source.title} account.")
+    command.params = [
+        click.Option(["--workspace"], required=True, help="the workspace, a slug"),
+        click.Option(["--name"], help="how to call the account; default: what the vendor calls it"),
+        *(
+            _option(field, info, secret=source.credential.is_secret(field))
+            for field, info in source.credential.model_fields.items()
+        ),
+        *(_option(field, info, secret=False) for field, info in source.settings.model_fields.items()),
+    ]
+    return command
+
+
+def _option(field: str, info: FieldInfo, *, secret: bool) -> click.Option:
+    flag = "--" + field.replace("_", "-")
+    text = info.description or ""
+    required = info.is_required()
+    if secret:
+        return click.Option(
+            [flag], required=required, metavar="env:NAME|-", help=f"{text}: a variable, or - for standard input"
+        )
+    if info.annotation is bool:
+        return click.Option([flag], is_flag=True, default=None, help=text)
+    if get_origin(info.annotation) is Literal:
+        return click.Option([flag], type=click.Choice(get_args(info.annotation)), help=text)
+    if get_origin(info.annotation) is tuple:
+        return click.Option([flag], metavar="A,B", callback=_listed, help=text)
+    return click.Option([flag], required=required, help=text)
+
+
+def _listed(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _read_secret(field: str) -> str:
+    value: str = click.prompt(field, hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().strip()
+    if not value:
+        raise IngestError(f"Standard input held no {field}.")
+    return value
+
+
+for _source in SOURCES:
+    connect.add_command(_connect_command(_source))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.pass_obj
+def accounts(app: App, as_json: bool) -> None:
+    """List the connected accounts."""
+    with app.engine.connect() as conn:
+        rows = storage.find_accounts(conn)
+    entries = [
+        {
+            "workspace": row.workspace_id,
+            "source": row.source,
+            "account": row.name,
+            "id": row.external_id,
+            "state": row.state,
+            "settings": {key: value for key, value in row.settings.items() if value},
+        }
+        for row in rows
+    ]
+    if as_json:
+        click.echo(json.dumps(entries))
+    else:
+        from ingest_assets.tables import print_table
+
+        print_table(["workspace", "source", "account", "id", "state", "settings"], entries)
+
+
+def _state_command(name: str, state: str, reason: str | None, help_text: str) -> None:
+    @cli.command(name, help=help_text)
+    @click.argument("source", type=click.Choice(list(BY_NAME)))
+    @click.option("--workspace", required=True)
+    @click.option("--name", help="one account; default: all of the workspace at this source")
+    @click.pass_obj
+    def run(app: App, source: str, workspace: str, name: str | None) -> None:
+        with app.engine.begin() as conn:
+            rows = storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
+            if not rows:
+                raise IngestError(_no_account(source, workspace, name))
+            storage.set_state(conn, [row.account_id for row in rows], state, reason)
+        for row in rows:
+            click.echo(f"{source} account {row.name!r} of workspace {workspace} is now {state}.")
+
+
+_state_command("pause", PAUSED, "paused by an operator", "Stop syncing until resumed.")
+_state_command("resume", ACTIVE, None, "Sync again, from where it stopped.")
+_state_command("disconnect", DISCONNECTED, "disconnected by an operator", "Forget the login; the data stays.")
+
+
+def _no_account(source: str, workspace: str, name: str | None) -> str:
+    which = f"account {name!r}" if name else "account"
+    return (
+        f"Workspace {workspace!r} has no {source} {which}; `ingest-assets accounts` lists them, "
+        f"`ingest-assets connect {source}` makes one."
+    )
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.pass_obj
+def status(app: App, as_json: bool) -> None:
+    """Show each account: state, rows, API calls of the last 24 hours, last success, and why not."""
+    from ingest_assets.tables import print_status, status_entries
+
+    entries = status_entries(app.engine)
+    if as_json:
+        click.echo(json.dumps(entries))
+    else:
+        print_status(entries)
+
+
+@cli.command()
+@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.option("--workspace", "workspaces", multiple=True, help="a workspace; may be repeated")
+@click.option("--all", "everything", is_flag=True, help="all workspaces")
+@click.option("--json", "as_json", is_flag=True, help="print the report as JSON")
+@click.pass_context
+def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Sync once, without Dagster."""
+    app: App = ctx.obj
+    if everything == bool(workspaces):
+        raise IngestError("Name the workspaces with --workspace, or pass --all.")
+    with app.engine.connect() as conn:
+        known = {row.workspace_id for row in storage.find_accounts(conn, source=source)}
+    for workspace in workspaces:
+        if workspace not in known:
+            raise IngestError(_no_account(source, workspace, None))
+    verdicts = []
+    worker = app.worker(f"command-{uuid4()}")
+    for workspace_id, found in sync_workspaces(
+        BY_NAME[source], sorted(known) if everything else workspaces, app.options_of(BY_NAME[source]), worker
+    ):
+        verdicts += found
+        if not as_json:
+            for one in found:
+                counts = one.counts
+                click.echo(
+                    f"{workspace_id} {one.account.name}: {one.status}, {counts.new} new, {counts.changed} changed, "
+                    f"{counts.deleted} deleted, {counts.rejected} rejected, {sum(one.calls.values())} API calls, "
+                    f"{one.seconds:.1f} s" + (f": {one.reason}" if one.reason else "")
+                )
+    summary = report(verdicts)
+    click.echo(json.dumps(summary) if as_json else summary["status"])
+    ctx.exit(0 if summary["status"] in {SUCCESS, SKIPPED} else 1)
+
+
+@cli.command()
+@click.option("--port", default=8765, show_default=True, help="0 takes a free one")
+def simulate(port: int) -> None:
+    """Serve the simulated vendors on loopback."""
+    from ingest_assets.simulator.app import serve
+
+    serve("127.0.0.1", port)
+
+
+@cli.command()
+@click.pass_obj
+def dev(app: App) -> None:
+    """Start Dagster against DATABASE_URL, with its web UI on loopback, until Ctrl-C."""
+    from ingest_assets.running import dev as run
+
+    run(app)
+
+
+@cli.command()
+def demo() -> None:
+    """Show it all: an embedded PostgreSQL, simulated vendors, Dagster, three workspaces."""
+    from ingest_assets.demo import demo as run
+
+    sys.exit(run())

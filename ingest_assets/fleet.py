@@ -1,0 +1,48 @@
+"""Many accounts in one run: a bounded pool, each workspace's verdicts as soon as its last account is done.
+
+A partition run, a schedule's batch, a backfill and the command line all come through `sync_workspaces`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+from ingest_assets.sources.base import Source
+from ingest_assets.storage import accounts as storage
+from ingest_assets.sync import Worker, sync
+from ingest_assets.verdict import Verdict
+
+
+def sync_workspaces(
+    source: Source,
+    workspace_ids: Sequence[str],
+    options: Any,
+    worker: Worker,
+    *,
+    only: Callable[[Any], bool] = lambda _row: True,
+) -> Iterator[tuple[str, list[Verdict]]]:
+    """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict."""
+    with worker.engine.connect() as conn:
+        rows = [
+            row
+            for row in storage.find_accounts(conn, source=source.name, workspace_ids=workspace_ids)
+            if only(row)
+        ]
+    waiting = {
+        workspace_id: sum(row.workspace_id == workspace_id for row in rows) for workspace_id in workspace_ids
+    }
+    verdicts: defaultdict[str, list[Verdict]] = defaultdict(list)
+    for workspace_id, count in waiting.items():
+        if count == 0:
+            yield workspace_id, []
+    with ThreadPoolExecutor(worker.core.parallel_accounts, thread_name_prefix=source.name) as pool:
+        futures = {pool.submit(sync, source, row, options, worker): row.workspace_id for row in rows}
+        try:
+            for future in as_completed(futures):
+                workspace_id = futures[future]
+                verdicts[workspace_id].append(future.result())
+                if len(verdicts[workspace_id]) == waiting[workspace_id]:
+                    yield workspace_id, verdicts[workspace_id]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,64 @@
+"""A real PostgreSQL and real simulated vendors for every test worker; each test gets a database of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from ingest_assets import embedded
+from ingest_assets.simulator.app import running
+from ingest_assets.storage.engine import connect
+from ingest_assets.storage.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> embedded.Server:
+    """One server for all workers of a test run; it stops with the last of them."""
+    base = Path(tempfile.gettempdir()) / f"ingest-assets-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    base.mkdir(exist_ok=True)
+    return embedded.start(base / "postgres", durable=False)
+
+
+@pytest.fixture(scope="session")
+def template(postgres: embedded.Server) -> str:
+    """A migrated database that others are copied from."""
+    name = f"template_{uuid4().hex[:12]}"
+    engine = connect(postgres.create_database(name))
+    migrate(engine)
+    engine.dispose()
+    return name
+
+
+@pytest.fixture
+def database_url(postgres: embedded.Server, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    yield postgres.create_database(name, template=template)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = connect(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def simulator_url() -> Iterator[str]:
+    with running() as url:
+        yield url
+
+
+@pytest.fixture
+def sim(simulator_url: str) -> Iterator[httpx.Client]:
+    """The simulator's control plane, reset."""
+    with httpx.Client(base_url=simulator_url, timeout=30) as client:
+        client.post("/_sim/reset").raise_for_status()
+        yield client
