@@ -83,6 +83,9 @@ class CoreSettings(SettingsGroup):
         le=1,
         description="A sync that would mark a larger share of an account's rows as deleted stops instead.",
     )
+    web_port: int = Field(
+        default=3000, ge=1, le=65535, description="Where `make dev` and `make demo` serve the web UI."
+    )
     freshness_minutes: int = Field(
         default=60, ge=1, description="A workspace without a successful sync for longer is not fresh."
     )

@@ -16,6 +16,7 @@ from ingest_assets import embedded
 from ingest_assets.simulator.app import running
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
+from tests.workbench import Bench, VirtualClock
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +63,11 @@ def sim(simulator_url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=simulator_url, timeout=30) as client:
         client.post("/_sim/reset").raise_for_status()
         yield client
+
+
+@pytest.fixture
+def bench(sim: httpx.Client, database_url: str) -> Iterator[Bench]:
+    """Simulated workspaces and a migrated database, with time that costs nothing."""
+    bench = Bench(sim, database_url, VirtualClock(sim))
+    yield bench
+    bench.close()

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, and_, case, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.schema import DISCONNECTED, PAUSED, accounts, check_reports, rejected_records, syncs
 
@@ -89,3 +90,31 @@ def reported(conn: Connection, source: str) -> dict[tuple[str, str], tuple[bool,
     """Give what was last reported to Dagster, by (workspace, check)."""
     rows = conn.execute(select(check_reports).where(check_reports.c.source == source))
     return {(row.workspace_id, row.check_name): (row.passed, row.reason) for row in rows}
+
+
+def save_reported(conn: Connection, source: str, reports: Sequence[tuple[str, str, bool, str]]) -> None:
+    """Remember what was reported: (workspace, check, passed, reason)."""
+    if not reports:
+        return
+    statement = insert(check_reports).values(
+        [
+            {
+                "workspace_id": workspace_id,
+                "source": source,
+                "check_name": name,
+                "passed": passed,
+                "reason": reason,
+            }
+            for workspace_id, name, passed, reason in reports
+        ]
+    )
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(check_reports.primary_key),
+            set_={
+                "passed": statement.excluded.passed,
+                "reason": statement.excluded.reason,
+                "reported_at": func.now(),
+            },
+        )
+    )

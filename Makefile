@@ -1,0 +1,44 @@
+# The few commands people type. Each step says what it does.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo dev test check bench clean
+
+demo: $(READY)  ## from nothing to green partitions: embedded PostgreSQL, simulated vendors, Dagster
+	@$(BIN)/ingest-assets demo
+
+dev: $(READY)  ## Dagster on your own DATABASE_URL
+	@$(BIN)/ingest-assets migrate
+	@$(BIN)/ingest-assets dev
+
+test: $(READY)  ## the whole suite, on an embedded PostgreSQL and simulated vendors
+	@echo "Running the tests ..."
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(READY)  ## all static checks
+	@echo "Checking format and style ..."
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@echo "Checking types ..."
+	@$(BIN)/mypy
+	@echo "Checking who imports whom ..."
+	@$(BIN)/lint-imports --no-cache
+	@echo "Checking that migrations and tables agree ..."
+	@$(BIN)/python -m tests.migrations_in_step
+	@echo "Checking that Dagster loads the definitions without any credential ..."
+	@env -u DATABASE_URL $(BIN)/dagster definitions validate --log-level warning
+
+bench: $(READY)  ## measure; ONLY=slack runs one part; writes build/bench.json
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+$(READY): requirements.lock pyproject.toml
+	@echo "Creating $(VENV) and installing the pinned packages (a minute or two) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 14) else f"Python 3.11 to 3.14 is needed, this is {v[0]}.{v[1]}; set PYTHON=python3.12, say.")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:  ## remove everything that these commands made
+	rm -rf $(VENV) .demo .dagster build

@@ -1,0 +1,27 @@
+"""Ours: one `sync()` of the database's only account, which is connected already.
+
+Before the measuring begins: imports, settings, the first connection to the database (the check of its
+schema). Within: all that `sync()` does, from taking the lease to writing history.
+"""
+
+from benchmarks.measure import told
+from ingest_assets.app import App
+from ingest_assets.sources import BY_NAME
+from ingest_assets.storage.accounts import find_accounts
+from ingest_assets.sync import sync
+from ingest_assets.verdict import SUCCESS
+
+
+def main() -> None:
+    app = App.load()
+    worker = app.worker("benchmark")
+    with worker.engine.connect() as conn:
+        [row] = find_accounts(conn)
+    source = BY_NAME[row.source]
+    with told():
+        verdict = sync(source, row, app.options_of(source), worker)
+        assert verdict.status == SUCCESS, verdict.reason
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What a contender's own process spent on its work.
+
+CPU    user + system time of the process and of children it waited for, around the work alone: the
+       interpreter's start and the imports, which differ from library to library, are counted for nobody
+wall   the same stretch by the clock
+peak   the largest resident size of the whole process, imports included
+"""
+
+import gc
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in ru_maxrss's unit
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one piece of work took."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+    @property
+    def peak_megabytes(self) -> float:
+        return self.peak_bytes / MEGABYTE
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Measure the block and tell the parent process on standard output; nothing is told if it raises."""
+    gc.collect()
+    cpu, wall = _cpu(), perf_counter()
+    yield
+    wall, cpu = perf_counter() - wall, _cpu() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+    print(json.dumps({"wall_seconds": wall, "cpu_seconds": cpu, "peak_bytes": peak}))
+
+
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)

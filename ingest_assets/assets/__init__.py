@@ -1,0 +1,1 @@
+"""Assets are wiring: resolve, call one plain function, report."""

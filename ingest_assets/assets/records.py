@@ -1,0 +1,167 @@
+"""`raw/<records>`: one asset per source, partitioned by workspace.
+
+A partition run, a backfill over a range and a schedule's batch (keys in the run's config) are the same function.
+A batch stays green: its failing workspaces are retried in partition runs of their own, which turn red.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import Table
+
+from ingest_assets.assets.checks import report_health
+from ingest_assets.assets.failures import STEP_RETRIES, as_failure
+from ingest_assets.assets.partitions import workspaces
+from ingest_assets.fleet import sync_workspaces
+from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
+from ingest_assets.settings import CoreSettings
+from ingest_assets.sources.base import Source
+from ingest_assets.storage.writes import Counts
+from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
+
+OWNERS = ["team:data-platform"]
+PREVIEW_LINES = 50
+
+
+class SyncConfig(dg.Config):
+    """A batch: the workspaces to sync in a run without a partition."""
+
+    workspaces: list[str] = []
+
+
+def asset_key(source: Source) -> dg.AssetKey:
+    table = source.main.table
+    return dg.AssetKey([str(table.schema), table.name])
+
+
+def api_key(source: Source) -> dg.AssetKey:
+    return dg.AssetKey(["vendors", f"{source.name}_api"])
+
+
+def api_spec(source: Source) -> dg.AssetSpec:
+    """Show in the lineage where the data comes from."""
+    return dg.AssetSpec(
+        api_key(source), description=source.api, group_name=source.name, kinds={source.name, "api"}
+    )
+
+
+def op_name(source: Source) -> str:
+    return f"sync_{source.name}"
+
+
+def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
+    """Derive the asset from a source."""
+    key = asset_key(source)
+    spec = dg.AssetSpec(
+        key,
+        deps=[api_key(source)],
+        description=f"{source.description} Table `{source.main.table.fullname}`.",
+        group_name=source.name,
+        kinds={source.name, "postgres"},
+        owners=OWNERS,
+        tags={"source": source.name},
+        metadata={
+            "dagster/table_name": source.main.table.fullname,
+            "dagster/column_schema": _columns(source.main.table),
+        },
+        partitions_def=workspaces,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=core.freshness_minutes)),
+        skippable=True,
+    )
+
+    @dg.multi_asset(
+        name=op_name(source),
+        specs=[spec],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=STEP_RETRIES,
+        required_resource_keys=WORKER_RESOURCES | {source.name},
+    )
+    def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
+        keys = config.workspaces or _partitions(context)
+        one = worker(context.resources, owner=context.run_id)
+        options = getattr(context.resources, source.name).options(source)
+        failed: dict[str, list[Verdict]] = {}
+        for done, (workspace_id, verdicts) in enumerate(sync_workspaces(source, keys, options, one), start=1):
+            summary = report(verdicts)
+            context.log.info(
+                "%s %s (%d of %d): %s",
+                source.name,
+                workspace_id,
+                done,
+                len(keys),
+                summary["status"],
+                extra=summary,
+            )
+            if any(verdict.status == FAILED for verdict in verdicts):
+                failed[workspace_id] = verdicts
+            elif summary["status"] != SKIPPED:
+                yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
+        report_health(context.instance, source, one.engine, one.core, one.clock.now(), run_id=context.run_id)
+        if failed and not config.workspaces:
+            raise as_failure(source, failed)
+
+    return sync_records
+
+
+def _partitions(context: dg.AssetExecutionContext) -> Sequence[str]:
+    if not context.has_partition_key and not context.has_partition_key_range:
+        raise dg.Failure(
+            "This run names no workspace; choose partitions, or list them in the config.", allow_retries=False
+        )
+    return context.partition_keys
+
+
+def _metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    summary = report(verdicts)
+    calls: Counter[str] = Counter()
+    for verdict in verdicts:
+        calls.update(verdict.calls)
+    return {
+        "rows_new": summary["new"],
+        "rows_changed": summary["changed"],
+        "rows_deleted": summary["deleted"],
+        "rows_rejected": summary["rejected"],
+        "api_calls": summary["api_calls"],
+        "api_calls_by_method": dg.MetadataValue.json(dict(sorted(calls.items()))),
+        "seconds": round(sum(verdict.seconds for verdict in verdicts), 3),
+        "successful_accounts": summary["successful_accounts"],
+        "failed_accounts": summary["failed_accounts"],
+        "read_from": min((v.read_from for v in verdicts if v.read_from), default=None),
+        "read_to": max((v.read_to for v in verdicts if v.read_to), default=None),
+        "report": dg.MetadataValue.json(summary),
+        "preview": dg.MetadataValue.md(_preview(verdicts)),
+    }
+
+
+def _preview(verdicts: Sequence[Verdict]) -> str:
+    """Count by channel; never a text."""
+    totals: defaultdict[str, Counts] = defaultdict(Counts)
+    for verdict in verdicts:
+        for label, counts in verdict.labels.items():
+            totals[label] += counts
+    lines = ["| | new | changed | deleted | rejected |", "|---|---|---|---|---|"]
+    busiest = sorted(totals.items(), key=lambda item: (-item[1].seen, item[0]))
+    lines += [
+        f"| {label.replace('|', ' ')} | {c.new} | {c.changed} | {c.deleted} | {c.rejected} |"
+        for label, c in busiest[:PREVIEW_LINES]
+    ]
+    return "\n".join(
+        [*lines, f"| and {len(busiest) - PREVIEW_LINES} more | | | | |"] if len(busiest) > PREVIEW_LINES else lines
+    )
+
+
+def _columns(table: Table) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                str(column.type).lower(),
+                description=column.comment,
+                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
+            )
+            for column in table.columns
+        ]
+    )

@@ -1,0 +1,184 @@
+"""`make demo`: from nothing to green partitions, with one workspace that fails on purpose.
+
+Nothing here is special to the demo but the simulated vendors: accounts are connected, the schedule is switched
+on in the web UI's own API, and the daemon does the rest.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+from ingest_assets import embedded
+from ingest_assets.app import App
+from ingest_assets.connecting import connect_account
+from ingest_assets.errors import IngestError
+from ingest_assets.running import LOOPBACK, dagster_command, dagster_environment, output, process, require_free
+from ingest_assets.sources import BY_NAME, SOURCES
+from ingest_assets.storage.migrate import migrate
+from ingest_assets.storage.vault import new_key
+from ingest_assets.tables import print_status, status_entries
+
+FOLDER = Path(".demo")
+DATABASE = "ingest"
+PATIENCE_SECONDS = 180
+WORLD = {"channels": 3, "messages": 120, "threads": 10, "replies": 4, "span_hours": 240}
+WORKSPACES = {"acme": 1, "globex": 2, "initech": 3}  # name and seed
+REVOKED = "initech"
+
+START_SCHEDULE = """mutation($selector: ScheduleSelector!) {
+  startSchedule(scheduleSelector: $selector) { __typename ... on PythonError { message } } }"""
+PARTITIONS = """query($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { __typename ... on AssetNode {
+    partitionStats { numMaterialized numFailed } } } }"""
+
+
+def demo() -> int:
+    """Run the demo; return the exit code."""
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that `finally` stops the others
+    with ExitStack() as stack:
+        stack.enter_context(_only_one())
+        app = App.load()
+        require_free(app.core.web_port)
+        click.echo("Starting PostgreSQL ...")
+        server = embedded.start(FOLDER / "postgres")
+        server.drop_database(DATABASE)  # the simulated vendors forget; so must we
+        environ = dagster_environment(server.create_database(DATABASE), FOLDER / "dagster", {})
+        click.echo("Starting the simulated vendors ...")
+        vendors = stack.enter_context(_simulator(environ))
+        environ |= {
+            "SLACK_API_URL": f"{vendors}/slack/api/",
+            "SLACK_SYNC_CRON": "* * * * *",
+            "INGEST_ENCRYPTION_KEYS": new_key(),
+        }
+        app = App.load(environ)
+        migrate(app.any_engine)
+        _connect_workspaces(app, vendors)
+        click.echo("Starting Dagster: web UI, daemon, code server ...")
+        log = stack.enter_context(output(FOLDER / "dagster.log"))
+        dagster = stack.enter_context(
+            process(dagster_command(app.core.web_port), environ, stdout=log, stderr=subprocess.STDOUT)
+        )
+        web = f"http://{LOOPBACK}:{app.core.web_port}"
+        reason = _watch(app, web, dagster)
+        print_status(status_entries(app.engine))
+        click.echo(f"\n{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
+        if reason is not None:
+            click.echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
+            return 1
+        if sys.stdout.isatty() and not os.environ.get("CI"):
+            click.echo("The schedule ticks every minute. Ctrl-C stops everything.")
+            try:
+                while True:
+                    time.sleep(60)  # until the user has seen enough
+            except KeyboardInterrupt:
+                click.echo("Stopping.")
+    return 0
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IngestError("A demo is running already; stop it first.") from None
+        yield
+
+
+@contextmanager
+def _simulator(environ: Mapping[str, str]) -> Iterator[str]:
+    command = [sys.executable, "-m", "ingest_assets.simulator", "--port", "0"]
+    with process(command, environ, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None  # noqa: S101  (a pipe was asked for)
+        line = child.stdout.readline()
+        if "http" not in line:
+            raise IngestError("The simulated vendors did not start.")
+        yield line.split()[-1]
+
+
+def _connect_workspaces(app: App, vendors: str) -> None:
+    """Make a Slack team for each workspace, connect it, then revoke one token."""
+    slack = BY_NAME["slack"]
+    for name, seed in WORKSPACES.items():
+        token = f"xoxb-demo-{name}"
+        team = _post(
+            f"{vendors}/_sim/slack/team", {"token": token, "name": name.title(), "seed": seed, "world": WORLD}
+        )
+        connect_account(
+            app, slack, name, given={"token": "-"}, settings={}, name=None, read_secret=lambda _field, t=token: t
+        )
+        click.echo(f"Connected the Slack team {name.title()} to workspace {name}.")
+        if name == REVOKED:
+            _post(f"{vendors}/_sim/slack/token", {"team": team["team_id"], "revoked": True})
+            click.echo(f"... and its owner has just revoked the token of {name}: that partition will fail.")
+
+
+def _watch(app: App, web: str, dagster: subprocess.Popen[str]) -> str | None:
+    """Switch the schedules on and follow the daemon; return why it did not end well, or None."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    told: dict[str, str] = {}
+    switched_on = False
+    while time.monotonic() < deadline:
+        if dagster.poll() is not None:
+            return "Dagster stopped."
+        try:
+            if not switched_on:
+                switched_on = _switch_on(web)
+            elif _finished(web):
+                return None
+        except (httpx.HTTPError, KeyError):
+            pass  # the web server is still starting; the deadline bounds this
+        for entry in status_entries(app.engine):
+            news = f"{entry['workspace']} {entry['source']}: {entry['state']}, {entry['rows']} rows"
+            if told.get(entry["workspace"]) != news and (entry["rows"] or entry["reason"]):
+                told[entry["workspace"]] = news
+                click.echo(news)
+        time.sleep(1)  # between looks at processes that we cannot wait on
+    return f"The partitions did not get done within {PATIENCE_SECONDS} s."
+
+
+def _switch_on(web: str) -> bool:
+    for source in SOURCES:
+        selector = {
+            "repositoryLocationName": "ingest_assets",
+            "repositoryName": "__repository__",
+            "scheduleName": f"{source.name}_sync",
+        }
+        answer = _graphql(web, START_SCHEDULE, {"selector": selector})["startSchedule"]
+        if answer["__typename"] != "ScheduleStateResult":
+            return False  # the code server is still loading
+        click.echo(f"Switched the schedule {source.name}_sync on; it ticks at the next full minute ...")
+    return True
+
+
+def _finished(web: str) -> bool:
+    """Every workspace has its square: green, or red for the revoked one."""
+    for source in SOURCES:
+        table = source.main.table
+        node = _graphql(web, PARTITIONS, {"key": {"path": [table.schema, table.name]}})["assetNodeOrError"]
+        stats = node["partitionStats"]
+        if (stats["numMaterialized"], stats["numFailed"]) != (len(WORKSPACES) - 1, 1):
+            return False
+    return True
+
+
+def _graphql(web: str, query: str, variables: dict[str, Any]) -> Any:
+    return _post(f"{web}/graphql", {"query": query, "variables": variables})["data"]
+
+
+def _post(url: str, body: dict[str, Any]) -> Any:
+    answer = httpx.post(url, json=body, timeout=30, trust_env=False)
+    answer.raise_for_status()
+    return answer.json()

@@ -1,0 +1,70 @@
+"""Resources hold configuration only; what they make is plain objects that know nothing of Dagster."""
+
+from functools import cache
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import Engine
+
+from ingest_assets.settings import CoreSettings
+from ingest_assets.sources.base import Source
+from ingest_assets.storage.engine import connect, require_current
+from ingest_assets.storage.vault import Vault
+from ingest_assets.sync import Worker
+
+
+class Database(dg.ConfigurableResource[Any]):
+    """The PostgreSQL that everything is kept in."""
+
+    url: str
+
+    def engine(self) -> Engine:
+        """Give the process's engine. Raises IngestError for a database that we may not use."""
+        return _engine(self.url)
+
+
+@cache
+def _engine(url: str) -> Engine:
+    engine = connect(url)
+    require_current(engine)
+    return engine
+
+
+class Credentials(dg.ConfigurableResource[Any]):
+    """The keys to stored credentials."""
+
+    encryption_keys: str = ""
+
+    def vault(self) -> Vault:
+        return Vault.from_setting(self.encryption_keys)
+
+
+class Limits(dg.ConfigurableResource[Any]):
+    """How long, how many, how much: the core settings."""
+
+    settings: dict[str, Any] = {}
+
+    def core(self) -> CoreSettings:
+        return CoreSettings.model_validate(self.settings, by_name=True)
+
+
+class Api(dg.ConfigurableResource[Any]):
+    """A vendor's API: address, windows and pacing, the same for all workspaces."""
+
+    settings: dict[str, Any] = {}
+
+    def options(self, source: Source) -> Any:
+        return source.options.model_validate(self.settings, by_name=True)
+
+
+def worker(resources: Any, owner: str) -> Worker:
+    """Put a worker together from a run's resources."""
+    return Worker(
+        engine=resources.database.engine(),
+        vault=resources.credentials.vault(),
+        core=resources.limits.core(),
+        owner=owner,
+    )
+
+
+WORKER_RESOURCES = frozenset({"database", "credentials", "limits"})

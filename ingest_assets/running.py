@@ -1,0 +1,96 @@
+"""Start Dagster (web UI, daemon, code server) as processes of ours, and stop every one of them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from ingest_assets.app import App
+from ingest_assets.errors import IngestError
+from ingest_assets.settings import sqlalchemy_url
+
+LOOPBACK = "127.0.0.1"
+STOP_SECONDS = 20
+INSTANCE, WORKSPACE = Path("deploy/dagster.yaml"), Path("workspace.yaml")
+
+
+@contextmanager
+def process(command: list[str], environ: Mapping[str, str], **popen: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a program in a process group of its own, and stop the whole group at the end."""
+    child: subprocess.Popen[str] = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603  (our own commands)
+        command, env=dict(environ), start_new_session=True, text=True, **popen
+    )
+    try:
+        yield child
+    finally:
+        _stop(child)
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+            child.wait(timeout=STOP_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def dagster_environment(database_url: str, home: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """Prepare DAGSTER_HOME and the variables that Dagster's processes need."""
+    if not (INSTANCE.exists() and WORKSPACE.exists()):
+        raise IngestError(f"Run this from the project's folder: {INSTANCE} and {WORKSPACE} are not here.")
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(INSTANCE, home / "dagster.yaml")
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "DAGSTER_POSTGRES_URL": sqlalchemy_url(database_url, "psycopg2"),
+        "DAGSTER_HOME": str(home.resolve()),
+        **more,
+    }
+
+
+def dagster_command(port: int) -> list[str]:
+    program = Path(sys.executable).parent / "dagster"
+    return [str(program), "dev", "-w", str(WORKSPACE), "-h", LOOPBACK, "-p", str(port)]
+
+
+def require_free(port: int) -> None:
+    """Raise IngestError when something listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            raise IngestError(
+                f"Port {port} is in use; stop what listens there, or set INGEST_WEB_PORT to another one."
+            ) from None
+
+
+def dev(app: App) -> None:
+    """Run Dagster on the user's database until Ctrl-C."""
+    app.engine  # noqa: B018  (raises before anything is started)
+    require_free(app.core.web_port)
+    environ = dagster_environment(app.database_url, Path(".dagster"), {})
+    click.echo(f"Dagster starts at http://{LOOPBACK}:{app.core.web_port}; Ctrl-C stops it.")
+    with process(dagster_command(app.core.web_port), environ) as child:
+        try:
+            child.wait()
+        except KeyboardInterrupt:
+            click.echo("Stopping.")
+
+
+def output(path: Path) -> IO[str]:
+    """Open a log file for a process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w")

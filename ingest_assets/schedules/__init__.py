@@ -1,0 +1,1 @@
+"""Which workspaces are due, and in which runs."""

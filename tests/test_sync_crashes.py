@@ -1,0 +1,261 @@
+"""A sync that is killed, frozen, raced or paused loses nothing, repeats nothing and writes nothing afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
+from ingest_assets.verdict import Verdict
+from tests.workbench import Bench, Workspace
+
+PATIENCE = 20.0  # seconds that a test waits for another process
+LATENCY = 0.01  # seconds per request, so that there is a middle to strike in
+SHORT = "1"  # a lease of one second
+
+
+@pytest.fixture
+def acme(bench: Bench) -> Workspace:
+    """A workspace that takes many requests to read."""
+    world = {"channels": 3, "messages": 40, "threads": 10, "replies": 6, "broadcasts": 3}
+    made = bench.workspace("acme", world=world, page_cap=5)
+    bench.order("latency", seconds=LATENCY)
+    return made
+
+
+@contextmanager
+def syncing(bench: Bench, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command in a process of its own, for as long as the block lasts."""
+    process = bench.start("sync", "slack", "--workspace", "acme", "--json", INGEST_LEASE_SECONDS=SHORT, **changes)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Ask again and again; every question goes to another process, which needs the time."""
+    deadline = monotonic() + PATIENCE
+    while not true():
+        assert monotonic() < deadline, "it did not come to that"
+        assert process is None or process.poll() is None, "the process ended before"
+
+
+def asked(bench: Bench, since: int, requests: int) -> Callable[[], bool]:
+    return lambda: bench.requests() - since >= requests
+
+
+def sync_once_free(workspace: Workspace) -> Verdict:
+    """Sync as soon as the lease of the one before has run out."""
+    found: list[Verdict] = []
+
+    def went() -> bool:
+        found.append(workspace.sync())
+        return found[-1].status != "skipped"
+
+    wait_until(went)
+    return found[-1]
+
+
+def undisturbed(workspace: Workspace) -> list[tuple[str, bytes]]:
+    """What one sync into empty tables leaves."""
+    workspace.bench.execute("truncate raw.slack_messages, raw.slack_users, raw.slack_channels, ingest.sync_cursors")
+    workspace.reads()
+    return workspace.content()
+
+
+def report_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+class TestAKilledSync:
+    @pytest.mark.parametrize("requests", [1, 3, 6, 12, 20, 30, 45])
+    def test_loses_and_repeats_nothing(self, acme: Workspace, requests: int) -> None:
+        bench = acme.bench
+        since = bench.requests()
+        with syncing(bench) as process:
+            wait_until(asked(bench, since, requests), process)
+            process.kill()
+            process.wait(PATIENCE)
+        kept = len(acme.rows)
+        verdict = sync_once_free(acme)
+        assert verdict.status == "success"
+        assert verdict.counts.new == len(acme.rows) - kept
+        assert acme.held() == acme.shown()
+        assert acme.content() == undisturbed(acme)
+
+    def test_that_hung_in_the_middle_of_a_commit_loses_and_repeats_nothing(self, acme: Workspace) -> None:
+        bench = acme.bench
+        with syncing(bench) as process:
+            with bench.engine.connect() as conn, conn.begin():
+                conn.execute(text("lock table raw.slack_messages in share mode"))  # readers pass, writers wait
+                wait_until(lambda: waiting_writers(bench) > 0, process)
+                process.kill()
+                process.wait(PATIENCE)
+        assert sync_once_free(acme).status == "success"
+        assert acme.content() == undisturbed(acme)
+
+    def test_of_an_account_that_was_read_before_finds_the_changes_in_the_end(self, acme: Workspace) -> None:
+        bench = acme.bench
+        acme.reads()
+        acme.order("life", seed=3, steps=80)
+        since = bench.requests()
+        with syncing(bench) as process:
+            wait_until(asked(bench, since, 8), process)
+            process.kill()
+            process.wait(PATIENCE)
+        assert sync_once_free(acme).status == "success"
+        assert {(channel, ts) for channel, ts, _, _ in acme.shown()} <= {
+            (channel, ts) for channel, ts, _, _ in acme.held()
+        }
+
+
+def waiting_writers(bench: Bench) -> int:
+    with bench.engine.connect() as conn:
+        return int(
+            conn.execute(
+                text(
+                    "select count(*) from pg_stat_activity "
+                    "where datname = current_database() and wait_event_type = 'Lock'"
+                )
+            ).scalar_one()
+        )
+
+
+def open_transactions(bench: Bench) -> int:
+    with bench.engine.connect() as conn:
+        return int(
+            conn.execute(
+                text(
+                    "select count(*) from pg_stat_activity where datname = current_database() "
+                    "and pid <> pg_backend_pid() and state <> 'idle'"
+                )
+            ).scalar_one()
+        )
+
+
+class TestTwoSyncsOfOneAccount:
+    def test_at_the_same_time_write_once(self, acme: Workspace) -> None:
+        bench = acme.bench
+        bench.order("latency", seconds=0.05)
+        with syncing(bench) as one, syncing(bench) as other:
+            reports = [report_of(one), report_of(other)]
+            assert (one.returncode, other.returncode) == (0, 0)
+        assert sorted(report["status"] for report in reports) == ["skipped", "success"]
+        assert sum(report["new"] for report in reports) == len(acme.shown())
+        assert acme.held() == acme.shown()
+        assert len(acme.history) == 1
+
+    def test_a_living_sync_keeps_its_lease_however_long_it_takes(self, acme: Workspace) -> None:
+        bench = acme.bench
+        since = bench.requests()
+        with syncing(bench) as process:
+            wait_until(asked(bench, since, 2), process)
+            bench.order("latency", seconds=1.5)
+            requests = bench.requests()
+            began = monotonic()
+            statuses = set()
+            while monotonic() - began < 2.5:
+                statuses.add(acme.sync().status)
+            assert statuses == {"skipped"}
+            assert bench.requests() - requests < 40
+            bench.order("latency", seconds=0)
+            assert report_of(process)["status"] == "success"
+
+    def test_where_the_first_was_frozen_and_overtaken_the_zombie_writes_nothing(self, acme: Workspace) -> None:
+        bench = acme.bench
+        since = bench.requests()
+        with syncing(bench) as zombie:
+            wait_until(asked(bench, since, 10), zombie)
+            freeze_between_commits(bench, zombie)
+            assert sync_once_free(acme).status == "success"
+            acme.order("life", seed=1, steps=30)
+            acme.reads()
+            before = acme.content(), acme.cursors, len(acme.history)
+            os.kill(zombie.pid, signal.SIGCONT)
+            report = report_of(zombie)
+        assert report["status"] == "skipped"
+        assert "taken over" in report["accounts"][0]["reason"]
+        assert (acme.content(), acme.cursors, len(acme.history)) == before
+
+
+def freeze_between_commits(bench: Bench, process: subprocess.Popen[str]) -> None:
+    def frozen() -> bool:
+        os.kill(process.pid, signal.SIGSTOP)
+        if open_transactions(bench) == 0:
+            return True
+        os.kill(process.pid, signal.SIGCONT)
+        return False
+
+    wait_until(frozen, process)
+
+
+class TestAnAccountThatIsChangedDuringASync:
+    @pytest.mark.parametrize("state", [PAUSED, DISCONNECTED])
+    def test_stops_it_at_its_next_commit(self, acme: Workspace, state: str) -> None:
+        bench = acme.bench
+        since = bench.requests()
+        with syncing(bench) as process:
+            wait_until(asked(bench, since, 10), process)
+            with bench.engine.begin() as conn:
+                storage.set_state(conn, [acme.account.account_id], state, "by hand")
+            kept = acme.content()
+            report = report_of(process)
+            assert process.returncode == 0
+        assert (report["status"], acme.account.state) == ("skipped", state)
+        assert acme.content() == kept
+        assert len(kept) < len(acme.shown())
+        if state == DISCONNECTED:
+            assert acme.account.credential == {}
+            bench.connect(acme)
+        else:
+            with bench.engine.begin() as conn:
+                storage.set_state(conn, [acme.account.account_id], ACTIVE)
+        acme.reads()
+        assert acme.held() == acme.shown()
+
+
+class TestATimeLimit:
+    def test_stops_a_sync_at_a_safe_place_and_the_next_ones_go_on(self, acme: Workspace) -> None:
+        verdict = acme.sync(sync_minutes=0.001)
+        assert (verdict.status, verdict.unfinished) == ("partial", True)
+        assert "time limit" in str(verdict.reason)
+        due = acme.account.next_attempt_at
+        assert due is not None
+        assert due <= acme.bench.clock.now()
+        for _ in range(200):
+            if acme.sync(sync_minutes=0.001).status == "success":
+                break
+        assert acme.content() == undisturbed(acme)
+
+
+class TestALostDatabase:
+    def test_is_told_in_one_sentence_and_the_next_sync_goes_on(self, acme: Workspace) -> None:
+        bench = acme.bench
+        since = bench.requests()
+        with syncing(bench) as process:
+            wait_until(asked(bench, since, 10), process)
+            bench.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+            _, err = process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in err
+        assert process.returncode in (0, 1, 2)
+        sync_once_free(acme)
+        assert acme.content() == undisturbed(acme)

@@ -1,0 +1,270 @@
+"""What a test works with: simulated workspaces that are connected, syncs of them, and what was stored."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine, Row, Table, select, text
+
+from ingest_assets.app import App
+from ingest_assets.connecting import connect_account
+from ingest_assets.settings import CoreSettings
+from ingest_assets.sources.base import Clock
+from ingest_assets.sources.slack import SLACK
+from ingest_assets.sources.slack.connect import SlackOptions
+from ingest_assets.sources.slack.records import SlackMessage
+from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors, syncs
+from ingest_assets.storage.vault import new_key
+from ingest_assets.sync import Worker, sync
+from ingest_assets.verdict import Verdict
+
+COMMAND = Path(sys.executable).parent / "ingest-assets"
+MESSAGES = SlackMessage.table
+
+Shown = set[tuple[str, str, str | None, str | None]]
+"""(channel, ts, thread_ts, edited_ts)"""
+
+
+class VirtualClock:
+    """Time that costs nothing: a pause moves this clock and the simulator's, once nobody is due before."""
+
+    YIELD = 0.004  # real seconds in which the others may go on with what is due earlier
+
+    def __init__(self, sim: httpx.Client) -> None:
+        self._sim = sim
+        self._ahead = timedelta()
+        self._due: list[datetime] = []
+        self.pauses: list[float] = []
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        due = self.now() + timedelta(seconds=seconds)
+        self._due.append(due)
+        while self.now() < due:
+            await asyncio.sleep(self.YIELD)
+            if due == min(self._due) and (rest := due - self.now()) > timedelta():
+                self.advance(rest)
+        self._due.remove(due)
+
+    def advance(self, by: timedelta) -> None:
+        self._ahead += by
+        answer = self._sim.post("/_sim/clock", json={"advance_seconds": by.total_seconds()})
+        assert answer.status_code == 200, answer.text
+
+
+@dataclass
+class Workspace:
+    """One simulated Slack workspace, and the account of ours that reads it."""
+
+    bench: Bench
+    name: str
+    team: str
+    token: str
+    users: list[str]
+    channels: dict[str, str]
+
+    @property
+    def account(self) -> Row[Any]:
+        with self.bench.engine.connect() as conn:
+            return conn.execute(select(accounts).where(accounts.c.workspace_id == self.name)).one()
+
+    @property
+    def rows(self) -> dict[str, Row[Any]]:
+        """All stored messages by ts, deleted ones included; for tests that say little, as ts is a channel's own."""
+        return {row.ts: row for row in self.stored(MESSAGES)}
+
+    @property
+    def living(self) -> dict[str, Row[Any]]:
+        return {ts: row for ts, row in self.rows.items() if row.deleted_at is None}
+
+    @property
+    def rejected(self) -> list[Row[Any]]:
+        return self.stored(rejected_records)
+
+    @property
+    def history(self) -> list[Row[Any]]:
+        return self.stored(syncs)
+
+    @property
+    def cursors(self) -> dict[str, Any]:
+        return {row.stream: row.cursor for row in self.stored(sync_cursors)}
+
+    def stored(self, table: Table) -> list[Row[Any]]:
+        with self.bench.engine.connect() as conn:
+            return list(conn.execute(select(table).where(table.c.workspace_id == self.name)).all())
+
+    def content(self) -> list[tuple[str, bytes]]:
+        """What two syncs that did the same leave alike."""
+        return sorted((row.external_id, row.content_hash) for row in self.stored(MESSAGES))
+
+    def sync(self, **changes: Any) -> Verdict:
+        """Sync once; `changes` are core settings."""
+        return self.bench.sync(self, **changes)
+
+    def reads(self) -> Verdict:
+        """Sync once and insist on success."""
+        verdict = self.sync()
+        assert verdict.status == "success", verdict.reason
+        return verdict
+
+    def say(self, channel: str, said: str, **fields: Any) -> str:
+        return str(self.order("post", channel=channel, text=said, **fields)["ts"])
+
+    def say_many(self, channel: str, count: int, *, hours_ago: float = 1.0) -> list[str]:
+        items = [{"text": f"message {place}", "hours_ago": hours_ago} for place in range(count)]
+        made: list[str] = self.order("posts", channel=channel, items=items)["ts"]
+        return made
+
+    def order(self, verb: str, **fields: Any) -> Any:
+        return self.bench.order(f"slack/{verb}", team=self.team, **fields)
+
+    def fault(self, kind: str, **fields: Any) -> None:
+        self.bench.order("fault", kind=kind, team=self.team, **fields)
+
+    def calls(self, *, since: int = 0) -> dict[str, int]:
+        """How often each method was called."""
+        found: dict[str, int] = self.bench.ask("ledger/counts", since=since, team=self.team)["by_method"]
+        return found
+
+    def shown(self) -> Shown:
+        """All that the bot can see, without the tombstones."""
+        return {
+            (channel["id"], message["ts"], message["thread_ts"], (message["edited"] or {}).get("ts"))
+            for channel in self.bench.ask("slack/state", team=self.team)["channels"]
+            if channel["member"]
+            for message in channel["messages"]
+            if message["subtype"] != "tombstone"
+        }
+
+    def held(self) -> Shown:
+        """All that we hold, without the deleted."""
+        rows = [row for row in self.stored(MESSAGES) if row.deleted_at is None]
+        return {(row.channel_id, row.ts, row.thread_ts, row.edited_ts) for row in rows}
+
+
+@dataclass
+class Bench:
+    """A database and a simulator, and what a worker needs to sync one from the other."""
+
+    sim: httpx.Client
+    database_url: str
+    clock: VirtualClock
+    environ: dict[str, str] = field(default_factory=dict)
+    options: SlackOptions = field(default_factory=SlackOptions)
+
+    def __post_init__(self) -> None:
+        self.environ = {
+            "DATABASE_URL": self.database_url,
+            "INGEST_ENCRYPTION_KEYS": new_key(),
+            "SLACK_API_URL": f"{self.sim.base_url}/slack/api/",
+            "SLACK_PACING": "false",
+        }
+        self.options = self.app.options_of(SLACK)
+
+    @cached_property
+    def app(self) -> App:
+        return App.load(self.environ)
+
+    @property
+    def engine(self) -> Engine:
+        return self.app.engine
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def order(self, path: str, **fields: Any) -> Any:
+        answer = self.sim.post(f"/_sim/{path}", json=fields)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def ask(self, path: str, **params: Any) -> Any:
+        answer = self.sim.get(f"/_sim/{path}", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def requests(self) -> int:
+        """How many requests the vendors got so far; a `since` for what follows."""
+        count: int = self.ask("ledger/counts")["total"]
+        return count
+
+    def team(self, name: str, *channels: Any, world: Mapping[str, Any] | None = None, **fields: Any) -> Workspace:
+        """Make a workspace that nobody has connected; channels are named or described."""
+        token = f"xoxb-{name}-secret"
+        described = [{"name": channel} if isinstance(channel, str) else channel for channel in channels]
+        content = {"channels": described} | dict(world or {})
+        made = self.order("slack/team", token=token, name=name.title(), world=content, **fields)
+        return Workspace(self, name, made["team_id"], token, made["users"], made["channels"])
+
+    def workspace(self, name: str = "acme", *channels: Any, **fields: Any) -> Workspace:
+        """Make a workspace and connect it; `settings` are the account's choices."""
+        settings = fields.pop("settings", {})
+        made = self.team(name, *channels, **fields)
+        self.connect(made, **settings)
+        return made
+
+    def connect(self, workspace: Workspace, **settings: Any) -> None:
+        connect_account(
+            self.app,
+            SLACK,
+            workspace.name,
+            given={"token": "-"},
+            settings=settings,
+            name=None,
+            read_secret=lambda _field: workspace.token,
+        )
+
+    def choose(self, **changes: Any) -> None:
+        """Change options of the Slack source, for the syncs that follow."""
+        self.options = SlackOptions.model_validate(self.options.model_dump() | changes)
+
+    def worker(self, owner: str = "test", **changes: Any) -> Worker:
+        core = CoreSettings.model_validate(self.app.core.model_dump() | changes, by_name=True)
+        clock = Clock(now=self.clock.now, sleep=self.clock.sleep)
+        return Worker(engine=self.engine, vault=self.app.vault, core=core, owner=owner, clock=clock)
+
+    def sync(self, workspace: Workspace, **changes: Any) -> Verdict:
+        return sync(SLACK, workspace.account, self.options, self.worker(**changes))
+
+    def execute(self, statement: str, **params: Any) -> None:
+        with self.engine.begin() as conn:
+            conn.execute(text(statement), params)
+
+    def shell(self, **changes: str | None) -> dict[str, str]:
+        """The environment of a command; None takes a variable out."""
+        changed = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **self.environ, **changes}
+        return {name: value for name, value in changed.items() if value is not None}
+
+    def run(self, *arguments: str, stdin: str = "", **changes: str | None) -> subprocess.CompletedProcess[str]:
+        """Run `ingest-assets` to its end."""
+        return subprocess.run(  # noqa: S603  (our own command)
+            [COMMAND, *arguments],
+            env=self.shell(**changes),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **changes: str | None) -> subprocess.Popen[str]:
+        """Start `ingest-assets` and let it run."""
+        return subprocess.Popen(  # noqa: S603  (our own command)
+            [COMMAND, *arguments],
+            env=self.shell(**changes),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
