@@ -90,7 +90,7 @@ def _connect_command(source: Source) -> click.Command:
     """Derive `connect <source>` from the fields of its credential and settings."""
 
     @click.pass_obj
-    def run(app: App, workspace: str, name: str | None, **values: Any) -> None:
+    def run(app: App, /, workspace: str, name: str | None, **values: Any) -> None:
         given = {field: values[field] for field in source.credential.model_fields if values[field] is not None}
         settings = {field: values[field] for field in source.settings.model_fields if values[field] is not None}
         probe = connect_account(
@@ -242,8 +242,8 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
             for one in found:
                 counts = one.counts
                 click.echo(
-                    f"{workspace_id} {one.account.name}: {one.status}, {counts.new} new, {counts.changed} changed, "
-                    f"{counts.deleted} deleted, {counts.rejected} rejected, {sum(one.calls.values())} API calls, "
+                    f"{workspace_id} {one.account.name}: {one.status}, {counts.new} new, {counts.changed} changed,"
+                    f" {counts.deleted} deleted, {counts.rejected} rejected, {sum(one.calls.values())} API calls, "
                     f"{one.seconds:.1f} s" + (f": {one.reason}" if one.reason else "")
                 )
     summary = report(verdicts)

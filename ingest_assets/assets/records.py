@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 from sqlalchemy import Table
 
 from ingest_assets.assets.checks import report_health
@@ -29,7 +30,7 @@ PREVIEW_LINES = 50
 class SyncConfig(dg.Config):
     """A batch: the workspaces to sync in a run without a partition."""
 
-    workspaces: list[str] = []
+    workspaces: list[str] = Field(default=[])
 
 
 def asset_key(source: Source) -> dg.AssetKey:
@@ -111,7 +112,8 @@ def _partitions(context: dg.AssetExecutionContext) -> Sequence[str]:
         raise dg.Failure(
             "This run names no workspace; choose partitions, or list them in the config.", allow_retries=False
         )
-    return context.partition_keys
+    keys: Sequence[str] = context.partition_keys
+    return keys
 
 
 def _metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -129,8 +131,8 @@ def _metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "seconds": round(sum(verdict.seconds for verdict in verdicts), 3),
         "successful_accounts": summary["successful_accounts"],
         "failed_accounts": summary["failed_accounts"],
-        "read_from": min((v.read_from for v in verdicts if v.read_from), default=None),
-        "read_to": max((v.read_to for v in verdicts if v.read_to), default=None),
+        "read_from": min((one["read_from"] for one in summary["accounts"] if one["read_from"]), default=None),
+        "read_to": max((one["read_to"] for one in summary["accounts"] if one["read_to"]), default=None),
         "report": dg.MetadataValue.json(summary),
         "preview": dg.MetadataValue.md(_preview(verdicts)),
     }

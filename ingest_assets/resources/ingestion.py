@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 from sqlalchemy import Engine
 
 from ingest_assets.settings import CoreSettings
@@ -42,7 +43,7 @@ class Credentials(dg.ConfigurableResource[Any]):
 class Limits(dg.ConfigurableResource[Any]):
     """How long, how many, how much: the core settings."""
 
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
 
     def core(self) -> CoreSettings:
         return CoreSettings.model_validate(self.settings, by_name=True)
@@ -51,7 +52,7 @@ class Limits(dg.ConfigurableResource[Any]):
 class Api(dg.ConfigurableResource[Any]):
     """A vendor's API: address, windows and pacing, the same for all workspaces."""
 
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default={})
 
     def options(self, source: Source) -> Any:
         return source.options.model_validate(self.settings, by_name=True)

@@ -35,9 +35,9 @@ def _out_of_patience(state: RetryCallState) -> bool:
 
 
 async def patiently(call: Callable[[], Awaitable[Result]], clock: Clock) -> Result:
-    """Repeat a request, a coroutine function, while it raises Transient: 5 tries, 2 minutes of pauses; `retry_after` is obeyed.
+    """Repeat a request (a coroutine function) while it raises Transient: 5 tries, 2 minutes of pauses.
 
-    A longer `retry_after` is raised at once: nobody holds a worker for it.
+    A `retry_after` within that is obeyed; a longer one is raised at once: nobody holds a worker for it.
     """
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(Transient),

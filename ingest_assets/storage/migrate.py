@@ -12,16 +12,17 @@ from sqlalchemy import Engine
 from ingest_assets.errors import IngestError
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
-    return config
+def config() -> Config:
+    """Tell alembic where our migrations are, whatever folder we are in."""
+    ours = Config()
+    ours.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    return ours
 
 
 @cache
 def head_revision() -> str:
     """Name the newest migration that this program ships."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(config()).get_current_head()
     if head is None:
         raise LookupError("ingest_assets/migrations holds no migration")
     return head
@@ -29,11 +30,11 @@ def head_revision() -> str:
 
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest schema, in one transaction. Raises IngestError for a newer database."""
-    config = _config()
+    ours = config()
     with engine.begin() as conn:
-        config.attributes["connection"] = conn
+        ours.attributes["connection"] = conn
         try:
-            command.upgrade(config, "head")
+            command.upgrade(ours, "head")
         except CommandError as error:
             raise IngestError(
                 "The database was migrated by a newer ingest_assets than this one; update ingest_assets."

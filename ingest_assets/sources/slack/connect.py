@@ -73,8 +73,8 @@ async def probe(credential: SlackCredential, settings: SlackSettings, options: S
         needed |= {JOIN_SCOPE} if settings.join else set()
         if client.granted and (missing := needed - client.granted):
             raise CredentialRejected(
-                f"The Slack app lacks the scopes {', '.join(sorted(missing))}; add them under OAuth & Permissions, "
-                "reinstall the app, and connect again."
+                f"The Slack app lacks the scopes {', '.join(sorted(missing))}; add them under OAuth & Permissions,"
+                " reinstall the app, and connect again."
             )
         channels, warnings = await _find(client, settings)
     return Probe(

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ingest_assets.sources.slack.records import at, ts_of
 
 THREADS_REREAD = timedelta(days=3)
-"""How long after its last reply a thread is read anew once a day: an edited reply leaves no trace on its parent."""
+"""For so long after its last reply a thread is read anew daily: an edited reply leaves no trace on its parent."""
 THREADS_RHYTHM = timedelta(days=1)
 
 RHYTHM = ((timedelta(days=2), timedelta(0)), (timedelta(days=14), timedelta(hours=1)))

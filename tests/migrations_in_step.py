@@ -1,0 +1,27 @@
+"""`python -m tests.migrations_in_step`: the migrations, run on an empty database, make exactly our tables."""
+
+import tempfile
+from pathlib import Path
+
+from alembic import command
+
+from ingest_assets import embedded
+from ingest_assets.storage import migrate
+from ingest_assets.storage.engine import connect
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="ingest-assets-") as folder:
+        server = embedded.start(Path(folder) / "postgres", durable=False)
+        engine = connect(server.create_database("migrations"))
+        migrate.migrate(engine)
+        config = migrate.config()
+        with engine.begin() as conn:
+            config.attributes["connection"] = conn
+            command.check(config)
+        engine.dispose()
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()

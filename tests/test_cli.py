@@ -1,0 +1,324 @@
+"""The command, run as a user runs it: what it prints, its exit codes, and one sentence for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from ingest_assets import embedded
+from ingest_assets.storage.vault import new_key
+from tests.test_fleet import REPORT
+from tests.workbench import Bench, Workspace
+
+Done = CompletedProcess[str]
+TOKEN = "ACME_TOKEN"  # noqa: S105  (the name of a variable)
+
+
+@pytest.fixture
+def acme(bench: Bench) -> Workspace:
+    """A connected workspace with three messages."""
+    made = bench.workspace("acme", "general")
+    made.say_many("general", 3)
+    return made
+
+
+def refused(done: Done, *parts: str) -> str:
+    """Insist on one sentence, exit code 2 and no traceback."""
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    sentence = done.stderr.strip()
+    assert sentence.count("\n") == 0, sentence
+    assert sentence.endswith((".", ")", "?")), sentence
+    for part in parts:
+        assert part in sentence
+    return sentence
+
+
+def connect(bench: Bench, *arguments: str, workspace: str = "acme", **more: Any) -> Done:
+    return bench.run("connect", "slack", "--workspace", workspace, *arguments, **more)
+
+
+class TestConnect:
+    def test_reads_the_token_from_a_named_variable_and_stores_only_the_name(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general")
+        done = connect(bench, "--token", f"env:{TOKEN}", **{TOKEN: acme.token})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Connected Slack 'Acme'" in done.stdout
+        assert acme.account.credential == {"token": {"env": TOKEN}}
+        assert acme.account.external_id == acme.team
+        assert acme.token not in done.stdout + done.stderr
+
+    def test_reads_the_token_from_standard_input_and_stores_it_encrypted(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general")
+        done = connect(bench, "--token", "-", stdin=f"{acme.token}\n")
+        assert done.returncode == 0, done.stderr
+        assert set(acme.account.credential["token"]) == {"sealed"}
+        assert acme.token not in repr(acme.account)
+        assert bench.run("sync", "slack", "--workspace", "acme").returncode == 0
+
+    def test_refuses_a_token_on_the_command_line_and_does_not_repeat_it(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general")
+        sentence = refused(connect(bench, "--token", acme.token), "never given on the command line")
+        assert acme.token not in sentence
+
+    def test_names_the_scopes_that_are_missing(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general", scopes=["channels:read", "users:read", "groups:read"])
+        sentence = refused(
+            connect(bench, "--token", "-", stdin=acme.token), "channels:history", "groups:history"
+        )
+        assert "users:read" not in sentence
+        assert json.loads(bench.run("accounts", "--json").stdout) == []
+
+    def test_needs_no_private_scopes_for_public_channels(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general", scopes=["channels:read", "channels:history", "users:read"])
+        assert connect(bench, "--token", "-", "--public-only", stdin=acme.token).returncode == 0
+
+    def test_refuses_a_channel_that_slack_does_not_show(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general")
+        refused(connect(bench, "--token", "-", "--channels", "general,nowhere", stdin=acme.token), "'nowhere'")
+
+    def test_keeps_chosen_channels_by_id_and_warns_where_the_bot_is_not_in(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general", {"name": "sales", "member": False})
+        done = connect(bench, "--token", "-", "--channels", "#general, sales", stdin=acme.token)
+        assert done.returncode == 0
+        assert "not in sales" in done.stderr
+        assert acme.account.settings["channels"] == [acme.channels["general"], acme.channels["sales"]]
+
+    def test_refuses_a_login_that_slack_refuses(self, bench: Bench) -> None:
+        bench.team("acme", "general")
+        refused(connect(bench, "--token", "-", stdin="xoxb-wrong"), "invalid_auth")
+
+    def test_refuses_a_variable_that_is_not_set(self, bench: Bench) -> None:
+        refused(connect(bench, "--token", "env:NOWHERE"), "NOWHERE is not set")
+
+    def test_refuses_an_empty_standard_input(self, bench: Bench) -> None:
+        refused(connect(bench, "--token", "-"), "token")
+
+    @pytest.mark.parametrize("name", ["Acme", "a b", "a,b", "ümlaut", "x" * 64, ""])
+    def test_refuses_what_cannot_name_a_workspace(self, bench: Bench, name: str) -> None:
+        refused(connect(bench, "--token", "-", workspace=name, stdin="xoxb-1"), "cannot name a workspace")
+
+    def test_refuses_to_store_a_token_without_a_key(self, bench: Bench) -> None:
+        done = connect(bench, "--token", "-", stdin="xoxb-1", INGEST_ENCRYPTION_KEYS=None)
+        refused(done, "INGEST_ENCRYPTION_KEYS is not set", "new-key")
+
+    def test_refuses_a_key_that_is_none(self, bench: Bench) -> None:
+        done = connect(bench, "--token", "-", stdin="xoxb-1", INGEST_ENCRYPTION_KEYS="KEYNOKEY")
+        assert "KEYNOKEY" not in refused(done, "INGEST_ENCRYPTION_KEYS holds something that is not a key")
+
+    def test_refuses_a_second_account_of_the_same_name(self, bench: Bench) -> None:
+        first, second = bench.team("acme", "general"), bench.team("globex", "general")
+        assert connect(bench, "--token", "-", "--name", "ours", stdin=first.token).returncode == 0
+        refused(connect(bench, "--token", "-", "--name", "ours", stdin=second.token), "ours")
+
+    def test_says_where_slack_does_not_answer(self, bench: Bench) -> None:
+        done = connect(bench, "--token", "-", stdin="xoxb-1", SLACK_API_URL=f"http://127.0.0.1:{free_port()}/api/")
+        refused(done, "Slack did not answer auth.test")
+
+
+class TestAccounts:
+    def test_are_listed(self, bench: Bench, acme: Workspace) -> None:
+        assert "acme" in bench.run("accounts").stdout
+        [entry] = json.loads(bench.run("accounts", "--json").stdout)
+        assert (entry["workspace"], entry["source"], entry["state"]) == ("acme", "slack", "active")
+        assert (entry["id"], entry["account"]) == (acme.team, "Acme")
+
+    def test_are_paused_resumed_and_disconnected(self, bench: Bench, acme: Workspace) -> None:
+        assert bench.run("pause", "slack", "--workspace", "acme").returncode == 0
+        done = bench.run("sync", "slack", "--workspace", "acme", "--json")
+        assert (done.returncode, json.loads(done.stdout)["status"], acme.rows) == (0, "skipped", {})
+        assert bench.run("resume", "slack", "--workspace", "acme").returncode == 0
+        assert bench.run("sync", "slack", "--workspace", "acme").returncode == 0
+        assert len(acme.rows) == 3
+        assert bench.run("disconnect", "slack", "--workspace", "acme").returncode == 0
+        assert (acme.account.state, acme.account.credential, len(acme.rows)) == ("disconnected", {}, 3)
+        assert json.loads(bench.run("accounts", "--json").stdout) == []
+        refused(bench.run("sync", "slack", "--workspace", "acme"), "'acme'")
+
+    @pytest.mark.parametrize("verb", ["pause", "resume", "disconnect"])
+    def test_that_do_not_exist_are_named(self, bench: Bench, acme: Workspace, verb: str) -> None:
+        refused(bench.run(verb, "slack", "--workspace", "nobody"), "'nobody'", "ingest-assets accounts")
+        refused(bench.run(verb, "slack", "--workspace", "acme", "--name", "other"), "'other'")
+        assert acme.account.state == "active"
+
+    def test_that_need_a_reconnection_are_not_resumed_into_health(self, bench: Bench, acme: Workspace) -> None:
+        acme.order("token", revoked=True)
+        assert bench.run("sync", "slack", "--workspace", "acme").returncode == 1
+        assert acme.account.state == "needs_reconnect"
+        bench.run("resume", "slack", "--workspace", "acme")
+        assert bench.run("sync", "slack", "--workspace", "acme").returncode == 1
+        assert acme.account.state == "needs_reconnect"
+
+
+class TestStatus:
+    def test_tells_rows_calls_and_reasons(self, bench: Bench, acme: Workspace) -> None:
+        [before] = json.loads(bench.run("status", "--json").stdout)
+        assert (before["state"], before["rows"], before["last_success"]) == ("active", 0, None)
+        acme.reads()
+        [after] = json.loads(bench.run("status", "--json").stdout)
+        assert set(after) == {
+            "workspace",
+            "source",
+            "account",
+            "state",
+            "rows",
+            "api_calls",
+            "last_success",
+            "next_attempt",
+            "reason",
+        }
+        assert (after["rows"], after["reason"], after["last_success"] is not None) == (3, None, True)
+        assert after["api_calls"] == 3
+        acme.fault("status", status=500, times=-1)
+        acme.sync()
+        [failed] = json.loads(bench.run("status", "--json").stdout)
+        assert (failed["state"], "HTTP 500" in failed["reason"]) == ("retrying", True)
+        assert "acme" in bench.run("status").stdout
+
+
+class TestSync:
+    def test_reports_in_json_and_exits_with_0(self, bench: Bench, acme: Workspace) -> None:
+        done = bench.run("sync", "slack", "--all", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        summary = json.loads(done.stdout)
+        assert set(summary) == REPORT
+        assert (summary["status"], summary["new"]) == ("success", 3)
+        assert len(acme.rows) == 3
+
+    def test_reports_a_line_an_account(self, bench: Bench, acme: Workspace) -> None:
+        done = bench.run("sync", "slack", "--workspace", "acme")
+        assert done.returncode == 0
+        assert "acme Acme: success, 3 new" in done.stdout
+        assert acme.account.attempts == 0
+
+    def test_exits_with_1_when_a_sync_fails(self, bench: Bench, acme: Workspace) -> None:
+        acme.fault("error", error="invalid_auth", times=-1)
+        done = bench.run("sync", "slack", "--workspace", "acme", "--json")
+        assert (done.returncode, json.loads(done.stdout)["status"]) == (1, "failed")
+        assert "Traceback" not in done.stderr
+
+    def test_exits_with_1_when_a_part_could_not_be_read(self, bench: Bench, acme: Workspace) -> None:
+        acme.fault("error", method="conversations.history", error="not_in_channel", times=-1)
+        done = bench.run("sync", "slack", "--workspace", "acme", "--json")
+        assert (done.returncode, json.loads(done.stdout)["status"]) == (1, "partial")
+
+    def test_of_all_is_skipped_where_nobody_is_connected(self, bench: Bench) -> None:
+        done = bench.run("sync", "slack", "--all", "--json")
+        assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "skipped")
+
+    def test_needs_to_know_of_whom(self, bench: Bench) -> None:
+        refused(bench.run("sync", "slack"), "--workspace", "--all")
+        refused(bench.run("sync", "slack", "--all", "--workspace", "acme"), "--all")
+
+    def test_refuses_an_unknown_workspace(self, bench: Bench) -> None:
+        refused(bench.run("sync", "slack", "--workspace", "nobody"), "'nobody'")
+
+    def test_refuses_an_unknown_source(self, bench: Bench) -> None:
+        done = bench.run("sync", "teams", "--all")
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+
+    def test_asks_for_the_variable_that_holds_the_token(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general")
+        connect(bench, "--token", f"env:{TOKEN}", **{TOKEN: acme.token})
+        done = bench.run("sync", "slack", "--workspace", "acme")
+        assert (done.returncode, TOKEN in done.stdout) == (1, True)
+
+
+class TestAnEnvironmentThatCannotBeUsed:
+    def test_with_an_unknown_setting(self, bench: Bench) -> None:
+        refused(bench.run("accounts", INGEST_LEASE_SECOND="1"), "INGEST_LEASE_SECONDS?")
+
+    def test_with_a_malformed_setting(self, bench: Bench) -> None:
+        refused(bench.run("accounts", INGEST_LEASE_SECONDS="soon"), "INGEST_LEASE_SECONDS is not usable")
+
+    def test_without_a_database(self, bench: Bench) -> None:
+        refused(bench.run("accounts", DATABASE_URL=None), "DATABASE_URL is not set")
+
+    @pytest.mark.parametrize("verb", [["accounts"], ["migrate"], ["sync", "slack", "--all"], ["rotate-keys"]], ids=str)
+    def test_with_a_database_that_does_not_answer(self, bench: Bench, verb: list[str]) -> None:
+        url = f"postgresql://someone:PASSWORD@127.0.0.1:{free_port()}/nothing"
+        assert "PASSWORD" not in refused(bench.run(*verb, DATABASE_URL=url), "127.0.0.1", "DATABASE_URL")
+
+    @pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "postgresql://host:port/x", "http://x/y"])
+    def test_with_an_address_that_is_none(self, bench: Bench, url: str) -> None:
+        refused(bench.run("accounts", DATABASE_URL=url), "DATABASE_URL is not usable")
+
+    def test_with_a_database_that_does_not_exist(self, bench: Bench) -> None:
+        url = bench.database_url.replace("/test_", "/nowhere_")
+        refused(bench.run("migrate", DATABASE_URL=url), "DATABASE_URL")
+
+    @pytest.fixture
+    def empty(self, postgres: embedded.Server) -> Iterator[str]:
+        name = f"empty_{uuid4().hex[:12]}"
+        yield postgres.create_database(name)
+        postgres.drop_database(name)
+
+    def test_with_a_database_that_was_never_migrated(self, bench: Bench, empty: str) -> None:
+        for verb in (["accounts"], ["status"], ["sync", "slack", "--all"], ["rotate-keys"]):
+            refused(bench.run(*verb, DATABASE_URL=empty), "ingest-assets migrate")
+        assert bench.run("migrate", DATABASE_URL=empty).returncode == 0
+        assert bench.run("migrate", DATABASE_URL=empty).returncode == 0
+        assert json.loads(bench.run("accounts", "--json", DATABASE_URL=empty).stdout) == []
+
+    def test_with_a_newer_database(self, bench: Bench) -> None:
+        bench.execute("update ingest.alembic_version set version_num = '9999_future'")
+        for verb in (["accounts"], ["migrate"]):
+            refused(bench.run(*verb), "update ingest_assets")
+
+    def test_with_a_key_that_does_not_open_what_is_stored(self, bench: Bench, acme: Workspace) -> None:
+        done = bench.run("sync", "slack", "--all", "--json", INGEST_ENCRYPTION_KEYS=new_key())
+        [entry] = json.loads(done.stdout)["accounts"]
+        assert (done.returncode, entry["status"], acme.rows) == (1, "failed", {})
+        assert "no longer holds" in entry["reason"]
+
+    def test_without_a_key_for_what_is_stored(self, bench: Bench, acme: Workspace) -> None:
+        done = bench.run("sync", "slack", "--all", "--json", INGEST_ENCRYPTION_KEYS=None)
+        [entry] = json.loads(done.stdout)["accounts"]
+        assert (done.returncode, entry["status"], acme.rows) == (1, "failed", {})
+        assert "INGEST_ENCRYPTION_KEYS is not set" in entry["reason"]
+
+
+class TestKeys:
+    def test_are_rotated_and_the_old_one_may_go(self, bench: Bench, acme: Workspace) -> None:
+        old, fresh = bench.environ["INGEST_ENCRYPTION_KEYS"], new_key()
+        done = bench.run("rotate-keys", INGEST_ENCRYPTION_KEYS=f"{fresh},{old}")
+        assert (done.returncode, done.stdout.startswith("1 stored secret")) == (0, True)
+        assert bench.run("sync", "slack", "--all", INGEST_ENCRYPTION_KEYS=fresh).returncode == 0
+        assert len(acme.rows) == 3
+
+    def test_are_not_rotated_without_the_old_one(self, bench: Bench, acme: Workspace) -> None:
+        before = acme.account.credential
+        refused(bench.run("rotate-keys", INGEST_ENCRYPTION_KEYS=new_key()), "no longer holds")
+        assert acme.account.credential == before
+
+    def test_are_made_by_a_command_that_needs_nothing(self, bench: Bench) -> None:
+        done = bench.run("new-key", DATABASE_URL=None, INGEST_ENCRYPTION_KEYS=None)
+        assert (done.returncode, len(done.stdout.strip())) == (0, 44)
+
+
+class TestHelp:
+    @pytest.mark.parametrize("arguments", [["--help"], ["sync", "--help"], ["connect", "slack", "-h"], ["--version"]])
+    def test_is_given(self, bench: Bench, arguments: list[str]) -> None:
+        done = bench.run(*arguments, DATABASE_URL=None)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+
+    def test_is_given_in_any_directory(self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert bench.run("accounts").returncode == 0
+
+
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
