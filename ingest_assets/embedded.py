@@ -16,6 +16,7 @@ with warnings.catch_warnings():
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.pool import NullPool
 
 OWNER_ONLY = "unix_socket_permissions = 0700"
 CONFIGURATION = f"""
@@ -67,4 +68,4 @@ class Server:
 
     def _admin(self) -> Engine:
         url = self.url("postgres").replace("postgresql://", "postgresql+psycopg://")
-        return create_engine(url, isolation_level="AUTOCOMMIT")
+        return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)

@@ -20,9 +20,12 @@ from tests.workbench import Bench, VirtualClock
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> embedded.Server:
+def postgres() -> embedded.Server:
     """One server for all workers of a test run; it stops with the last of them."""
-    base = Path(tempfile.gettempdir()) / f"ingest-assets-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    base = (
+        Path(tempfile.gettempdir())
+        / f"ingest-assets-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    )
     base.mkdir(exist_ok=True)
     return embedded.start(base / "postgres", durable=False)
 

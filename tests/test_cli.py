@@ -71,9 +71,7 @@ class TestConnect:
 
     def test_names_the_scopes_that_are_missing(self, bench: Bench) -> None:
         acme = bench.team("acme", "general", scopes=["channels:read", "users:read", "groups:read"])
-        sentence = refused(
-            connect(bench, "--token", "-", stdin=acme.token), "channels:history", "groups:history"
-        )
+        sentence = refused(connect(bench, "--token", "-", stdin=acme.token), "channels:history", "groups:history")
         assert "users:read" not in sentence
         assert json.loads(bench.run("accounts", "--json").stdout) == []
 
@@ -242,7 +240,9 @@ class TestAnEnvironmentThatCannotBeUsed:
     def test_without_a_database(self, bench: Bench) -> None:
         refused(bench.run("accounts", DATABASE_URL=None), "DATABASE_URL is not set")
 
-    @pytest.mark.parametrize("verb", [["accounts"], ["migrate"], ["sync", "slack", "--all"], ["rotate-keys"]], ids=str)
+    @pytest.mark.parametrize(
+        "verb", [["accounts"], ["migrate"], ["sync", "slack", "--all"], ["rotate-keys"]], ids=str
+    )
     def test_with_a_database_that_does_not_answer(self, bench: Bench, verb: list[str]) -> None:
         url = f"postgresql://someone:PASSWORD@127.0.0.1:{free_port()}/nothing"
         assert "PASSWORD" not in refused(bench.run(*verb, DATABASE_URL=url), "127.0.0.1", "DATABASE_URL")
@@ -305,13 +305,17 @@ class TestKeys:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("arguments", [["--help"], ["sync", "--help"], ["connect", "slack", "-h"], ["--version"]])
+    @pytest.mark.parametrize(
+        "arguments", [["--help"], ["sync", "--help"], ["connect", "slack", "-h"], ["--version"]]
+    )
     def test_is_given(self, bench: Bench, arguments: list[str]) -> None:
         done = bench.run(*arguments, DATABASE_URL=None)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout
 
-    def test_is_given_in_any_directory(self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_given_in_any_directory(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         assert bench.run("accounts").returncode == 0
 

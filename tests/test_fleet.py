@@ -61,9 +61,9 @@ def names_of(fleet: list[Workspace]) -> list[str]:
 class TestAFleet:
     def test_is_synced_completely_by_a_bounded_pool(self, bench: Bench, fleet: list[Workspace]) -> None:
         found = run(bench, *names_of(fleet), parallel_accounts=2)
-        assert {name: [verdict.status for verdict in one] for name, one in found.items()} == dict.fromkeys(
-            names_of(fleet), ["success"]
-        )
+        assert {name: [verdict.status for verdict in one] for name, one in found.items()} == {
+            name: ["success"] for name in names_of(fleet)
+        }
         for workspace in fleet:
             assert workspace.held() == workspace.shown()
 
@@ -82,7 +82,11 @@ class TestAFleet:
         for workspace in others:
             assert workspace.held() == workspace.shown()
         summary = report([verdict for one in found.values() for verdict in one])
-        assert (summary["status"], summary["failed_workspaces"], summary["successful_workspaces"]) == ("partial", 1, 5)
+        assert (summary["status"], summary["failed_workspaces"], summary["successful_workspaces"]) == (
+            "partial",
+            1,
+            5,
+        )
 
     def test_goes_on_where_a_bug_of_ours_strikes(self, bench: Bench, fleet: list[Workspace]) -> None:
         acme, *others = fleet
@@ -122,7 +126,11 @@ class TestAFleet:
         found = run(bench, "acme")
         assert sorted(verdict.status for verdict in found["acme"]) == ["failed", "success"]
         summary = report(found["acme"])
-        assert (summary["status"], summary["failed_workspaces"], summary["successful_workspaces"]) == ("partial", 1, 0)
+        assert (summary["status"], summary["failed_workspaces"], summary["successful_workspaces"]) == (
+            "partial",
+            1,
+            0,
+        )
         assert (summary["failed_accounts"], summary["successful_accounts"]) == (1, 1)
 
 

@@ -1,4 +1,4 @@
-"""What the database promises: readers see one workspace, rows are touched only by a change, importing does nothing."""
+"""What the database promises: readers see one workspace, only a change touches a row."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TestAReader:
             conn.execute(text(f"set local role {role}"))
             if workspace_id is not None:
                 conn.execute(text("select set_config('ingest.workspace_id', :name, true)"), {"name": workspace_id})
-            return set(conn.execute(text(f"select workspace_id from {table}")).scalars())  # noqa: S608
+            return set(conn.execute(text(f"select workspace_id from {table}")).scalars())
 
     @pytest.mark.parametrize("table", TABLES)
     def test_sees_only_the_workspace_that_its_session_names(
@@ -75,7 +75,9 @@ class TestAReader:
 class TestARow:
     def versions(self, workspace: Workspace) -> dict[str, tuple[Any, ...]]:
         with workspace.bench.engine.connect() as conn:
-            rows = conn.execute(text("select external_id, xmin::text, ctid::text, updated_at from raw.slack_messages"))
+            rows = conn.execute(
+                text("select external_id, xmin::text, ctid::text, updated_at from raw.slack_messages")
+            )
             return {row.external_id: tuple(row) for row in rows}
 
     def test_is_touched_only_when_its_payload_changed(self, acme: Workspace) -> None:

@@ -71,7 +71,9 @@ def sync_once_free(workspace: Workspace) -> Verdict:
 
 def undisturbed(workspace: Workspace) -> list[tuple[str, bytes]]:
     """What one sync into empty tables leaves."""
-    workspace.bench.execute("truncate raw.slack_messages, raw.slack_users, raw.slack_channels, ingest.sync_cursors")
+    workspace.bench.execute(
+        "truncate raw.slack_messages, raw.slack_users, raw.slack_channels, ingest.sync_cursors"
+    )
     workspace.reads()
     return workspace.content()
 
@@ -101,12 +103,11 @@ class TestAKilledSync:
 
     def test_that_hung_in_the_middle_of_a_commit_loses_and_repeats_nothing(self, acme: Workspace) -> None:
         bench = acme.bench
-        with syncing(bench) as process:
-            with bench.engine.connect() as conn, conn.begin():
-                conn.execute(text("lock table raw.slack_messages in share mode"))  # readers pass, writers wait
-                wait_until(lambda: waiting_writers(bench) > 0, process)
-                process.kill()
-                process.wait(PATIENCE)
+        with syncing(bench) as process, bench.engine.connect() as conn, conn.begin():
+            conn.execute(text("lock table raw.slack_messages in share mode"))  # readers pass, writers wait
+            wait_until(lambda: waiting_writers(bench) > 0, process)
+            process.kill()
+            process.wait(PATIENCE)
         assert sync_once_free(acme).status == "success"
         assert acme.content() == undisturbed(acme)
 
@@ -231,17 +232,27 @@ class TestAnAccountThatIsChangedDuringASync:
 
 
 class TestATimeLimit:
+    def sync(self, workspace: Workspace) -> str:
+        done = workspace.bench.run("sync", "slack", "--workspace", "acme", "--json", INGEST_SYNC_MINUTES="0.01")
+        return str(json.loads(done.stdout)["status"])
+
     def test_stops_a_sync_at_a_safe_place_and_the_next_ones_go_on(self, acme: Workspace) -> None:
-        verdict = acme.sync(sync_minutes=0.001)
-        assert (verdict.status, verdict.unfinished) == ("partial", True)
-        assert "time limit" in str(verdict.reason)
-        due = acme.account.next_attempt_at
-        assert due is not None
-        assert due <= acme.bench.clock.now()
-        for _ in range(200):
-            if acme.sync(sync_minutes=0.001).status == "success":
-                break
+        acme.bench.order("latency", seconds=0.05)
+        assert self.sync(acme) == "partial"
+        account = acme.account
+        assert "time limit" in acme.history[-1].summary["accounts"][0]["reason"]
+        assert (account.state, account.attempts, account.last_success_at) == ("active", 0, None)
+        assert account.next_attempt_at <= acme.bench.clock.now()
+        assert any(self.sync(acme) == "success" for _ in range(10))
+        acme.bench.order("latency", seconds=0)
         assert acme.content() == undisturbed(acme)
+
+    def test_that_is_shorter_than_the_list_of_users_takes_is_no_obstacle(self, bench: Bench) -> None:
+        acme = bench.workspace("acme", "general", users=60, page_cap=2)
+        acme.say_many("general", 3)
+        bench.order("latency", seconds=0.03)
+        assert any(self.sync(acme) == "success" for _ in range(5))
+        assert acme.held() == acme.shown()
 
 
 class TestALostDatabase:

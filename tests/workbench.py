@@ -83,7 +83,7 @@ class Workspace:
 
     @property
     def rows(self) -> dict[str, Row[Any]]:
-        """All stored messages by ts, deleted ones included; for tests that say little, as ts is a channel's own."""
+        """All stored messages by ts, deleted ones included; ts is unique only in its channel."""
         return {row.ts: row for row in self.stored(MESSAGES)}
 
     @property
@@ -255,7 +255,7 @@ class Bench:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=20,
             check=False,
         )
 

@@ -32,7 +32,8 @@ def _fresh(row: Row[Any], core: CoreSettings) -> Judgement:
 def _few_rejected(row: Row[Any], core: CoreSettings) -> Judgement:
     share = row.rejected / max(1, row.rejected + row.written)
     return share <= core.rejected_share, (
-        f"{row.rejected} items could not be parsed, {row.written} were written; at most {core.rejected_share:.0%} may"
+        f"{row.rejected} items could not be parsed, {row.written} were written; at most {core.rejected_share:.0%}"
+        " may be rejected"
     )
 
 

@@ -82,7 +82,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
     )
     def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
         keys = config.workspaces or _partitions(context)
-        one = worker(context.resources, owner=context.run_id)
+        one = worker(context.resources, owner=context.run.run_id)
         options = getattr(context.resources, source.name).options(source)
         failed: dict[str, list[Verdict]] = {}
         for done, (workspace_id, verdicts) in enumerate(sync_workspaces(source, keys, options, one), start=1):
@@ -100,7 +100,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
                 failed[workspace_id] = verdicts
             elif summary["status"] != SKIPPED:
                 yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
-        report_health(context.instance, source, one.engine, one.core, one.clock.now(), run_id=context.run_id)
+        report_health(context.instance, source, one.engine, one.core, one.clock.now(), run_id=context.run.run_id)
         if failed and not config.workspaces:
             raise as_failure(source, failed)
 

@@ -1,6 +1,5 @@
 """Resources hold configuration only; what they make is plain objects that know nothing of Dagster."""
 
-from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -21,14 +20,20 @@ class Database(dg.ConfigurableResource[Any]):
 
     def engine(self) -> Engine:
         """Give the process's engine. Raises IngestError for a database that we may not use."""
-        return _engine(self.url)
+        if self.url not in _engines:
+            engine = connect(self.url)
+            require_current(engine)
+            _engines[self.url] = engine
+        return _engines[self.url]
 
 
-@cache
-def _engine(url: str) -> Engine:
-    engine = connect(url)
-    require_current(engine)
-    return engine
+_engines: dict[str, Engine] = {}  # one for the process: runs in it share the pool
+
+
+def forget_engines() -> None:
+    """Close all connections of the process."""
+    while _engines:
+        _engines.popitem()[1].dispose()
 
 
 class Credentials(dg.ConfigurableResource[Any]):

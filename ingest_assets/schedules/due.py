@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.checks import report_health
-from ingest_assets.assets.partitions import register, workspaces
+from ingest_assets.assets.partitions import register
 from ingest_assets.assets.records import asset_key, op_name
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import accounts as storage
@@ -35,7 +35,6 @@ def sync_job(source: Source) -> Any:
     return dg.define_asset_job(
         f"{source.name}_sync",
         selection=dg.AssetSelection.assets(asset_key(source)).without_checks(),
-        partitions_def=workspaces,
         executor_def=dg.in_process_executor,
         description=f"Sync {source.title} for the chosen workspaces.",
     )

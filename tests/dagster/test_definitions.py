@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.connecting import connect_account
 from ingest_assets.definitions import build
+from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
+from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.vault import new_key
 
@@ -29,7 +32,7 @@ REPOSITORY = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def app(database_url: str, simulator_url: str, monkeypatch: pytest.MonkeyPatch) -> App:
+def app(database_url: str, simulator_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     environ = {
         "DATABASE_URL": database_url,
         "INGEST_ENCRYPTION_KEYS": new_key(),
@@ -38,7 +41,9 @@ def app(database_url: str, simulator_url: str, monkeypatch: pytest.MonkeyPatch) 
     }
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    return App.load(environ)
+    app = App.load(environ)
+    yield app
+    app.any_engine.dispose()
 
 
 @pytest.fixture
@@ -48,8 +53,9 @@ def defs(app: App) -> dg.Definitions:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
+    with dg.instance_for_test() as made:
         yield made
+    ingestion.forget_engines()
 
 
 def join(app: App, sim: httpx.Client, *names: str) -> dict[str, str]:
@@ -154,7 +160,7 @@ class TestTicks:
     def tick(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
         schedule = defs.resolve_schedule_def("slack_sync")
         with dg.build_schedule_context(
-            instance=instance, resources=defs.resources, scheduled_execution_time=None
+            instance=instance, resources=defs.resources, scheduled_execution_time=datetime.now(UTC)
         ) as context:
             return schedule.evaluate_tick(context)
 
@@ -174,8 +180,8 @@ class TestTicks:
             for number in range(due.FEW + 1):
                 conn.execute(
                     text(
-                        "insert into ingest.accounts (workspace_id, source, name, external_id, credential, settings,"
-                        " attempts) values (:w, 'slack', :w, :w, '{}', '{}', :attempts)"
+                        "insert into ingest.accounts (workspace_id, source, name, external_id, credential,"
+                        " settings, attempts) values (:w, 'slack', :w, :w, '{}', '{}', :attempts)"
                     ),
                     {"w": f"w{number:02}", "attempts": 1 if number == 0 else 0},
                 )
@@ -212,15 +218,10 @@ class TestChecks:
                 text("select workspace_id, passed from ingest.check_reports where check_name = 'fresh'")
             ).all()
         assert {tuple(row) for row in found} == {("acme", True), ("globex", False)}
-        worker_core = app.core
-        from datetime import UTC, datetime
-
-        assert report_health(instance, SLACK, app.engine, worker_core, datetime.now(UTC)) == 0
+        assert report_health(instance, SLACK, app.engine, app.core, datetime.now(UTC)) == 0
 
     def test_a_check_of_one_partition_can_be_reported_again_and_again(self, engine: Engine, app: App) -> None:
         """The contract of `assets/reporting.py`, on Dagster's real PostgreSQL storage."""
-        from ingest_assets.settings import sqlalchemy_url
-
         storage = {
             "postgres": {"postgres_url": sqlalchemy_url(app.database_url, "psycopg2")},
         }

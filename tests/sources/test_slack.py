@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ingest_assets.errors import UnexpectedResponse
-from ingest_assets.sources.slack import SlackUser
+from ingest_assets.sources.slack.records import SlackUser
 from tests.workbench import Bench, Workspace
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -244,7 +244,8 @@ class TestText:
         channel = acme.channels["general"]
         ts = acme.say(
             "general",
-            f"<@{person}> see <#{channel}> <!here> <https://a.example|the page> <https://b.example> 1 &lt; 2 &amp;amp;",
+            f"<@{person}> see <#{channel}> <!here> <https://a.example|the page> "
+            "<https://b.example> 1 &lt; 2 &amp;amp;",
             hours_ago=1,
         )
         acme.reads()
@@ -466,7 +467,14 @@ class TestAChannelThatCannotBeRead:
             "acme",
             {"name": "open", "member": False},
             settings={"channels": ["open"], "join": True},
-            scopes=["channels:read", "channels:history", "channels:join", "users:read", "groups:read", "groups:history"],
+            scopes=[
+                "channels:read",
+                "channels:history",
+                "channels:join",
+                "users:read",
+                "groups:read",
+                "groups:history",
+            ],
         )
         ts = acme.say("open", "hello", hours_ago=1)
         acme.reads()
@@ -542,7 +550,7 @@ def replacing(upstream: str, old: bytes, new: bytes) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ARG002  (the standard library's)
+        def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)

@@ -98,7 +98,12 @@ class TestATroubleOfTheMoment:
         assert acme.account.state == "failing"
         acme.reads()
         account = acme.account
-        assert (account.state, account.attempts, account.next_attempt_at, account.reason) == ("active", 0, None, None)
+        assert (account.state, account.attempts, account.next_attempt_at, account.reason) == (
+            "active",
+            0,
+            None,
+            None,
+        )
         assert account.last_success_at is not None
         assert acme.held() == acme.shown()
 
@@ -222,7 +227,7 @@ class TestARevokedToken:
         acme.sync()
         before, account_id = acme.cursors, acme.account.account_id
         missed = acme.say("general", "while we were away")
-        acme.token = "xoxb-acme-fresh"
+        acme.token = f"{acme.token}-fresh"
         acme.order("token", token=acme.token)
         acme.bench.connect(acme)
         account = acme.account
@@ -257,7 +262,9 @@ class TestWhatMustStaySecret:
         acme.say("general", self.CANARY, thread_ts=parent, hours_ago=1)
         acme.say("general", self.CANARY, extra={"user": {"name": self.CANARY}})
         acme.say("general", self.CANARY, extra={"text": "", "attachments": [self.CANARY]})
-        given = {name: str(value) if name == "error" else value for name, value in trouble.items() if name != "kind"}
+        given = {
+            name: str(value) if name == "error" else value for name, value in trouble.items() if name != "kind"
+        }
         verdicts = [acme.sync()]
         acme.order("edit", channel="general", ts=parent, text=f"{self.CANARY} edited")
         acme.fault(str(trouble["kind"]), method="conversations.history", times=-1, **given)
