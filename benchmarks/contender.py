@@ -1,14 +1,14 @@
-"""Ours: one `sync()` of the database's only account, which is connected already.
+"""Ours: the database's only workspace, synced the way that every run syncs.
 
 Before the measuring begins: imports, settings, the first connection to the database (the check of its
-schema). Within: all that `sync()` does, from taking the lease to writing history.
+schema). Within: all of `sync_workspaces()`, from taking the lease to writing history.
 """
 
 from benchmarks.measure import told
 from ingest_assets.app import App
+from ingest_assets.fleet import sync_workspaces
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts
-from ingest_assets.sync import sync
 from ingest_assets.verdict import SUCCESS
 
 
@@ -19,7 +19,7 @@ def main() -> None:
         [row] = find_accounts(conn)
     source = BY_NAME[row.source]
     with told():
-        verdict = sync(source, row, app.options_of(source), worker)
+        [(_, [verdict])] = sync_workspaces(source, [row.workspace_id], app.options_of(source), worker)
         assert verdict.status == SUCCESS, verdict.reason
 
 

@@ -3,15 +3,29 @@
 A partition run, a schedule's batch, a backfill and the command line all come through `sync_workspaces`.
 """
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any
 
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.sync import Worker, sync
 from ingest_assets.verdict import Verdict
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    """Run the cyclic garbage collector less often: pages are large trees without cycles, which it would walk
+    again and again, for a quarter of the CPU of a large sync."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def sync_workspaces(
@@ -36,7 +50,10 @@ def sync_workspaces(
     for workspace_id, count in waiting.items():
         if count == 0:
             yield workspace_id, []
-    with ThreadPoolExecutor(worker.core.parallel_accounts, thread_name_prefix=source.name) as pool:
+    with (
+        _quiet_collector(),
+        ThreadPoolExecutor(worker.core.parallel_accounts, thread_name_prefix=source.name) as pool,
+    ):
         futures = {pool.submit(sync, source, row, options, worker): row.workspace_id for row in rows}
         try:
             for future in as_completed(futures):

@@ -124,6 +124,7 @@ class _Sync:
         self.calls: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self.times: list[datetime] = []
+        self.any_rejected = False
 
     async def read(self, credential: Mapping[str, Any]) -> Verdict:
         """Commit page after page."""
@@ -181,6 +182,7 @@ class _Sync:
         opened = self.source.credential.model_validate(self.worker.vault.open(credential, who=self._who()))
         with self.worker.engine.connect() as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
+            self.any_rejected = writes.has_rejected(conn, self.account.account_id)
         extraction = Extraction(
             account=self.account,
             credential=opened,
@@ -219,7 +221,8 @@ class _Sync:
             for table, rows in by_table.items():
                 written = writes.upsert(conn, table, list(rows.values()))
                 counts += written if table is main else Counts()
-                writes.forget_rejected(conn, table, account_id, list(rows))
+                if self.any_rejected:
+                    writes.forget_rejected(conn, table, account_id, list(rows))
             if page.gone:
                 self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
                 counts.deleted += writes.mark_deleted(conn, main, account_id, page.gone)
@@ -241,6 +244,7 @@ class _Sync:
 
     def _count(self, page: Page, counts: Counts) -> None:
         self.counts += counts
+        self.any_rejected = self.any_rejected or bool(page.rejected)
         if page.label is not None:
             self.labels[page.label] += counts
         times = [record.occurred_at for record in page.records if isinstance(record, ConversationRecord)]

@@ -1,52 +1,47 @@
 """Waiting for a vendor: retries of one request, pacing before a limit is hit, several streams at once."""
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from itertools import count
 from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from ingest_assets.errors import Transient
 from ingest_assets.sources.base import Clock
 
 TRIES = 5
 PATIENCE = timedelta(minutes=2)  # for all pauses of one request together; beyond, the account's backoff waits
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=250), timedelta(seconds=20)  # where the vendor names none
 MINUTE = 60.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_growing = wait_random_exponential(multiplier=0.5, max=20)
-
-
-def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, Transient) and error.retry_after is not None:
-        return error.retry_after.total_seconds()
-    return _growing(state)
-
-
-def _out_of_patience(state: RetryCallState) -> bool:
-    return state.idle_for + _pause(state) > PATIENCE.total_seconds()
-
 
 async def patiently(call: Callable[[], Awaitable[Result]], clock: Clock) -> Result:
-    """Repeat a request (a coroutine function) while it raises Transient: 5 tries, 2 minutes of pauses.
+    """Repeat a request while it raises Transient: 5 tries, 2 minutes of pauses together.
 
     A `retry_after` within that is obeyed; a longer one is raised at once: nobody holds a worker for it.
     """
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(Transient),
-        stop=lambda state: stop_after_attempt(TRIES)(state) or _out_of_patience(state),
-        wait=_pause,
-        sleep=clock.sleep,
-        reraise=True,
-    )
-    return await retrying(call)
+    waited = timedelta(0)
+    for tries in count(1):
+        try:
+            return await call()
+        except Transient as error:
+            pause = _growing(tries) if error.retry_after is None else error.retry_after
+            if tries == TRIES or waited + pause > PATIENCE:
+                raise
+        await clock.sleep(pause.total_seconds())
+        waited += pause
+    raise AssertionError("count() does not end")
+
+
+def _growing(tries: int) -> timedelta:
+    pause: timedelta = min(FIRST_PAUSE * 2**tries, LONGEST_PAUSE)
+    return pause * random.uniform(0.5, 1)  # noqa: S311  (jitter)
 
 
 class Pace:

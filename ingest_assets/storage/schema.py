@@ -147,7 +147,7 @@ def record_table(name: str, own: list[Column[Any]], indexes: tuple[tuple[str, ..
         Column("first_seen_at", timestamp, nullable=False, server_default=func.now()),
         Column("updated_at", timestamp, nullable=False, server_default=func.now()),
         Column("deleted_at", timestamp, comment="when we saw that the vendor shows the item no more"),
-        PrimaryKeyConstraint("workspace_id", "account_id", "external_id"),
+        PrimaryKeyConstraint("account_id", "external_id"),
         *(Index(None, *columns) for columns in indexes),
         schema="raw",
     )

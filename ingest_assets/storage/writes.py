@@ -4,7 +4,7 @@ A page is one COPY into a temporary table and one INSERT ... ON CONFLICT DO UPDA
 when its payload or its deletion changed. Everything takes the connection of the page's transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -105,8 +105,10 @@ def stored_rows(conn: Connection, table: Table, account_id: int) -> int:
     ).scalar_one()
 
 
-def save_rejected(conn: Connection, rows: Iterable[dict[str, Any]]) -> int:
+def save_rejected(conn: Connection, rows: Sequence[dict[str, Any]]) -> int:
     """Keep items that did not parse; return how many are new to us."""
+    if not rows:
+        return 0
     statement = insert(rejected_records)
     statement = statement.on_conflict_do_update(
         index_elements=list(rejected_records.primary_key),
@@ -119,6 +121,16 @@ def save_rejected(conn: Connection, rows: Iterable[dict[str, Any]]) -> int:
     return sum(
         conn.execute(statement.returning(text("xmax = 0")), row).scalar_one() for row in rows
     )  # few by nature: over a share of the items the sync fails
+
+
+def has_rejected(conn: Connection, account_id: int) -> bool:
+    """Tell whether any item of the account is set aside."""
+    return (
+        conn.execute(
+            select(rejected_records.c.item_key).where(rejected_records.c.account_id == account_id).limit(1)
+        ).first()
+        is not None
+    )
 
 
 def forget_rejected(conn: Connection, table: Table, account_id: int, external_ids: Sequence[str]) -> None:

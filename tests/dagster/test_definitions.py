@@ -160,7 +160,10 @@ class TestTicks:
     def tick(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
         schedule = defs.resolve_schedule_def("slack_sync")
         with dg.build_schedule_context(
-            instance=instance, resources=defs.resources, scheduled_execution_time=datetime.now(UTC)
+            instance=instance,
+            resources=defs.resources,
+            repository_def=defs.get_repository_def(),
+            scheduled_execution_time=datetime.now(UTC),
         ) as context:
             return schedule.evaluate_tick(context)
 

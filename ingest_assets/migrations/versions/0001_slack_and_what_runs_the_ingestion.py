@@ -165,7 +165,7 @@ def upgrade() -> None:
             nullable=True,
             comment="when we saw that the vendor shows the item no more",
         ),
-        sa.PrimaryKeyConstraint("workspace_id", "account_id", "external_id", name=op.f("slack_channels_pkey")),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("slack_channels_pkey")),
         schema="raw",
     )
     op.create_table(
@@ -221,7 +221,7 @@ def upgrade() -> None:
             nullable=True,
             comment="when we saw that the vendor shows the item no more",
         ),
-        sa.PrimaryKeyConstraint("workspace_id", "account_id", "external_id", name=op.f("slack_messages_pkey")),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("slack_messages_pkey")),
         schema="raw",
     )
     op.create_index(
@@ -264,7 +264,7 @@ def upgrade() -> None:
             nullable=True,
             comment="when we saw that the vendor shows the item no more",
         ),
-        sa.PrimaryKeyConstraint("workspace_id", "account_id", "external_id", name=op.f("slack_users_pkey")),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("slack_users_pkey")),
         schema="raw",
     )
     for table in TABLES:  # a reader sees the workspace that its session names; the owner sees all

@@ -59,8 +59,10 @@ class _Response(aiohttp.ClientResponse):
     """Parse JSON with orjson: the standard parser costs more than the rest of a page."""
 
     async def json(self, **_kwargs: Any) -> Any:
+        if self.content_type != "application/json":
+            return await super().json()  # which refuses it in the way that the SDK expects
         try:
-            return await super().json(loads=orjson.loads)
+            return orjson.loads(await self.read())
         except orjson.JSONDecodeError:  # a lone surrogate is one; the standard parser lets it through
             return await super().json()
 

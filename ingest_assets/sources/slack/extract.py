@@ -7,7 +7,7 @@ ledger of what we hold, and a crash between the two is impossible.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -33,8 +33,8 @@ from ingest_assets.storage import reads
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
 DIRECTORY_RHYTHM = timedelta(days=1)
-CHANNELS_AT_ONCE = 8
-ROWS_A_COMMIT = 500
+CHANNELS_AT_ONCE = 4
+ROWS_A_COMMIT = 2000
 RESTARTS = 3  # of one walk whose page cursor became invalid
 
 Result = TypeVar("Result")
@@ -171,15 +171,18 @@ class _Reader:
             return  # read to its end after it was archived
         plan = await self._plan(channel["id"], cursor)
         cursor = plan.cursor
+        last: Page | None = None  # held back, so that what ends the channel commits with its last rows
         try:
             for number, step in enumerate(plan.steps):
                 later = [after.range for after in plan.steps[number + 1 :]]
                 async with aclosing(self._walk(channel["id"], step, plan.threads_since)) as batches:
                     async for batch, remaining in batches:
+                        if last is not None:
+                            yield last
                         if remaining is not None:
                             rest = still_unread(remaining, step.fresh_from)
                             cursor = cursor.model_copy(update={"unread": [rest, *later] if rest else later})
-                        yield Page(
+                        last = Page(
                             batch.records,
                             gone=batch.gone,
                             rejected=batch.rejected,
@@ -190,19 +193,18 @@ class _Reader:
                 cursor = cursor.model_copy(update={"unread": later})
         except Unavailable as error:
             self.run.skipped[label] = error.code
+            if last is not None:
+                yield last
             return
         now = self.run.started_at
-        yield Page(
-            stream=channel["id"],
-            cursor=cursor.model_copy(
-                update={
-                    "archived": archived,
-                    "reread_at": cursor.reread_at | dict.fromkeys(plan.reread, now),
-                    "threads_at": now if plan.threads_since else cursor.threads_at,
-                }
-            ),
-            label=label,
+        cursor = cursor.model_copy(
+            update={
+                "archived": archived,
+                "reread_at": cursor.reread_at | dict.fromkeys(plan.reread, now),
+                "threads_at": now if plan.threads_since else cursor.threads_at,
+            }
         )
+        yield replace(last or Page(stream=channel["id"], label=label), cursor=cursor)
 
     async def _plan(self, channel_id: str, cursor: ChannelCursor | None) -> Plan:
         now, limited = self.run.started_at, self.client.limited
@@ -237,11 +239,14 @@ class _Reader:
                     self.client.history(channel_id, oldest=begun.oldest, latest=begun.latest)
                 ) as pages:
                     async for messages in pages:
+                        last = None
                         async with aclosing(self._page(channel_id, messages, seen, threads_since)) as batches:
                             async for batch in batches:
-                                yield batch, None
+                                if last is not None:
+                                    yield last, None
+                                last = batch
                         walk.advance([ts for message in messages if (ts := _ts(message))])
-                        yield _Batch(), walk.remaining
+                        yield last or _Batch(), walk.remaining
                 break
             except CursorExpired:
                 continue
@@ -257,7 +262,8 @@ class _Reader:
             before=step.range.latest,
         )
         gone = sorted(stored - {SlackMessage.id_of(channel_id, ts) for ts in seen})
-        yield _Batch(gone=gone), None
+        if gone:
+            yield _Batch(gone=gone), None
 
     async def _page(
         self, channel_id: str, messages: list[Any], seen: set[str], threads_since: str | None
