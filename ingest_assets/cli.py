@@ -33,12 +33,11 @@ def main() -> None:
     app: App | None = None
     try:
         app = App.load()
-        cli.main(obj=app, standalone_mode=False)
+        code = cli.main(obj=app, standalone_mode=False)  # what ctx.exit() was given
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(CANNOT)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except IngestError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
@@ -60,19 +61,22 @@ def connect_account(
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise IngestError(f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg']}.") from None
     probe: Probe = asyncio.run(_probe(source, credential, chosen, app.options_of(source)))
-    with engine.begin() as conn:
-        storage.register_workspace(conn, workspace_id)
-        storage.save_account(
-            conn,
-            {
-                "workspace_id": workspace_id,
-                "source": source.name,
-                "name": name or probe.name,
-                "external_id": probe.external_id,
-                "credential": stored,
-                "settings": probe.settings,
-            },
-        )
+    account = {
+        "workspace_id": workspace_id,
+        "source": source.name,
+        "name": name or probe.name,
+        "external_id": probe.external_id,
+        "credential": stored,
+        "settings": probe.settings,
+    }
+    try:
+        with engine.begin() as conn:
+            storage.register_workspace(conn, workspace_id)
+            storage.save_account(conn, account)
+    except IntegrityError:
+        raise IngestError(
+            f"Workspace {workspace_id} has another {source.title} account named {account['name']!r}; pass --name."
+        ) from None
     return probe
 
 

@@ -133,7 +133,8 @@ class _Sync:
             async with aclosing(self._pages(credential)) as pages:
                 async for page in pages:
                     self._count(page, await asyncio.to_thread(self._commit, page))
-                    if monotonic() - self.began > self.worker.core.sync_minutes * 60:
+                    late = monotonic() - self.began > self.worker.core.sync_minutes * 60
+                    if late and (page.stream or page.cursor):  # not amid a directory, which starts from its front
                         return self._verdict(
                             PARTIAL, "reached its time limit; the next run goes on", unfinished=True
                         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest_assets.errors import CredentialRejected, SourceError, Transient
+from ingest_assets.errors import CredentialRejected, CursorExpired, SourceError, Transient
 from ingest_assets.sources.base import Account
 from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT
 from ingest_assets.storage.writes import Counts
@@ -71,10 +71,10 @@ def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: da
     failed = {"reason": str(error), "attempts": attempts, "next_attempt_at": None}
     if isinstance(error, CredentialRejected):
         return failed | {"state": NEEDS_RECONNECT}
-    if not isinstance(error, Transient):
+    if not isinstance(error, Transient | CursorExpired):
         return failed | {"state": FAILING}
     retrying = attempts <= len(BACKOFF)
-    pauses = [error.retry_after] if error.retry_after else []
+    pauses = [error.retry_after] if isinstance(error, Transient) and error.retry_after else []
     if retrying:
         pauses.append(BACKOFF[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  (jitter)
     if pauses:

@@ -255,7 +255,7 @@ class Bench:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
 

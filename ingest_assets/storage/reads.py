@@ -18,22 +18,23 @@ def stored(
     return {row.external_id: row for row in rows}
 
 
-def stored_ids(
+def stored_values(
     conn: Connection,
     table: Table,
     account_id: int,
     equal: Mapping[str, Any],
     *,
+    value: str,
     column: str,
     after: str,
     before: str,
 ) -> set[str]:
-    """Give the external ids of living rows whose `column` lies strictly between two values."""
+    """Give the different values of a column in living rows whose `column` lies strictly between two others."""
     return set(
         conn.execute(
-            select(table.c.external_id).where(
-                *_living(table, account_id, equal), table.c[column] > after, table.c[column] < before
-            )
+            select(table.c[value])
+            .distinct()
+            .where(*_living(table, account_id, equal), table.c[column] > after, table.c[column] < before)
         ).scalars()
     )
 

@@ -24,6 +24,7 @@ from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.sources.slack import SLACK
+from ingest_assets.storage.accounts import register_workspace
 from ingest_assets.storage.vault import new_key
 
 MESSAGES = dg.AssetKey(["raw", "slack_messages"])
@@ -181,6 +182,7 @@ class TestTicks:
         join(app, sim, "acme")
         with app.engine.begin() as conn:
             for number in range(due.FEW + 1):
+                register_workspace(conn, f"w{number:02}")
                 conn.execute(
                     text(
                         "insert into ingest.accounts (workspace_id, source, name, external_id, credential,"

@@ -1,11 +1,14 @@
 """Tokens, scopes, limits, users and channels of the simulated Slack."""
 
 from itertools import chain
+from typing import Any
 
 import pytest
 from slack_sdk.errors import SlackApiError
 
-ROTATION = {
+from tests.simulator.conftest import Sim
+
+ROTATION: dict[str, Any] = {
     "client_id": "1.2",
     "client_secret": "s3cret",
     "refresh_token": "xoxe-1-first",
@@ -14,19 +17,19 @@ ROTATION = {
 
 
 class TestTokens:
-    def test_without_one_or_with_a_wrong_one_nothing_is_told(self, sim):
+    def test_without_one_or_with_a_wrong_one_nothing_is_told(self, sim: Sim) -> None:
         sim.acme()
         assert sim.error("auth.test", token=None) == "not_authed"
         assert sim.error("auth.test", "xoxb-wrong") == "invalid_auth"
 
-    def test_a_revoked_one_is_refused(self, sim):
+    def test_a_revoked_one_is_refused(self, sim: Sim) -> None:
         sim.acme()
         sim.order("slack/token", team=sim.team, revoked=True)
         assert sim.error("auth.test") == "token_revoked"
         sim.order("slack/token", team=sim.team, revoked=False)
         assert sim.answer("auth.test")["team_id"] == sim.team
 
-    def test_may_come_as_a_field_in_a_query_or_in_json(self, sim):
+    def test_may_come_as_a_field_in_a_query_or_in_json(self, sim: Sim) -> None:
         sim.acme()
         url = "/slack/api/auth.test"
         bearer = {"Authorization": f"Bearer {sim.token}"}
@@ -42,11 +45,11 @@ class TestTokens:
         ("kind", "error"),
         [("application/json", "invalid_json"), ("text/csv", "invalid_post_type"), ("", "missing_post_type")],
     )
-    def test_a_body_that_cannot_be_read_is_named(self, sim, kind, error):
+    def test_a_body_that_cannot_be_read_is_named(self, sim: Sim, kind: str, error: str) -> None:
         answer = sim.http.post("/slack/api/auth.test", content=b"{", headers={"Content-Type": kind})
         assert answer.json()["error"] == error
 
-    def test_an_unknown_method_is_named(self, sim):
+    def test_an_unknown_method_is_named(self, sim: Sim) -> None:
         sim.acme()
         assert sim.answer("chat.dance") == {
             "ok": False,
@@ -56,18 +59,18 @@ class TestTokens:
 
 
 class TestRotation:
-    def refresh(self, sim, **fields):
+    def refresh(self, sim: Sim, **fields: Any) -> Any:
         given = {"grant_type": "refresh_token"} | ROTATION | fields
         return sim.answer("oauth.v2.access", token=None, **given)
 
-    def test_a_token_expires_by_the_simulated_clock(self, sim):
+    def test_a_token_expires_by_the_simulated_clock(self, sim: Sim) -> None:
         sim.acme(**ROTATION)
         sim.order("clock", advance_seconds=43_100)
         assert sim.answer("auth.test")["ok"]
         sim.order("clock", advance_seconds=200)
         assert sim.error("auth.test") == "token_expired"
 
-    def test_a_refresh_token_works_once(self, sim):
+    def test_a_refresh_token_works_once(self, sim: Sim) -> None:
         sim.acme(**ROTATION)
         pair = self.refresh(sim)
         assert (pair["ok"], pair["expires_in"], pair["token_type"]) == (True, 43200, "bot")
@@ -85,12 +88,14 @@ class TestRotation:
             ({"grant_type": "authorization_code", "code": "1"}, "invalid_code"),
         ],
     )
-    def test_bad_credentials_are_named_and_cost_nothing(self, sim, fields, error):
+    def test_bad_credentials_are_named_and_cost_nothing(
+        self, sim: Sim, fields: dict[str, Any], error: str
+    ) -> None:
         sim.acme(**ROTATION)
         assert self.refresh(sim, **fields)["error"] == error
         assert self.refresh(sim)["ok"]
 
-    def test_the_official_client_can_refresh(self, sim):
+    def test_the_official_client_can_refresh(self, sim: Sim) -> None:
         sim.acme(**ROTATION)
         pair = sim.slack("").oauth_v2_access(
             client_id=ROTATION["client_id"],
@@ -100,7 +105,7 @@ class TestRotation:
         )
         assert sim.slack(pair["access_token"]).auth_test()["team_id"] == sim.team
 
-    def test_the_ledger_keeps_no_credentials(self, sim):
+    def test_the_ledger_keeps_no_credentials(self, sim: Sim) -> None:
         sim.acme(**ROTATION)
         pair = self.refresh(sim)
         sim.answer("auth.test", token=pair["access_token"])
@@ -125,7 +130,7 @@ class TestScopes:
             ("conversations.join", {"channel": "open"}, "channels:join"),
         ],
     )
-    def test_a_missing_one_is_named(self, sim, method, params, needed):
+    def test_a_missing_one_is_named(self, sim: Sim, method: str, params: dict[str, Any], needed: str) -> None:
         ids = sim.acme("open", {"name": "closed", "private": True}, scopes=["chat:write"])["channels"]
         if "channel" in params:
             params = params | {"channel": ids[params["channel"]]}
@@ -138,7 +143,7 @@ class TestScopes:
         }
         assert answer.headers["x-oauth-scopes"] == "chat:write"
 
-    def test_can_be_taken_away_later(self, sim):
+    def test_can_be_taken_away_later(self, sim: Sim) -> None:
         sim.acme()
         sim.order("slack/token", team=sim.team, scopes=["users:read"])
         assert sim.error("conversations.list") == "missing_scope"
@@ -146,12 +151,14 @@ class TestScopes:
 
 
 class TestLimits:
-    def test_do_not_bother_anyone_unless_asked_for(self, sim):
+    def test_do_not_bother_anyone_unless_asked_for(self, sim: Sim) -> None:
         sim.acme()
         assert all(sim.answer("users.list")["ok"] for _ in range(30))
 
     @pytest.mark.parametrize(("method", "allowed"), [("users.list", 20), ("team.info", 50)])
-    def test_hold_per_method_over_a_sliding_minute_of_the_simulated_clock(self, sim, method, allowed):
+    def test_hold_per_method_over_a_sliding_minute_of_the_simulated_clock(
+        self, sim: Sim, method: str, allowed: int
+    ) -> None:
         sim.order("clock", now="2026-05-05T12:00:00Z", frozen=True)
         sim.acme(enforce_limits=True)
         assert all(sim.answer(method)["ok"] for _ in range(allowed))
@@ -163,7 +170,7 @@ class TestLimits:
         sim.order("clock", advance_seconds=40)
         assert sim.answer(method)["ok"]
 
-    def test_a_limited_app_reads_fifteen_objects_a_minute(self, sim):
+    def test_a_limited_app_reads_fifteen_objects_a_minute(self, sim: Sim) -> None:
         made = sim.acme("general", app_class="limited", world={"messages": 40})
         channel = made["channels"]["general"]
         page = sim.answer("conversations.history", channel=channel, limit=200)
@@ -186,7 +193,7 @@ class TestChannels:
         {"name": "old", "archived": True},
     )
 
-    def names(self, sim, method, **params):
+    def names(self, sim: Sim, method: str, **params: Any) -> set[str]:
         return {channel["name"] for channel in chain(*sim.walk(method, **params))}
 
     @pytest.mark.parametrize(
@@ -203,24 +210,26 @@ class TestChannels:
             ),
         ],
     )
-    def test_are_listed_by_type_and_membership(self, sim, method, params, expected):
+    def test_are_listed_by_type_and_membership(
+        self, sim: Sim, method: str, params: dict[str, Any], expected: set[str]
+    ) -> None:
         sim.acme(*self.CHANNELS)
         assert self.names(sim, method, **params) == expected
         assert self.names(sim, method, **params, limit=1) == expected
 
-    def test_only_the_full_list_says_who_is_a_member(self, sim):
+    def test_only_the_full_list_says_who_is_a_member(self, sim: Sim) -> None:
         sim.acme(*self.CHANNELS)
         listed = {c["name"]: c["is_member"] for c in sim.answer("conversations.list")["channels"]}
         assert listed == {"general": True, "foreign": False, "old": True}
         assert all("is_member" not in c for c in sim.answer("users.conversations")["channels"])
 
-    def test_bad_listings_are_refused(self, sim):
+    def test_bad_listings_are_refused(self, sim: Sim) -> None:
         sim.acme("general")
         assert sim.error("conversations.list", types="public_channel,rooms") == "invalid_types"
         assert sim.error("conversations.list", limit=1000) == "invalid_limit"
         assert sim.error("conversations.list", cursor="x") == "invalid_cursor"
 
-    def test_joining_knows_its_obstacles(self, sim):
+    def test_joining_knows_its_obstacles(self, sim: Sim) -> None:
         ids = sim.acme(*self.CHANNELS)["channels"]
         assert sim.answer("conversations.join", channel=ids["general"])["warning"] == "already_in_channel"
         assert sim.error("conversations.join", channel=ids["old"]) == "is_archived"
@@ -230,7 +239,7 @@ class TestChannels:
         assert sim.answer("conversations.join", channel=ids["foreign"])["channel"]["is_member"] is True
         assert "foreign" in self.names(sim, "users.conversations")
 
-    def test_can_be_looked_up_with_their_members(self, sim):
+    def test_can_be_looked_up_with_their_members(self, sim: Sim) -> None:
         made = sim.acme("general", users=3)
         channel = made["channels"]["general"]
         shown = sim.answer("conversations.info", channel=channel, include_num_members=1)["channel"]
@@ -240,7 +249,7 @@ class TestChannels:
 
 
 class TestUsers:
-    def test_are_listed_with_the_bot_slackbot_and_who_left(self, sim):
+    def test_are_listed_with_the_bot_slackbot_and_who_left(self, sim: Sim) -> None:
         made = sim.acme(users=5)
         members = list(chain(*sim.walk("users.list", limit=2)))
         ids = {member["id"] for member in members}
@@ -248,7 +257,7 @@ class TestUsers:
         assert [member["deleted"] for member in members].count(True) == 1
         assert sim.answer("users.list")["members"] == members
 
-    def test_an_unlisted_one_is_known_to_users_info_only(self, sim):
+    def test_an_unlisted_one_is_known_to_users_info_only(self, sim: Sim) -> None:
         sim.acme()
         sim.order("slack/user", team=sim.team, id="U0FOREIGN", name="zoe", real_name="Zoe Q", listed=False)
         assert sim.answer("users.info", user="U0FOREIGN")["user"]["real_name"] == "Zoe Q"
@@ -258,7 +267,7 @@ class TestUsers:
 
 
 class TestOfficialClient:
-    def test_pages_by_itself(self, sim):
+    def test_pages_by_itself(self, sim: Sim) -> None:
         made = sim.acme("general", world={"messages": 25, "threads": 2, "replies": 7})
         pages = sim.slack().conversations_history(channel=made["channels"]["general"], limit=10)
         messages = [message for page in pages for message in page["messages"]]
@@ -269,7 +278,7 @@ class TestOfficialClient:
         )
         assert len({message["ts"] for page in thread for message in page["messages"]}) == 8
 
-    def test_sees_errors_as_it_does_from_slack(self, sim):
+    def test_sees_errors_as_it_does_from_slack(self, sim: Sim) -> None:
         sim.acme()
         with pytest.raises(SlackApiError) as caught:
             sim.slack().conversations_history(channel="C0NOWHERE")

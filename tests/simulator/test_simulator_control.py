@@ -7,35 +7,37 @@ import sys
 import threading
 from collections import Counter
 from itertools import chain
+from typing import Any
 
 import httpx
 import pytest
 
 from ingest_assets.simulator.app import HostError, running, serve
+from tests.simulator.conftest import Sim
 
 GLOBEX = "xoxb-globex"
 WORLD = {"channels": 2, "messages": 200, "threads": 5, "replies": 4, "broadcasts": 2, "span_hours": 48}
 
 
 class TestFaults:
-    def test_a_status_replaces_the_answer_once(self, sim):
+    def test_a_status_replaces_the_answer_once(self, sim: Sim) -> None:
         sim.acme()
         sim.fault("status", status=502)
         assert [sim.call("auth.test").status_code for _ in range(2)] == [502, 200]
 
-    def test_an_error_keeps_status_200(self, sim):
+    def test_an_error_keeps_status_200(self, sim: Sim) -> None:
         sim.acme()
         sim.fault("error", error="fatal_error", times=2)
         assert [sim.error("auth.test") for _ in range(2)] == ["fatal_error"] * 2
         assert sim.answer("auth.test")["ok"]
 
-    def test_html_comes_instead_of_json(self, sim):
+    def test_html_comes_instead_of_json(self, sim: Sim) -> None:
         sim.acme()
         sim.fault("html")
         answer = sim.call("auth.test")
         assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
-    def test_a_rate_limit_says_how_long(self, sim):
+    def test_a_rate_limit_says_how_long(self, sim: Sim) -> None:
         sim.acme()
         sim.fault("ratelimit", retry_after=30)
         answer = sim.call("auth.test")
@@ -46,7 +48,7 @@ class TestFaults:
         ("kind", "complaint"),
         [("drop", httpx.TransportError), ("truncate", httpx.RemoteProtocolError)],
     )
-    def test_the_connection_may_break(self, sim, kind, complaint):
+    def test_the_connection_may_break(self, sim: Sim, kind: str, complaint: type[httpx.TransportError]) -> None:
         sim.acme()
         sim.fault(kind)
         with pytest.raises(complaint):
@@ -56,14 +58,14 @@ class TestFaults:
         assert first["error"] == {"drop": "dropped", "truncate": "truncated"}[kind]
         assert second["error"] is None
 
-    def test_a_slow_answer_is_still_the_answer(self, sim):
+    def test_a_slow_answer_is_still_the_answer(self, sim: Sim) -> None:
         sim.acme()
         sim.fault("slow", seconds=0.05)
         answer = sim.call("auth.test")
         assert answer.json()["ok"]
         assert answer.elapsed.total_seconds() >= 0.05
 
-    def test_cursors_may_go_stale_or_in_circles(self, sim):
+    def test_cursors_may_go_stale_or_in_circles(self, sim: Sim) -> None:
         channel = sim.acme("general", world={"messages": 9})["channels"]["general"]
         first = sim.answer("conversations.history", channel=channel, limit=3)
         cursor = first["response_metadata"]["next_cursor"]
@@ -78,12 +80,12 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("method", "name"), [("conversations.history", "messages"), ("users.list", "members")]
     )
-    def test_a_page_may_be_garbage(self, sim, method, name):
+    def test_a_page_may_be_garbage(self, sim: Sim, method: str, name: str) -> None:
         sim.acme()
         sim.fault("garbage_page")
         assert sim.answer(method) == {"ok": True, name: "oops"}
 
-    def test_wait_for_the_requests_they_match(self, sim):
+    def test_wait_for_the_requests_they_match(self, sim: Sim) -> None:
         globex = sim.order("slack/team", token=GLOBEX, world={"channels": 1})["team_id"]
         channels = sim.acme("a", "b", world={"messages": 1})["channels"]
         sim.fault("error", error="one", method="conversations.history", channel="b", team=sim.team)
@@ -93,7 +95,7 @@ class TestFaults:
         assert sim.answer("conversations.history", channel=channels["b"])["ok"]
         assert sim.error("auth.test", token=GLOBEX) == "two"
 
-    def test_skip_repeat_and_are_listed_until_cleared(self, sim):
+    def test_skip_repeat_and_are_listed_until_cleared(self, sim: Sim) -> None:
         sim.acme()
         sim.fault("error", error="third", skip=1, every=2, times=-1)
         outcomes = [sim.answer("auth.test").get("error") for _ in range(7)]
@@ -105,7 +107,7 @@ class TestFaults:
 
 
 class TestSeededWorlds:
-    def test_hold_exactly_what_was_ordered(self, sim):
+    def test_hold_exactly_what_was_ordered(self, sim: Sim) -> None:
         made = sim.order("slack/team", token=sim.token, world=WORLD)
         for channel in made["channels"].values():
             (page,) = sim.walk("conversations.history", channel=channel, limit=999)
@@ -120,7 +122,7 @@ class TestSeededWorlds:
             seconds = [float(message["ts"]) for message in page]
             assert max(seconds) - min(seconds) <= 48 * 3600
 
-    def test_are_the_same_for_the_same_seed_and_time(self, sim):
+    def test_are_the_same_for_the_same_seed_and_time(self, sim: Sim) -> None:
         states = []
         for seed in (1, 1, 2):
             sim.order("reset")
@@ -132,11 +134,11 @@ class TestSeededWorlds:
         assert states[0] == states[1]
         assert states[0] != states[2]
 
-    def test_the_state_is_what_a_full_walk_reads(self, sim):
+    def test_the_state_is_what_a_full_walk_reads(self, sim: Sim) -> None:
         team = sim.order("slack/team", token=sim.token, world=WORLD)["team_id"]
         sim.order("slack/life", team=team, steps=120)
         for channel in sim.ask("slack/state", team=team)["channels"]:
-            read = {}
+            read: dict[str, str] = {}
             for message in chain(*sim.walk("conversations.history", channel=channel["id"], limit=50)):
                 read[message["ts"]] = message["text"]
                 if message.get("reply_count") or message.get("subtype") == "thread_broadcast":
@@ -159,17 +161,19 @@ class TestOrders:
             ("clock", {"now": "2026-05-05T12:00:00"}, "now: Input should have timezone"),
         ],
     )
-    def test_that_make_no_sense_are_refused_in_a_sentence(self, sim, path, fields, complaint):
+    def test_that_make_no_sense_are_refused_in_a_sentence(
+        self, sim: Sim, path: str, fields: dict[str, Any], complaint: str
+    ) -> None:
         sim.acme()
         answer = sim.http.post(f"/_sim/{path}", json=fields)
         assert answer.status_code == 400
         assert complaint in answer.json()["error"]
 
-    def test_that_are_not_json_are_refused(self, sim):
+    def test_that_are_not_json_are_refused(self, sim: Sim) -> None:
         assert sim.http.post("/_sim/latency", content=b"{").status_code == 400
         assert sim.http.post("/_sim/latency", content=b"[]").status_code == 400
 
-    def test_a_reset_leaves_nothing(self, sim):
+    def test_a_reset_leaves_nothing(self, sim: Sim) -> None:
         sim.acme("general")
         sim.fault("drop")
         sim.order("clock", advance_seconds=-3600)
@@ -180,14 +184,14 @@ class TestOrders:
 
 
 class TestClockAndLedger:
-    def test_the_clock_can_be_set_moved_and_returned(self, sim):
+    def test_the_clock_can_be_set_moved_and_returned(self, sim: Sim) -> None:
         assert sim.order("clock", now="2026-05-05T12:00:00Z")["now"].startswith("2026-05-05T12:00:0")
         assert sim.order("clock", advance_seconds=3600)["now"].startswith("2026-05-05T13:00:0")
         sim.acme("general")
         assert sim.say("general", "hi").startswith("177798")
         assert not sim.order("clock")["now"].startswith("2026-05-05")
 
-    def test_the_ledger_counts_by_method_status_and_team(self, sim):
+    def test_the_ledger_counts_by_method_status_and_team(self, sim: Sim) -> None:
         sim.order("slack/team", token=GLOBEX)
         sim.acme()
         sim.answer("auth.test", token=GLOBEX)
@@ -204,7 +208,7 @@ class TestClockAndLedger:
         sim.http.delete("/_sim/ledger")
         assert sim.ask("ledger") == {"total": 3, "requests": []}
 
-    def test_latency_lets_requests_overlap_and_the_ledger_sees_it(self, sim):
+    def test_latency_lets_requests_overlap_and_the_ledger_sees_it(self, sim: Sim) -> None:
         sim.acme()
         sim.order("latency", seconds=0.2)
         threads = [threading.Thread(target=sim.call, args=("auth.test",)) for _ in range(4)]
@@ -216,7 +220,7 @@ class TestClockAndLedger:
 
 
 class TestServer:
-    def test_the_command_announces_itself_and_stops_when_told(self):
+    def test_the_command_announces_itself_and_stops_when_told(self) -> None:
         command = [sys.executable, "-m", "ingest_assets.simulator", "--port", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
             assert process.stdout is not None
@@ -226,18 +230,18 @@ class TestServer:
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) in (0, -signal.SIGTERM)
 
-    def test_several_run_side_by_side(self, sim):
+    def test_several_run_side_by_side(self, sim: Sim) -> None:
         sim.acme()
         with running() as other:
             assert other != sim.url
             assert httpx.get(f"{other}/_sim/health").json()["teams"] == 0
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "example.com", "::"])  # noqa: S104 - must be refused
-    def test_other_addresses_than_loopback_are_refused(self, host):
+    def test_other_addresses_than_loopback_are_refused(self, host: str) -> None:
         with pytest.raises(HostError):
             serve(host)
 
-    def test_shares_no_code_with_the_rest_of_the_project(self):
+    def test_shares_no_code_with_the_rest_of_the_project(self) -> None:
         script = (
             "import sys, ingest_assets.simulator.app\n"
             "print([m for m in sys.modules if m.startswith('ingest_assets.')"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import CursorExpired, Unavailable, UnexpectedResponse
+from ingest_assets.errors import CursorExpired, SourceError, Unavailable, UnexpectedResponse
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
 from ingest_assets.sources.patience import interleave
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, SlackClient
@@ -35,6 +35,7 @@ ACCOUNT = ""  # the stream of what concerns the account as a whole; the others a
 DIRECTORY_RHYTHM = timedelta(days=1)
 CHANNELS_AT_ONCE = 4
 ROWS_A_COMMIT = 2000
+TIME_A_COMMIT = timedelta(seconds=30)  # where the vendor's limit makes rows come slowly
 RESTARTS = 3  # of one walk whose page cursor became invalid
 
 Result = TypeVar("Result")
@@ -131,10 +132,13 @@ class _Reader:
         batch = _Batch()
         for member in members:
             self._parse(batch, SlackUser, member, lambda item: SlackUser.from_api(self.run.account, item))
-        for user in batch.records:
-            if isinstance(user, SlackUser) and user.name:
-                self.names.users[user.external_id] = user.name
+        self._remember(batch)
         return Page(batch.records, rejected=batch.rejected)
+
+    def _remember(self, batch: _Batch) -> None:
+        self.names.users |= {
+            user.external_id: user.name for user in batch.records if isinstance(user, SlackUser) and user.name
+        }
 
     async def selected(self) -> list[dict[str, Any]]:
         """Give the channels to read; the account's choice is by id or name, none means all that are joined."""
@@ -191,10 +195,12 @@ class _Reader:
                             label=label,
                         )
                 cursor = cursor.model_copy(update={"unread": later})
-        except Unavailable as error:
-            self.run.skipped[label] = error.code
+        except SourceError as error:
             if last is not None:
                 yield last
+            if not isinstance(error, Unavailable):
+                raise
+            self.run.skipped[label] = error.code
             return
         now = self.run.started_at
         cursor = cursor.model_copy(
@@ -252,24 +258,45 @@ class _Reader:
                 continue
         else:
             raise UnexpectedResponse(f"Slack gave up its page cursor {RESTARTS + 1} times in one range.")
-        stored = await self._stored(
-            reads.stored_ids,
+        if gone := await self._gone(channel_id, step.range, seen):
+            yield _Batch(gone=gone), None
+
+    async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> list[str]:
+        """Find what is stored of a completely read range and was not there: messages, and replies without parent."""
+
+        async def stored(value: str, column: str, *, in_channel: bool) -> set[str]:
+            return await self._stored(
+                reads.stored_values,
+                SlackMessage.table,
+                self.run.account.account_id,
+                {"channel_id": channel_id, "in_channel": in_channel},
+                value=value,
+                column=column,
+                after=read.oldest,
+                before=read.latest,
+            )
+
+        gone = await stored("ts", "ts", in_channel=True) - seen
+        ids = {SlackMessage.id_of(channel_id, ts) for ts in gone}
+        for thread_ts in await stored("thread_ts", "thread_ts", in_channel=False) - seen:
+            ids |= await self._replies_of(SlackMessage.id_of(channel_id, thread_ts))
+        return sorted(ids)
+
+    async def _replies_of(self, conversation_id: str) -> set[str]:
+        rows = await self._stored(
+            reads.rows_where,
             SlackMessage.table,
             self.run.account.account_id,
-            {"channel_id": channel_id, "in_channel": True},
-            column="ts",
-            after=step.range.oldest,
-            before=step.range.latest,
+            {"conversation_id": conversation_id, "in_channel": False},
+            ["external_id"],
         )
-        gone = sorted(stored - {SlackMessage.id_of(channel_id, ts) for ts in seen})
-        if gone:
-            yield _Batch(gone=gone), None
+        return {row.external_id for row in rows}
 
     async def _page(
         self, channel_id: str, messages: list[Any], seen: set[str], threads_since: str | None
     ) -> AsyncGenerator[_Batch]:
         """Give the rows of one history page, each changed thread whole."""
-        batch, threads = _Batch(await self._guests(messages)), []
+        batch, threads = await self._guests(messages), []
         page_seen = {ts for message in messages if (ts := _ts(message))}
         seen |= page_seen
         ledger = await self._stored(
@@ -288,12 +315,13 @@ class _Reader:
                 threads.append(self._thread(record, known=row is not None, shown=seen))
             else:
                 batch.records.append(record)
+        begun = self.run.clock.now()
         async with aclosing(interleave(threads, at_once=self.run.options.concurrency)) as parts:
             async for part in parts:
                 batch.add(part)
-                if len(batch) >= ROWS_A_COMMIT:
+                if len(batch) >= ROWS_A_COMMIT or self.run.clock.now() - begun >= TIME_A_COMMIT:
                     yield batch
-                    batch = _Batch()
+                    batch, begun = _Batch(), self.run.clock.now()
         yield batch
 
     async def _thread(self, parent: SlackMessage, *, known: bool, shown: set[str]) -> AsyncGenerator[_Batch]:
@@ -302,7 +330,7 @@ class _Reader:
         try:
             async with aclosing(self.client.replies(parent.channel_id, parent.ts)) as pages:
                 async for messages in pages:
-                    batch = _Batch(await self._guests(messages))
+                    batch = await self._guests(messages)
                     for message in messages:
                         if (ts := _ts(message)) is not None:
                             present.add(SlackMessage.id_of(parent.channel_id, ts))
@@ -316,16 +344,7 @@ class _Reader:
             self.run.skipped[parent.external_id] = error.code
             yield _Batch([parent])
             return
-        gone: set[str] = set()
-        if known:
-            rows = await self._stored(
-                reads.rows_where,
-                SlackMessage.table,
-                parent.account_id,
-                {"conversation_id": parent.external_id, "in_channel": False},
-                ["external_id"],
-            )
-            gone = {row.external_id for row in rows} - present
+        gone = await self._replies_of(parent.external_id) - present if known else set()
         yield _Batch([parent], gone=sorted(gone))
 
     def _message(self, batch: _Batch, channel_id: str, message: Any, *, in_channel: bool) -> SlackMessage | None:
@@ -343,7 +362,7 @@ class _Reader:
         except UNPARSEABLE as error:
             batch.rejected.append(rejection(record, item, error, external_id=None))
 
-    async def _guests(self, messages: Sequence[Any]) -> list[Record]:
+    async def _guests(self, messages: Sequence[Any]) -> _Batch:
         """Look up users that the directory does not list, guests from other companies for one, once each."""
         wanted: set[str] = set()
         for message in messages:
@@ -352,16 +371,15 @@ class _Reader:
                 wanted |= {author} if isinstance(author := message.get("user"), str) else set()
         wanted -= self.names.users.keys() | self._asked
         self._asked |= wanted
-        found: list[Record] = []
+        batch = _Batch()
         for user_id in sorted(wanted):
             try:
                 user = await self.client.user(user_id)
             except Unavailable as error:
                 user = {"id": user_id, "error": error.code}  # stored too, so that nobody asks again
-            record = SlackUser.from_api(self.run.account, user)
-            self.names.users |= {user_id: record.name} if record.name else {}
-            found.append(record)
-        return found
+            self._parse(batch, SlackUser, user, lambda item: SlackUser.from_api(self.run.account, item))
+        self._remember(batch)
+        return batch
 
     async def _stored(self, read: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
         def query() -> Result:

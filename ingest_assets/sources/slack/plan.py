@@ -59,7 +59,7 @@ class Plan:
     cursor: ChannelCursor
     steps: list[Step]
     reread: tuple[str, ...] = ()
-    """The parts of the watch window that the first step covers."""
+    """The parts of the watch window that the steps cover."""
     threads_since: str | None = None
     """Read threads anew whose last reply is younger, changed or not."""
 
@@ -93,8 +93,6 @@ def next_plan(
             "unread": [fresh, *unread],
         }
     )
-    if unread:  # finish first; what may have changed is looked at once all is there
-        return Plan(after, [Step(part, part.oldest) for part in after.unread])
     due = [
         (key, age)
         for key, age, rhythm in _parts(watch, limited)
@@ -103,9 +101,14 @@ def next_plan(
     deepest = max((age for _, age in due), default=timedelta(0))
     oldest = min(cursor.covered_to, max(ts_of(now - deepest), after.covered_from))
     threads_due = now - cursor.threads_at >= THREADS_RHYTHM
+    if unread:  # finish what is missing before looking at what may have changed
+        steps = [Step(part, part.oldest) for part in after.unread]
+        steps.append(Step(Range(oldest=oldest, latest=cursor.covered_to), fresh_from=start))
+    else:
+        steps = [Step(Range(oldest=oldest, latest=start), fresh_from=cursor.covered_to)]
     return Plan(
         after,
-        [Step(Range(oldest=oldest, latest=start), fresh_from=cursor.covered_to)],
+        steps,
         reread=tuple(key for key, age, _ in _parts(watch, limited) if age <= deepest),
         threads_since=ts_of(now - THREADS_REREAD) if threads_due else None,
     )

@@ -40,7 +40,8 @@ def markup_of(message: Mapping[str, Any]) -> str | None:
     parts = [
         part.get("fallback") or part.get("text") or part.get("title")
         for key in ("attachments", "files")
-        for part in message.get(key) or ()
+        if isinstance(listed := message.get(key), list)
+        for part in listed
         if isinstance(part, dict)
     ]
     return "\n".join(str(part) for part in parts if part) or None
