@@ -262,7 +262,7 @@ class _Reader:
             yield _Batch(gone=gone), None
 
     async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> list[str]:
-        """Find what is stored of a completely read range and was not there: messages, and replies without parent."""
+        """Find what is stored of a range that was read whole, and was not there: messages with their threads."""
 
         async def stored(value: str, column: str, *, in_channel: bool) -> set[str]:
             return await self._stored(

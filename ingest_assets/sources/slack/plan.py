@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
-from ingest_assets.sources.slack.records import at, ts_of
+from ingest_assets.sources.slack.records import ts_of
 
 THREADS_REREAD = timedelta(days=3)
 """For so long after its last reply a thread is read anew daily: an edited reply leaves no trace on its parent."""
@@ -67,8 +67,14 @@ class Plan:
 def first_plan(now: datetime, history: timedelta, watch: timedelta, *, limited: bool) -> Plan:
     """Plan for a channel that we have never read."""
     whole = Range(oldest=ts_of(now - history), latest=ts_of(now))
-    cursor = ChannelCursor(covered_from=whole.oldest, covered_to=whole.latest, unread=[whole], threads_at=now)
-    return Plan(cursor, [Step(whole, whole.oldest)], reread=tuple(key for key, _, _ in _parts(watch, limited)))
+    cursor = ChannelCursor(
+        covered_from=whole.oldest,
+        covered_to=whole.latest,
+        unread=[whole],
+        reread_at={part.key: now for part in _parts(watch, limited)},
+        threads_at=now,
+    )
+    return Plan(cursor, [Step(whole, whole.oldest)])
 
 
 def next_plan(
@@ -85,41 +91,55 @@ def next_plan(
     unread = list(cursor.unread)
     if wanted_from < cursor.covered_from:  # the history setting was raised
         unread.append(Range(oldest=wanted_from, latest=cursor.covered_from))
-    fresh = Range(oldest=cursor.covered_to, latest=start)
-    after = cursor.model_copy(
-        update={
-            "covered_from": min(wanted_from, cursor.covered_from),
-            "covered_to": start,
-            "unread": [fresh, *unread],
-        }
-    )
-    due = [
-        (key, age)
-        for key, age, rhythm in _parts(watch, limited)
-        if stored_pages <= WHOLE_WINDOW_PAGES or now - cursor.reread_at.get(key, at(cursor.covered_from)) >= rhythm
-    ]
-    deepest = max((age for _, age in due), default=timedelta(0))
-    oldest = min(cursor.covered_to, max(ts_of(now - deepest), after.covered_from))
-    threads_due = now - cursor.threads_at >= THREADS_RHYTHM
+    covered_from = min(wanted_from, cursor.covered_from)
+    parts = _parts(watch, limited)
+    if unread:  # then only what an earlier sync began
+        due = [part for part in parts if part.key not in cursor.reread_at]
+    else:
+        due = [part for part in parts if stored_pages <= WHOLE_WINDOW_PAGES or part.due(cursor, now)]
+    deepest = max((part.age for part in due), default=timedelta(0))
+    reread = tuple(part.key for part in parts if part.age <= deepest)
+    oldest = min(cursor.covered_to, max(ts_of(now - deepest), covered_from))
     if unread:  # finish what is missing before looking at what may have changed
-        steps = [Step(part, part.oldest) for part in after.unread]
-        steps.append(Step(Range(oldest=oldest, latest=cursor.covered_to), fresh_from=start))
+        steps = [Step(part, part.oldest) for part in (Range(oldest=cursor.covered_to, latest=start), *unread)]
+        if reread:
+            steps.append(Step(Range(oldest=oldest, latest=cursor.covered_to), fresh_from=start))
     else:
         steps = [Step(Range(oldest=oldest, latest=start), fresh_from=cursor.covered_to)]
-    return Plan(
-        after,
-        steps,
-        reread=tuple(key for key, age, _ in _parts(watch, limited) if age <= deepest),
-        threads_since=ts_of(now - THREADS_REREAD) if threads_due else None,
+    after = cursor.model_copy(
+        update={
+            "covered_from": covered_from,
+            "covered_to": start,
+            "unread": [Range(oldest=cursor.covered_to, latest=start), *unread],
+            # noted again when the channel is done: what was begun and not finished stays due
+            "reread_at": {key: when for key, when in cursor.reread_at.items() if key not in reread},
+        }
     )
+    threads_due = now - cursor.threads_at >= THREADS_RHYTHM
+    return Plan(after, steps, reread, threads_since=ts_of(now - THREADS_REREAD) if threads_due else None)
 
 
-def _parts(watch: timedelta, limited: bool) -> list[tuple[str, timedelta, timedelta]]:
-    """Cut the watch window by age: (key, age, rhythm)."""
-    parts = [
-        (min(age, watch), rhythm) for age, rhythm in (LIMITED_RHYTHM if limited else RHYTHM) if age < watch
-    ] + [(watch, LIMITED_OLD_RHYTHM if limited else OLD_RHYTHM)]
-    return [(f"{age / timedelta(days=1):g}d", age, rhythm) for age, rhythm in parts]
+@dataclass(frozen=True)
+class _Part:
+    """The watch window up to an age, and how often it is read anew."""
+
+    age: timedelta
+    rhythm: timedelta
+
+    @property
+    def key(self) -> str:
+        return f"{self.age / timedelta(days=1):g}d"
+
+    def due(self, cursor: ChannelCursor, now: datetime) -> bool:
+        last = cursor.reread_at.get(self.key)
+        return last is None or now - last >= self.rhythm
+
+
+def _parts(watch: timedelta, limited: bool) -> list[_Part]:
+    """Cut the watch window by age."""
+    young = LIMITED_RHYTHM if limited else RHYTHM
+    oldest = _Part(watch, LIMITED_OLD_RHYTHM if limited else OLD_RHYTHM)
+    return [*(_Part(age, rhythm) for age, rhythm in young if age < watch), oldest]
 
 
 class Walk:
