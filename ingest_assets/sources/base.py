@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from types import NoneType, UnionType
 from typing import Any, ClassVar, get_args
 
 import orjson
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, SkipValidation, ValidationError
 from sqlalchemy import BigInteger, Boolean, Column, Engine, Table, Text
 from sqlalchemy.types import TypeEngine
 
@@ -33,11 +34,12 @@ class Record(BaseModel):
     workspace_id: str
     account_id: int
     external_id: str
-    raw: dict[str, Any]
+    raw: SkipValidation[dict[str, Any]]  # what was parsed: checking it again would copy it
     deleted: bool = False
 
     own_fields: ClassVar[tuple[str, ...]] = ()
     """The columns that a class adds to the envelope, in order."""
+    _own_values: ClassVar[Callable[[dict[str, Any]], tuple[Any, ...]]]
 
     def __init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)  # pydantic hands `table` to the hook below, once fields are known
@@ -46,6 +48,7 @@ class Record(BaseModel):
     def __pydantic_init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.own_fields = tuple(name for name in cls.model_fields if name not in Record.model_fields)
+        cls._own_values = itemgetter(*cls.own_fields)
         if table is not None:
             cls.table = record_table(table, [_column(cls, name) for name in cls.own_fields], cls.indexes)
 
@@ -55,12 +58,11 @@ class Record(BaseModel):
         hashed = raw
         if not self.volatile.isdisjoint(self.raw):
             hashed = dump_json({k: v for k, v in self.raw.items() if k not in self.volatile})
-        values = self.__dict__
         return (
             self.workspace_id,
             self.account_id,
             self.external_id,
-            *(values[name] for name in self.own_fields),
+            *type(self)._own_values(self.__dict__),
             raw.decode(),
             hashlib.blake2b(hashed, digest_size=HASH_BYTES).digest(),
             self.deleted,

@@ -73,18 +73,19 @@ async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -
     When one fails, what the streams had yielded before is still delivered; then its error is raised.
     """
     queue: asyncio.Queue[Item | None] = asyncio.Queue(maxsize=at_once)
-    free = asyncio.Semaphore(at_once)
+    waiting = iter(streams)
 
-    async def pump(stream: AsyncGenerator[Item]) -> None:
-        async with free, aclosing(stream):
-            async for item in stream:
-                await queue.put(item)
+    async def pump() -> None:
+        for stream in waiting:  # shared: whoever is free takes the next
+            async with aclosing(stream):
+                async for item in stream:
+                    await queue.put(item)
 
     async def pump_all() -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                for stream in streams:
-                    group.create_task(pump(stream))
+                for _ in range(min(at_once, len(streams))):
+                    group.create_task(pump())
         except asyncio.CancelledError:
             raise  # the reader has left: nobody would take the end from a full queue
         except BaseException:

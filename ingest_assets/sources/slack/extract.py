@@ -217,16 +217,20 @@ class _Reader:
         history, watch = timedelta(days=self.run.options.history_days), timedelta(days=self.run.options.watch_days)
         if cursor is None:
             return first_plan(now, history, watch, limited=limited)
-        rows = await self._stored(
+        rows = await self._count(channel_id, after=ts_of(now - watch))
+        pages = rows / (LIMITED_OBJECTS if limited else PAGE)
+        return next_plan(cursor, now, history, watch, limited=limited, stored_pages=pages)
+
+    async def _count(self, channel_id: str, *, after: str) -> int:
+        """Count what we hold of the channel itself since a ts."""
+        return await self._stored(
             reads.count_stored,
             SlackMessage.table,
             self.run.account.account_id,
             {"channel_id": channel_id, "in_channel": True},
             column="ts",
-            after=ts_of(now - watch),
+            after=after,
         )
-        pages = rows / (LIMITED_OBJECTS if limited else PAGE)
-        return next_plan(cursor, now, history, watch, limited=limited, stored_pages=pages)
 
     async def _walk(
         self, channel_id: str, step: Step, threads_since: str | None
@@ -237,6 +241,7 @@ class _Reader:
         """
         seen: set[str] = set()
         walk = Walk(step.range)
+        known = bool(await self._count(channel_id, after=step.range.oldest))
         for _ in range(RESTARTS + 1):
             begun = walk.remaining
             walk = Walk(begun)
@@ -246,7 +251,9 @@ class _Reader:
                 ) as pages:
                     async for messages in pages:
                         last = None
-                        async with aclosing(self._page(channel_id, messages, seen, threads_since)) as batches:
+                        async with aclosing(
+                            self._page(channel_id, messages, seen, threads_since, known=known)
+                        ) as batches:
                             async for batch in batches:
                                 if last is not None:
                                     yield last, None
@@ -258,7 +265,7 @@ class _Reader:
                 continue
         else:
             raise UnexpectedResponse(f"Slack gave up its page cursor {RESTARTS + 1} times in one range.")
-        if gone := await self._gone(channel_id, step.range, seen):
+        if known and (gone := await self._gone(channel_id, step.range, seen)):
             yield _Batch(gone=gone), None
 
     async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> list[str]:
@@ -293,19 +300,19 @@ class _Reader:
         return {row.external_id for row in rows}
 
     async def _page(
-        self, channel_id: str, messages: list[Any], seen: set[str], threads_since: str | None
+        self, channel_id: str, messages: list[Any], seen: set[str], threads_since: str | None, *, known: bool
     ) -> AsyncGenerator[_Batch]:
         """Give the rows of one history page, each changed thread whole."""
         batch, threads = await self._guests(messages), []
         page_seen = {ts for message in messages if (ts := _ts(message))}
         seen |= page_seen
-        ledger = await self._stored(
-            reads.stored,
-            SlackMessage.table,
-            self.run.account.account_id,
-            [SlackMessage.id_of(channel_id, ts) for ts in page_seen],
-            ["reply_count", "latest_reply"],
-        )
+        ledger: dict[str, Any] = {}
+        if known:  # else there is nothing to compare with
+            ids = [SlackMessage.id_of(channel_id, ts) for ts in page_seen]
+            columns = ["reply_count", "latest_reply"]
+            ledger = await self._stored(
+                reads.stored, SlackMessage.table, self.run.account.account_id, ids, columns
+            )
         for message in messages:
             record = self._message(batch, channel_id, message, in_channel=True)
             if record is None:
