@@ -254,9 +254,11 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
 @click.option("--port", default=8765, show_default=True, help="0 takes a free one")
 def simulate(port: int) -> None:
     """Serve the simulated vendors on loopback."""
+    from ingest_assets.running import LOOPBACK, require_free
     from ingest_assets.simulator.app import serve
 
-    serve("127.0.0.1", port)
+    require_free(port, "--port")
+    serve(LOOPBACK, port)
 
 
 @cli.command()

@@ -6,7 +6,6 @@ on in the web UI's own API, and the daemon does the rest.
 
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,7 +21,15 @@ from ingest_assets import embedded
 from ingest_assets.app import App
 from ingest_assets.connecting import connect_account
 from ingest_assets.errors import IngestError
-from ingest_assets.running import LOOPBACK, dagster_command, dagster_environment, output, process, require_free
+from ingest_assets.running import (
+    LOOPBACK,
+    dagster_command,
+    dagster_environment,
+    end_with_sigterm,
+    output,
+    process,
+    require_free,
+)
 from ingest_assets.sources import BY_NAME, SOURCES
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key
@@ -45,11 +52,11 @@ PARTITIONS = """query($key: AssetKeyInput!) {
 def demo() -> int:
     """Run the demo; return the exit code."""
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that `finally` stops the others
+    end_with_sigterm()
     with ExitStack() as stack:
         stack.enter_context(_only_one())
         app = App.load()
-        require_free(app.core.web_port)
+        require_free(app.core.web_port, "INGEST_WEB_PORT")
         click.echo("Starting PostgreSQL ...")
         server = embedded.start(FOLDER / "postgres")
         server.drop_database(DATABASE)  # the simulated vendors forget; so must we

@@ -65,22 +65,28 @@ def dagster_command(port: int) -> list[str]:
     return [str(program), "dev", "-w", str(WORKSPACE), "-h", LOOPBACK, "-p", str(port)]
 
 
-def require_free(port: int) -> None:
-    """Raise IngestError when something listens on the port."""
+def require_free(port: int, choose_with: str) -> None:
+    """Raise IngestError when something listens on the port; `choose_with` names what chooses another."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
             raise IngestError(
-                f"Port {port} is in use; stop what listens there, or set INGEST_WEB_PORT to another one."
+                f"Port {port} is in use; stop what listens there, or choose another one with {choose_with}."
             ) from None
+
+
+def end_with_sigterm() -> None:
+    """End by an exception on SIGTERM, so that every process that was started is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def dev(app: App) -> None:
     """Run Dagster on the user's database until Ctrl-C."""
+    end_with_sigterm()
     app.engine  # noqa: B018  (raises before anything is started)
-    require_free(app.core.web_port)
+    require_free(app.core.web_port, "INGEST_WEB_PORT")
     environ = dagster_environment(app.database_url, Path(".dagster"), {})
     click.echo(f"Dagster starts at http://{LOOPBACK}:{app.core.web_port}; Ctrl-C stops it.")
     with process(dagster_command(app.core.web_port), environ) as child:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
@@ -49,9 +50,11 @@ def status_entries(engine: Engine) -> list[dict[str, Any]]:
 
 
 def print_status(entries: Sequence[Mapping[str, Any]]) -> None:
-    print_table(
-        ["workspace", "source", "account", "state", "rows", "api_calls", "last_success", "reason"], entries
-    )
+    """Print the accounts, and below them the sentences, which no column would hold."""
+    print_table(["workspace", "source", "account", "state", "rows", "api_calls", "last_success"], entries)
+    for entry in entries:
+        if entry["reason"]:
+            click.echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")
 
 
 def _moment(moment: datetime | None) -> str | None:
