@@ -5,7 +5,7 @@ Declared apart from the asset and reported without a run, so that a batch need n
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -60,7 +60,7 @@ def _declare(source: Source, asset: dg.AssetKey, name: str) -> dg.AssetChecksDef
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         core = context.resources.limits.core()
-        rows = _health(source, context.resources.database.engine(), core, datetime.now().astimezone())
+        rows = _health(source, context.resources.database.engine(), core, datetime.now(UTC))
         wanted = context.partition_key
         row = next((row for row in rows if row.workspace_id == wanted), None)
         if row is None:
