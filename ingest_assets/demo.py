@@ -6,6 +6,7 @@ on in the web UI's own API, and the daemon does the rest.
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,8 +87,7 @@ def demo() -> int:
         if sys.stdout.isatty() and not os.environ.get("CI"):
             click.echo("The schedule ticks every minute. Ctrl-C stops everything.")
             try:
-                while True:
-                    time.sleep(60)  # until the user has seen enough
+                signal.pause()  # until the user has seen enough
             except KeyboardInterrupt:
                 click.echo("Stopping.")
     return 0

@@ -56,6 +56,7 @@ def dagster_environment(database_url: str, home: Path, more: Mapping[str, str]) 
         "DATABASE_URL": database_url,
         "DAGSTER_POSTGRES_URL": sqlalchemy_url(database_url, "psycopg2"),
         "DAGSTER_HOME": str(home.resolve()),
+        "PYTHONWARNINGS": "ignore:Function `dev_command` is superseded",  # which no user of ours can act on
         **more,
     }
 

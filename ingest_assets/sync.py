@@ -82,7 +82,7 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict
     one = _Sync(source, account, options, worker, lease)
     try:
         return _finish(one, asyncio.run(one.read(row.credential)), row.attempts)
-    except BaseException:
+    except BaseException:  # Ctrl-C too must not leave the account locked
         with suppress(SQLAlchemyError), worker.engine.begin() as conn:  # else it expires; report the first error
             storage.release_lease(conn, lease)
         raise

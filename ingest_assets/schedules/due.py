@@ -20,6 +20,7 @@ from ingest_assets.storage import accounts as storage
 FEW = 20  # up to so many, each workspace has a run of its own
 BATCH = 500  # workspaces in one run otherwise
 ALONE = 20  # failing workspaces retried by one tick
+BATCH_TAG = "ingest/batch"
 RETRY_SECONDS = 60  # how often due retries are looked for, whatever the schedule
 
 LIVE = [
@@ -84,16 +85,13 @@ def _tick(context: Any, source: Source, job_name: str, now: datetime, *, retries
     batch_runs = [run.run_id for run in running if BATCH_TAG in run.tags]
     together = [row.workspace_id for row in rows if not row.alone and row.workspace_id not in busy]
     alone = [row.workspace_id for row in rows if row.alone and row.workspace_id not in busy]
+    why = f"No {source.title} workspace is due ({len(rows)} due, {len(running)} runs under way)."
     if batch_runs and len(together) > FEW:
-        context.log.info("batch run %s is unfinished; its workspaces wait for the next tick", batch_runs[0])
+        why = f"The batch run {batch_runs[0]} is unfinished; {len(together)} workspaces wait for the next tick."
+        context.log.info(why)
         together = []
     requests = list(_requests(source, together, alone, f"{now:%Y-%m-%dT%H:%M:%S}"))
-    if requests:
-        return requests
-    return dg.SkipReason(f"No {source.title} workspace is due ({len(rows)} due, {len(running)} runs under way).")
-
-
-BATCH_TAG = "ingest/batch"
+    return requests or dg.SkipReason(why)
 
 
 def _requests(

@@ -88,7 +88,7 @@ async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -
                     group.create_task(pump())
         except asyncio.CancelledError:
             raise  # the reader has left: nobody would take the end from a full queue
-        except BaseException:
+        except BaseException:  # whatever it is, the reader gets what came before it, and then this
             await queue.put(None)
             raise
         await queue.put(None)

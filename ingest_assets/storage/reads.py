@@ -24,15 +24,14 @@ def stored_values(
     account_id: int,
     equal: Mapping[str, Any],
     *,
-    value: str,
     column: str,
     after: str,
     before: str,
 ) -> set[str]:
-    """Give the different values of a column in living rows whose `column` lies strictly between two others."""
+    """Give the different values of a column in living rows, strictly between two."""
     return set(
         conn.execute(
-            select(table.c[value])
+            select(table.c[column])
             .distinct()
             .where(*_living(table, account_id, equal), table.c[column] > after, table.c[column] < before)
         ).scalars()

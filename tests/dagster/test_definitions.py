@@ -76,6 +76,20 @@ def revoke(sim: httpx.Client, team: str) -> None:
     sim.post("/_sim/slack/token", json={"team": team, "revoked": True}).raise_for_status()
 
 
+def insert_accounts(app: App, count: int, *, failing: int = 0) -> None:
+    """Put accounts into the table without connecting them; the first `failing` ones have failed before."""
+    with app.engine.begin() as conn:
+        for number in range(count):
+            register_workspace(conn, f"w{number:02}")
+            conn.execute(
+                text(
+                    "insert into ingest.accounts (workspace_id, source, name, external_id, credential, settings,"
+                    " attempts) values (:w, 'slack', :w, :w, '{}', '{}', :attempts)"
+                ),
+                {"w": f"w{number:02}", "attempts": int(number < failing)},
+            )
+
+
 def run(defs: dg.Definitions, instance: dg.DagsterInstance, *, raise_on_error: bool = False, **how: Any) -> Any:
     job = defs.resolve_job_def("slack_sync")
     return job.execute_in_process(instance=instance, raise_on_error=raise_on_error, **how)
@@ -180,22 +194,27 @@ class TestTicks:
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
     ) -> None:
         join(app, sim, "acme")
-        with app.engine.begin() as conn:
-            for number in range(due.FEW + 1):
-                register_workspace(conn, f"w{number:02}")
-                conn.execute(
-                    text(
-                        "insert into ingest.accounts (workspace_id, source, name, external_id, credential,"
-                        " settings, attempts) values (:w, 'slack', :w, :w, '{}', '{}', :attempts)"
-                    ),
-                    {"w": f"w{number:02}", "attempts": 1 if number == 0 else 0},
-                )
+        insert_accounts(app, due.FEW + 1, failing=1)
         requests = self.tick(defs, instance).run_requests
         batch = [request for request in requests if request.partition_key is None]
         assert [request.partition_key for request in requests if request.partition_key] == ["w00"]
         assert len(batch) == 1
         keys = batch[0].run_config["ops"]["sync_slack"]["config"]["workspaces"]
         assert sorted(keys) == ["acme", *(f"w{number:02}" for number in range(1, due.FEW + 1))]
+
+    def test_many_wait_while_their_batch_is_unfinished_and_the_tick_says_so(
+        self, app: App, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        insert_accounts(app, due.FEW + 1)
+        batch = instance.create_run_for_job(
+            defs.resolve_job_def("slack_sync"),
+            status=dg.DagsterRunStatus.STARTED,
+            tags={due.BATCH_TAG: "21"},
+        )
+        result = self.tick(defs, instance)
+        assert not result.run_requests
+        assert batch.run_id in result.skip_message
+        assert "21 workspaces wait" in result.skip_message
 
     def test_a_paused_or_revoked_workspace_is_not_asked_for(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance

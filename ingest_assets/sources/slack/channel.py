@@ -4,7 +4,7 @@ A parent is stored only together with its replies. So its stored `reply_count` a
 ledger of what we hold, and a crash between the two is impossible.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from typing import Any
 from ingest_assets.errors import CursorExpired, SourceError, Unavailable, UnexpectedResponse
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, rejection
 from ingest_assets.sources.patience import interleave
-from ingest_assets.sources.slack.batch import Batch, stored
+from ingest_assets.sources.slack.batch import Batch, Result, stored
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, SlackClient
 from ingest_assets.sources.slack.directory import Directory
 from ingest_assets.sources.slack.plan import (
@@ -98,15 +98,8 @@ class ChannelReader:
 
     async def _count(self, channel_id: str, *, after: str) -> int:
         """Count what we hold of the channel itself since a ts."""
-        return await stored(
-            self.run,
-            reads.count_stored,
-            SlackMessage.table,
-            self.run.account.account_id,
-            {"channel_id": channel_id, "in_channel": True},
-            column="ts",
-            after=after,
-        )
+        shown = {"channel_id": channel_id, "in_channel": True}
+        return await self._held(reads.count_stored, shown, column="ts", after=after)
 
     async def _walk(
         self, channel_id: str, step: Step, threads_since: str | None
@@ -135,7 +128,7 @@ class ChannelReader:
                                     yield last, None
                                 last = batch
                         walk.advance([ts for message in messages if (ts := _ts(message))])
-                        yield last or Batch(), walk.remaining
+                        yield Batch() if last is None else last, walk.remaining
                 break
             except CursorExpired:
                 continue
@@ -147,35 +140,24 @@ class ChannelReader:
     async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> list[str]:
         """Find what is stored of a range that was read whole, and was not there: messages with their threads."""
 
-        async def values(value: str, column: str, *, in_channel: bool) -> set[str]:
-            return await stored(
-                self.run,
-                reads.stored_values,
-                SlackMessage.table,
-                self.run.account.account_id,
-                {"channel_id": channel_id, "in_channel": in_channel},
-                value=value,
-                column=column,
-                after=read.oldest,
-                before=read.latest,
+        async def values(column: str, *, in_channel: bool) -> set[str]:
+            where = {"channel_id": channel_id, "in_channel": in_channel}
+            return await self._held(
+                reads.stored_values, where, column=column, after=read.oldest, before=read.latest
             )
 
-        gone = await values("ts", "ts", in_channel=True) - seen
-        ids = {SlackMessage.id_of(channel_id, ts) for ts in gone}
-        for thread_ts in await values("thread_ts", "thread_ts", in_channel=False) - seen:
+        ids = {SlackMessage.id_of(channel_id, ts) for ts in await values("ts", in_channel=True) - seen}
+        for thread_ts in await values("thread_ts", in_channel=False) - seen:
             ids |= await self._replies_of(SlackMessage.id_of(channel_id, thread_ts))
         return sorted(ids)
 
     async def _replies_of(self, conversation_id: str) -> set[str]:
-        rows = await stored(
-            self.run,
-            reads.rows_where,
-            SlackMessage.table,
-            self.run.account.account_id,
-            {"conversation_id": conversation_id, "in_channel": False},
-            ["external_id"],
-        )
-        return {row.external_id for row in rows}
+        where = {"conversation_id": conversation_id, "in_channel": False}
+        return {row.external_id for row in await self._held(reads.rows_where, where, ["external_id"])}
+
+    async def _held(self, read: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Ask what we hold of the account's messages."""
+        return await stored(self.run, read, SlackMessage.table, self.run.account.account_id, *args, **kwargs)
 
     async def _page(
         self, channel_id: str, messages: list[Any], seen: set[str], threads_since: str | None, *, known: bool
@@ -187,10 +169,7 @@ class ChannelReader:
         ledger: dict[str, Any] = {}
         if known:  # else there is nothing to compare with
             ids = [SlackMessage.id_of(channel_id, ts) for ts in page_seen]
-            columns = ["reply_count", "latest_reply"]
-            ledger = await stored(
-                self.run, reads.stored, SlackMessage.table, self.run.account.account_id, ids, columns
-            )
+            ledger = await self._held(reads.stored, ids, ["reply_count", "latest_reply"])
         for message in messages:
             record = self._message(batch, channel_id, message, in_channel=True)
             if record is None:
