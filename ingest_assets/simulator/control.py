@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field
 from starlette.routing import Route
 
+from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.faults import FOREVER, Fault, Kind
 from ingest_assets.simulator.orders import Nothing, Order, order
 from ingest_assets.simulator.slack import control as slack_control
-from ingest_assets.simulator.slack.channel import OrderError
 from ingest_assets.simulator.slack.world import SlackWorld
 from ingest_assets.simulator.state import Simulator
 
-VENDORS = ("slack",)
+VENDORS = ("slack", "gong", "fathom", "gmail")
 CURSOR_KINDS = (Kind.REPEAT_CURSOR,)  # these mean nothing on a first page
 
 
@@ -125,7 +125,8 @@ def _add_fault(simulator: Simulator, wanted: AddFault) -> dict[str, Any]:
     if wanted.vendor not in VENDORS:
         raise OrderError(f"there is no vendor {wanted.vendor}: know {', '.join(VENDORS)}")
     given = wanted.model_dump(exclude={"channel", "status"})
-    fault = Fault(**given, channels=_channels(simulator.slack, wanted.team, wanted.channel))
+    channels = _channels(simulator.slack, wanted.team, wanted.channel) if wanted.vendor == "slack" else None
+    fault = Fault(**given, channels=channels)
     if wanted.status is not None or wanted.kind is Kind.HTML:
         fault.status = wanted.status or 200
     if wanted.kind in CURSOR_KINDS:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ingest_assets.simulator.slack.channel import OrderError
+from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.state import Simulator
 
 PREFIX = "/_sim"

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.slack.timestamps import format_ts
 
 Payload = dict[str, Any]
@@ -20,10 +21,6 @@ def packed(payload: Any) -> bytes:
     """The JSON of a message, in no more memory than it needs."""
     # orjson hands out generously sized buffers: kept as they are, a large world takes six times the space
     return bytes(memoryview(orjson.dumps(payload)))
-
-
-class OrderError(Exception):
-    """The world cannot be changed in the way that was asked."""
 
 
 @dataclass(slots=True, eq=False)

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from starlette.routing import Route
 
+from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.orders import Order, order
 from ingest_assets.simulator.slack import seeding
-from ingest_assets.simulator.slack.channel import Channel, OrderError
+from ingest_assets.simulator.slack.channel import Channel
 from ingest_assets.simulator.slack.speaking import SPEECH
 from ingest_assets.simulator.slack.timestamps import MICROS, format_ts, key_at
 from ingest_assets.simulator.slack.world import (

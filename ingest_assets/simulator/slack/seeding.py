@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.slack import payloads
-from ingest_assets.simulator.slack.channel import Channel, Item, OrderError
+from ingest_assets.simulator.slack.channel import Channel, Item
 from ingest_assets.simulator.slack.payloads import SLACKBOT, Payload
 from ingest_assets.simulator.slack.timestamps import MICROS
 from ingest_assets.simulator.slack.words import FIRST_NAMES, LAST_NAMES, sentence

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.orders import Order
 from ingest_assets.simulator.slack import payloads, seeding
-from ingest_assets.simulator.slack.channel import Channel, Item, OrderError
+from ingest_assets.simulator.slack.channel import Channel, Item
 from ingest_assets.simulator.slack.life import live
 from ingest_assets.simulator.slack.timestamps import MICROS, format_ts, key_at, parse_ts
 from ingest_assets.simulator.slack.world import Team

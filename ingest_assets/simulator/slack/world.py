@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from ingest_assets.simulator.slack.channel import Channel, OrderError
+from ingest_assets.simulator.errors import OrderError
+from ingest_assets.simulator.slack.channel import Channel
 from ingest_assets.simulator.slack.payloads import SLACKBOT, channel_join
 from ingest_assets.simulator.slack.timestamps import key_at
 
