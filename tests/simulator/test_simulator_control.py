@@ -157,7 +157,7 @@ class TestOrders:
             ("slack/team", {"token": "t", "client_id": "1"}, "token rotation needs"),
             ("slack/post", {"team": "T9", "channel": "c", "text": "x"}, "there is no Slack workspace T9"),
             ("fault", {"vendor": "slack", "kind": "gremlin"}, "kind: Input should be"),
-            ("fault", {"vendor": "gong", "kind": "drop"}, "there is no vendor gong"),
+            ("fault", {"vendor": "zoom", "kind": "drop"}, "there is no vendor zoom"),
             ("clock", {"now": "2026-05-05T12:00:00"}, "now: Input should have timezone"),
         ],
     )
