@@ -17,7 +17,7 @@ from ingest_assets.connecting import connect_account
 from ingest_assets.errors import IngestError
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.sources import BY_NAME, SOURCES
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.base import Credential, Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import vault
 from ingest_assets.storage.engine import unreachable
@@ -88,40 +88,45 @@ def connect() -> None:
 def _connect_command(source: Source) -> click.Command:
     """Derive `connect <source>` from the fields of its credential and settings."""
 
+    fields = {
+        field: info
+        for field, info in source.credential.model_fields.items()
+        if field not in source.credential.internal
+    }
+
     @click.pass_obj
-    def run(app: App, /, workspace: str, name: str | None, **values: Any) -> None:
-        given = {field: values[field] for field in source.credential.model_fields if values[field] is not None}
+    def run(app: App, /, workspace: str, name: str | None, **values: Any) -> int:
+        given = {field: values[field] for field in fields if values[field] is not None}
         settings = {field: values[field] for field in source.settings.model_fields if values[field] is not None}
-        probe = connect_account(
+        connected = connect_account(
             app, source, workspace, given=given, settings=settings, name=name, read_secret=_read_secret
         )
-        for warning in probe.warnings:
-            click.echo(warning, err=True)
-        click.echo(
-            f"Connected {source.title} {name or probe.name!r} ({probe.external_id}) to workspace {workspace}."
-        )
+        for called, probe in connected.accounts:
+            for warning in probe.warnings:
+                click.echo(warning, err=True)
+            click.echo(f"Connected {source.title} {called!r} ({probe.external_id}) to workspace {workspace}.")
+        for error in connected.refused:
+            click.echo(f"Not connected: {error}", err=True)
+        return CANNOT if connected.refused else 0
 
     command = click.Command(source.name, callback=run, help=f"Connect a {source.title} account.")
     command.params = [
         click.Option(["--workspace"], required=True, help="the workspace, a slug"),
         click.Option(["--name"], help="how to call the account; default: what the vendor calls it"),
-        *(
-            _option(field, info, secret=source.credential.is_secret(field))
-            for field, info in source.credential.model_fields.items()
-        ),
-        *(_option(field, info, secret=False) for field, info in source.settings.model_fields.items()),
+        *(_option(field, info, source.credential) for field, info in fields.items()),
+        *(_option(field, info) for field, info in source.settings.model_fields.items()),
     ]
     return command
 
 
-def _option(field: str, info: FieldInfo, *, secret: bool) -> click.Option:
+def _option(field: str, info: FieldInfo, credential: type[Credential] | None = None) -> click.Option:
     flag = "--" + field.replace("_", "-")
     text = info.description or ""
     required = info.is_required()
-    if secret:
-        return click.Option(
-            [flag], required=required, metavar="env:NAME|-", help=f"{text}: a variable, or - for standard input"
-        )
+    if credential is not None and credential.is_secret(field):
+        file = "FILE|" if field in credential.files else ""
+        help_text = f"{text}: {'a file, ' if file else ''}a variable, or - for standard input"
+        return click.Option([flag], required=required, metavar=f"{file}env:NAME|-", help=help_text)
     if info.annotation is bool:
         return click.Option([flag], is_flag=True, default=None, help=text)
     if get_origin(info.annotation) is Literal:
@@ -208,7 +213,7 @@ def status(app: App, as_json: bool) -> None:
     """Show each account: state, rows, API calls of the last 24 hours, last success, and why not."""
     from ingest_assets.tables import print_status, status_entries
 
-    entries = status_entries(app.engine)
+    entries = status_entries(app)
     if as_json:
         click.echo(json.dumps(entries))
     else:

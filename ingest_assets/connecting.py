@@ -3,19 +3,31 @@
 import asyncio
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from ingest_assets.app import App
-from ingest_assets.errors import IngestError
-from ingest_assets.sources.base import Probe, Source
+from ingest_assets.errors import IngestError, SourceError
+from ingest_assets.sources.base import Clock, Login, Probe, Source
 from ingest_assets.storage import accounts as storage
+from ingest_assets.tokens import tokens_of
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True)
+class Connected:
+    """What `connect` did: the accounts that it stored, and why others could not be."""
+
+    accounts: list[tuple[str, Probe]]
+    """(the account's name, what was found)"""
+    refused: list[SourceError]
 
 
 def connect_account(
@@ -23,62 +35,101 @@ def connect_account(
     source: Source,
     workspace_id: str,
     *,
-    given: Mapping[str, str],
+    given: Mapping[str, Any],
     settings: Mapping[str, Any],
     name: str | None,
     read_secret: Callable[[str], str],
-) -> Probe:
-    """Probe and store one login. `given`: credential fields, secret ones as `env:NAME` or `-`.
+) -> Connected:
+    """Probe one login and store its accounts. `given`: credential fields, secret ones as `env:NAME` or `-`.
 
-    Raises IngestError; then nothing is stored.
+    Raises IngestError when no account can be connected; then nothing is stored.
     """
     if not SLUG.fullmatch(workspace_id):
         raise IngestError(
             f"{workspace_id!r} cannot name a workspace: use lower-case letters, digits, - and _, 63 at most."
         )
-    engine, stored, opened = app.engine, {}, {}
+    engine = app.engine
+    stored, opened = _read(app, source, given, read_secret)
+    try:
+        credential = source.credential.model_validate(opened)
+        chosen = source.settings.model_validate(settings)
+    except ValidationError as error:
+        raise IngestError(_fault(error)) from None
+    options, clock = app.options_of(source), Clock()
+    tokens = tokens_of(source, credential, options, engine=engine, vault=app.vault, clock=clock)
+    login = Login(credential=credential, settings=chosen, options=options, tokens=tokens, clock=clock)
+    found = asyncio.run(_probe(source, login))
+    probes = [entry for entry in found if isinstance(entry, Probe)]
+    refused = [entry for entry in found if isinstance(entry, SourceError)]
+    if not probes:
+        raise IngestError(" ".join(map(str, refused)))
+    if name is not None and len(found) > 1:
+        raise IngestError("--name names one account, and this login opens several; leave it out.")
+    try:
+        with engine.begin() as conn:
+            storage.register_workspace(conn, workspace_id)
+            for probe in probes:
+                storage.save_account(conn, _account(source, workspace_id, name or probe.name, probe, stored))
+    except IntegrityError:
+        names = ", ".join(repr(name or probe.name) for probe in probes)
+        raise IngestError(
+            f"Workspace {workspace_id} has another {source.title} account named {names}; pass --name."
+        ) from None
+    return Connected([(name or probe.name, probe) for probe in probes], refused)
+
+
+def _account(
+    source: Source, workspace_id: str, name: str, probe: Probe, stored: Mapping[str, Any]
+) -> dict[str, Any]:
+    own = {field: {"plain": value} for field, value in probe.credential.items()}
+    return {
+        "workspace_id": workspace_id,
+        "source": source.name,
+        "name": name,
+        "external_id": probe.external_id,
+        "credential": {**stored, **own},
+        "settings": probe.settings,
+    }
+
+
+def _read(
+    app: App, source: Source, given: Mapping[str, Any], read_secret: Callable[[str], str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the credential's fields as they are stored, and in the clear."""
+    stored: dict[str, Any] = {}
+    opened: dict[str, Any] = {}
     for field, value in given.items():
         if not source.credential.is_secret(field):
             stored[field], opened[field] = {"plain": value}, value
-        elif value == "-":
-            app.vault.require_key()
-            opened[field] = read_secret(field)
-            stored[field] = app.vault.seal(opened[field])
         elif match := VARIABLE.fullmatch(value):
             opened[field] = os.environ.get(match[1], "")
             stored[field] = {"env": match[1]}
             if not opened[field]:
                 raise IngestError(f"The variable {match[1]} is not set; export it, or pass - to type the {field}.")
+        elif value == "-" or field in source.credential.files:
+            app.vault.require_key()
+            opened[field] = read_secret(field) if value == "-" else _content(value)
+            stored[field] = app.vault.seal(opened[field])
         else:
             raise IngestError(
                 f"A {field} is never given on the command line, where others can see it; pass env:NAME for a "
                 "variable that holds it, or - to read it from standard input."
             )
-    try:
-        credential = source.credential.model_validate(opened)
-        chosen = source.settings.model_validate(settings)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise IngestError(f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg']}.") from None
-    probe: Probe = asyncio.run(_probe(source, credential, chosen, app.options_of(source)))
-    account = {
-        "workspace_id": workspace_id,
-        "source": source.name,
-        "name": name or probe.name,
-        "external_id": probe.external_id,
-        "credential": stored,
-        "settings": probe.settings,
-    }
-    try:
-        with engine.begin() as conn:
-            storage.register_workspace(conn, workspace_id)
-            storage.save_account(conn, account)
-    except IntegrityError:
-        raise IngestError(
-            f"Workspace {workspace_id} has another {source.title} account named {account['name']!r}; pass --name."
-        ) from None
-    return probe
+    return stored, opened
 
 
-async def _probe(source: Source, credential: Any, settings: Any, options: Any) -> Probe:
-    return await source.probe(credential, settings, options)
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise IngestError(f"The file {path} cannot be read ({type(error).__name__}); check its name.") from None
+
+
+def _fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    what = fault["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"--{str(fault['loc'][0]).replace('_', '-')}: {what}." if fault["loc"] else f"{what}."
+
+
+async def _probe(source: Source, login: Login) -> Sequence[Probe | SourceError]:
+    return await source.probe(login)

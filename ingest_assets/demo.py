@@ -79,7 +79,7 @@ def demo() -> int:
         )
         web = f"http://{LOOPBACK}:{app.core.web_port}"
         reason = _watch(app, web, dagster)
-        print_status(status_entries(app.engine))
+        print_status(status_entries(app))
         click.echo(f"\n{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
         if reason is not None:
             click.echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
@@ -147,7 +147,7 @@ def _watch(app: App, web: str, dagster: subprocess.Popen[str]) -> str | None:
                 return None
         except (httpx.HTTPError, KeyError):
             pass  # the web server is still starting; the deadline bounds this
-        for entry in status_entries(app.engine):
+        for entry in status_entries(app):
             news = f"{entry['workspace']} {entry['source']}: {entry['state']}, {entry['rows']} rows"
             if told.get(entry["workspace"]) != news and (entry["rows"] or entry["reason"]):
                 told[entry["workspace"]] = news

@@ -32,14 +32,16 @@ from ingest_assets.sources.base import (
     storable,
 )
 from ingest_assets.storage import accounts as storage
-from ingest_assets.storage import writes
+from ingest_assets.storage import overview, writes
 from ingest_assets.storage.schema import NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.vault import Vault
 from ingest_assets.storage.writes import Counts
+from ingest_assets.tokens import tokens_of
 from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, next_state, report
 
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
 TOLERATED_DELETIONS = 20  # nor does the deleted share
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,7 @@ class _Sync:
         self.labels: defaultdict[str, Counts] = defaultdict(Counts)
         self.calls: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
+        self.left_out: Counter[str] = Counter()
         self.times: list[datetime] = []
         self.any_rejected = False
 
@@ -173,6 +176,7 @@ class _Sync:
             counts=self.counts,
             labels=self.labels,
             calls=self.calls,
+            left_out=self.left_out,
             read_from=min(self.times, default=None),
             read_to=max(self.times, default=None),
             seconds=monotonic() - self.began,
@@ -181,20 +185,35 @@ class _Sync:
 
     async def _pages(self, credential: Mapping[str, Any]) -> AsyncGenerator[Page]:
         opened = self.source.credential.model_validate(self.worker.vault.open(credential, who=self._who()))
-        with self.worker.engine.connect() as conn:
+        worker = self.worker
+        with worker.engine.connect() as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
             self.any_rejected = writes.has_rejected(conn, self.account.account_id)
+            calls_today = 0
+            if self.source.daily_calls is not None:
+                since = self.started_at - DAY
+                calls_today = overview.calls_since(conn, self.source.name, self.account.external_id, since)
         extraction = Extraction(
             account=self.account,
             credential=opened,
             settings=self.source.settings.model_validate(self.account.settings),
             options=self.options,
+            tokens=tokens_of(
+                self.source,
+                opened,
+                self.options,
+                engine=worker.engine,
+                vault=worker.vault,
+                clock=worker.clock,
+            ),
             cursors=cursors,
             started_at=self.started_at,
-            engine=self.worker.engine,
-            clock=self.worker.clock,
+            engine=worker.engine,
+            clock=worker.clock,
             calls=self.calls,
+            calls_today=calls_today,
             skipped=self.skipped,
+            left_out=self.left_out,
         )
         async with aclosing(self.source.extract(extraction)) as pages:
             async for page in pages:
@@ -220,13 +239,16 @@ class _Sync:
             if not storage.renew_lease(conn, self.lease, self.worker.lease_length):
                 raise LeaseLost("taken over: another run or command has this account now")
             for table, rows in by_table.items():
-                written = writes.upsert(conn, table, list(rows.values()))
+                # in order, so that two accounts that see the same items cannot lock each other out
+                written = writes.upsert(conn, table, [rows[key] for key in sorted(rows)])
                 counts += written if table is main else Counts()
                 if self.any_rejected:
                     writes.forget_rejected(conn, table, account_id, list(rows))
             if page.gone:
                 self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
                 counts.deleted += writes.mark_deleted(conn, main, account_id, page.gone)
+            for kind, external_ids in page.also_gone.items():
+                writes.mark_deleted(conn, kind.table, account_id, external_ids)
             counts.rejected = writes.save_rejected(conn, [self._rejected_row(item) for item in page.rejected])
             if page.cursor is not None:
                 cursor = page.cursor.model_dump(mode="json")

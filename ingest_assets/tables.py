@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine
 
+from ingest_assets.app import App
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.overview import account_overview
 from ingest_assets.storage.schema import ACTIVE
@@ -28,11 +29,15 @@ def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) ->
     console.print(table)
 
 
-def status_entries(engine: Engine) -> list[dict[str, Any]]:
-    """Give what `status` shows, one entry an account."""
+def status_entries(app: App) -> list[dict[str, Any]]:
+    """Give what `status` shows, one entry an account; what is left of a daily limit, for all who share it."""
     tables = {source.name: source.main.table for source in SOURCES}
-    with engine.connect() as conn:
+    with app.engine.connect() as conn:
         rows = account_overview(conn, tables, datetime.now(UTC) - DAY)
+    spent: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        spent[row.source, row.external_id] += int(row.api_calls)
+    granted = {source.name: source.daily_calls(app.options_of(source)) for source in SOURCES if source.daily_calls}
     return [
         {
             "workspace": row.workspace_id,
@@ -41,6 +46,9 @@ def status_entries(engine: Engine) -> list[dict[str, Any]]:
             "state": "retrying" if row.state == ACTIVE and row.attempts else row.state,
             "rows": row.rows,
             "api_calls": int(row.api_calls),
+            "calls_left": max(0, granted[row.source] - spent[row.source, row.external_id])
+            if row.source in granted
+            else None,
             "last_success": _moment(row.last_success_at),
             "next_attempt": _moment(row.next_attempt_at),
             "reason": row.reason,
@@ -51,7 +59,8 @@ def status_entries(engine: Engine) -> list[dict[str, Any]]:
 
 def print_status(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the accounts, and below them the sentences, which no column would hold."""
-    print_table(["workspace", "source", "account", "state", "rows", "api_calls", "last_success"], entries)
+    columns = ["workspace", "source", "account", "state", "rows", "api_calls", "calls_left", "last_success"]
+    print_table(columns, entries)
     for entry in entries:
         if entry["reason"]:
             click.echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")

@@ -34,6 +34,8 @@ class Verdict:
     counts: Counts = field(default_factory=Counts)
     labels: Mapping[str, Counts] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Items that the account's settings keep out, by the reason."""
     read_from: datetime | None = None
     read_to: datetime | None = None
     seconds: float = 0.0
@@ -50,6 +52,7 @@ class Verdict:
             "deleted": self.counts.deleted,
             "rejected": self.counts.rejected,
             "api_calls": dict(sorted(self.calls.items())),
+            "left_out": dict(sorted(self.left_out.items())),
             "read_from": self.read_from.isoformat() if self.read_from else None,
             "read_to": self.read_to.isoformat() if self.read_to else None,
             "seconds": round(self.seconds, 3),

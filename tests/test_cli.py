@@ -169,6 +169,7 @@ class TestStatus:
             "state",
             "rows",
             "api_calls",
+            "calls_left",
             "last_success",
             "next_attempt",
             "reason",

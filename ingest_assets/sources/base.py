@@ -5,16 +5,17 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from types import NoneType, UnionType
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Protocol, get_args
 
 import orjson
-from pydantic import BaseModel, ConfigDict, SecretStr, SkipValidation, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, SkipValidation, ValidationError
 from sqlalchemy import BigInteger, Boolean, Column, Engine, Table, Text
 from sqlalchemy.types import TypeEngine
 
+from ingest_assets.errors import SourceError
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.storage.schema import record_table, timestamp
 
@@ -30,6 +31,8 @@ class Record(BaseModel):
     indexes: ClassVar[tuple[tuple[str, ...], ...]] = ()
     volatile: ClassVar[frozenset[str]] = frozenset()
     """Top-level fields of `raw` that differ from read to read and mean no change."""
+    shared: ClassVar[bool] = False
+    """Several accounts of a workspace may see the same item: it is stored once."""
 
     workspace_id: str
     account_id: int
@@ -50,7 +53,9 @@ class Record(BaseModel):
         cls.own_fields = tuple(name for name in cls.model_fields if name not in Record.model_fields)
         cls._own_values = itemgetter(*cls.own_fields)
         if table is not None:
-            cls.table = record_table(table, [_column(cls, name) for name in cls.own_fields], cls.indexes)
+            cls.table = record_table(
+                table, [_column(cls, name) for name in cls.own_fields], cls.indexes, shared=cls.shared
+            )
 
     def row(self) -> tuple[Any, ...]:
         """Give the values in the order of `COPY`: envelope, own columns, raw, content_hash, deleted."""
@@ -158,6 +163,8 @@ class Page:
     records: Sequence[Record] = ()
     gone: Sequence[str] = ()
     """External ids of stored items that the vendor shows no more, in a range that was read completely."""
+    also_gone: Mapping[type[Record], Sequence[str]] = field(default_factory=dict)
+    """The same for records beside the source's first."""
     rejected: Sequence[Rejected] = ()
     stream: str = ""
     cursor: BaseModel | None = None
@@ -185,20 +192,56 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extraction:
-    """All that reading one account once needs, and what reading it cost."""
+class TokenPair:
+    """What a vendor gave for a single-use refresh token."""
 
-    account: Account
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: datetime | None
+    base_url: str | None = None
+    """Where the vendor wants this customer's requests, if it says so."""
+
+    def lasts(self, moment: datetime, margin: timedelta) -> bool:
+        return self.expires_at is None or moment < self.expires_at - margin
+
+
+class Tokens(Protocol):
+    """The current pair of a login whose refresh tokens work once, shared by all workers through the database."""
+
+    async def current(self) -> TokenPair:
+        """Give a pair that is still valid, refreshed first if need be."""
+
+    async def after(self, refused: TokenPair) -> TokenPair:
+        """Give the pair that follows one that the vendor refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """All that a client needs to call a vendor, and what the calls came to."""
+
     credential: Any
     settings: Any
     options: Any
+    tokens: Tokens | None = None
+    """None where the credential does not rotate."""
+    clock: Clock = field(default_factory=Clock)
+    calls: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction(Login):
+    """All that reading one account once needs, and what reading it cost."""
+
+    account: Account
     cursors: Mapping[str, dict[str, Any]]
     started_at: datetime
     engine: Engine
-    clock: Clock = field(default_factory=Clock)
-    calls: Counter[str] = field(default_factory=Counter)
+    calls_today: int = 0
+    """Requests of the last 24 hours that count towards the same daily limit, before this sync."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Parts that could not be read, with the vendor's code for why."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Items that are not stored on purpose, by the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +252,8 @@ class Probe:
     name: str
     settings: dict[str, Any]
     warnings: Sequence[str] = ()
+    credential: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the credential that are this account's own, where one login opens several accounts."""
 
 
 class Credential(BaseModel):
@@ -216,10 +261,35 @@ class Credential(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
 
+    internal: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a probe fills in, not the user."""
+    files: ClassVar[frozenset[str]] = frozenset()
+    """Secret fields that the user gives as a file."""
+
     @classmethod
     def is_secret(cls, name: str) -> bool:
         annotation = cls.model_fields[name].annotation
         return SecretStr in (annotation, *get_args(annotation))
+
+    def rotating(self) -> str | None:
+        """Give the refresh token that began this login, if its refresh tokens work once."""
+        return None
+
+
+class AccountSettings(BaseModel):
+    """What one account of any source chooses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    last_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="read no further back than so many hours; off by default",
+    )
+
+    def at_most(self, span: timedelta) -> timedelta:
+        """Shorten a span to what the account chose."""
+        return span if self.last_hours is None else min(span, timedelta(hours=self.last_hours))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,11 +305,15 @@ class Source:
     """An account's own choices, fields of `connect`."""
     options: type[SettingsGroup]
     extract: Callable[[Extraction], AsyncGenerator[Page]]
-    probe: Callable[[Any, Any, Any], Awaitable[Probe]]
-    """(credential, settings, options) -> Probe; raises SourceError or IngestError."""
+    probe: Callable[[Login], Awaitable[Sequence[Probe | SourceError]]]
+    """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
     description: str
     api: str
     """The vendor's API, the upstream end of the lineage."""
+    exchange: Callable[[Any, Any, str], Awaitable[TokenPair]] | None = None
+    """(credential, options, refresh token) -> the next pair, in one request; raises SourceError."""
+    daily_calls: Callable[[Any], int] | None = None
+    """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
 
     @property
     def main(self) -> type[Record]:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from ingest_assets.storage.schema import DISCONNECTED, PAUSED, accounts, check_reports, rejected_records, syncs
 
 
-def account_overview(conn: Connection, tables: dict[str, Table], since: datetime) -> Sequence[Row[Any]]:
+def account_overview(conn: Connection, tables: dict[str, Table], since: datetime) -> Sequence[Any]:
     """Give a row an account: its state, its stored rows, and its API calls since a moment."""
     calls = (
         select(
@@ -31,6 +31,7 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
         select(
             accounts.c.workspace_id,
             accounts.c.source,
+            accounts.c.external_id,
             accounts.c.name,
             accounts.c.state,
             accounts.c.reason,
@@ -46,6 +47,16 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
         .where(accounts.c.state != DISCONNECTED)
         .order_by(accounts.c.workspace_id, accounts.c.source, accounts.c.name)
     ).all()
+
+
+def calls_since(conn: Connection, source: str, external_id: str, since: datetime) -> int:
+    """Count the requests of finished syncs, of all accounts that share one limit of the vendor."""
+    found = conn.execute(
+        select(func.sum(syncs.c.summary["api_calls"].as_integer()))
+        .join(accounts, accounts.c.account_id == syncs.c.account_id)
+        .where(accounts.c.source == source, accounts.c.external_id == external_id, syncs.c.started_at >= since)
+    ).scalar()
+    return int(found or 0)
 
 
 def health(conn: Connection, source: str, now: datetime, objective: timedelta) -> Sequence[Row[Any]]:

@@ -18,6 +18,18 @@ def stored(
     return {row.external_id: row for row in rows}
 
 
+def stored_in_workspace(
+    conn: Connection, table: Table, workspace_id: str, external_ids: Sequence[str], columns: Sequence[str]
+) -> dict[str, Row[Any]]:
+    """The same for records that a workspace's accounts share."""
+    rows = conn.execute(
+        select(table.c.external_id, *(table.c[name] for name in columns)).where(
+            table.c.workspace_id == workspace_id, table.c.external_id == func.any(list(external_ids))
+        )
+    )
+    return {row.external_id: row for row in rows}
+
+
 def stored_values(
     conn: Connection,
     table: Table,

@@ -1,6 +1,7 @@
 """The tables that run the ingestion (schema `ingest`), and how a record class becomes its table (schema `raw`).
 
-Every table carries `workspace_id`: row-level security (see the migrations) shows a reader one workspace.
+Every table that a reader may see carries `workspace_id`: row-level security (see the migrations) shows it one
+workspace.
 """
 
 from typing import Any, Final
@@ -133,8 +134,23 @@ check_reports = Table(
 )
 
 
-def record_table(name: str, own: list[Column[Any]], indexes: tuple[tuple[str, ...], ...]) -> Table:
-    """Define `raw.<name>`: the shared envelope, the source's own columns, and the bookkeeping."""
+token_pairs = Table(
+    "token_pairs",
+    metadata,
+    Column("chain", Text, primary_key=True, comment="hash of the refresh token that the login began with"),
+    Column("pair", JSONB, comment="sealed: the newest pair; null until the first refresh"),
+    Column("refreshed_at", timestamp),
+    schema="ingest",
+)
+
+
+def record_table(
+    name: str, own: list[Column[Any]], indexes: tuple[tuple[str, ...], ...], *, shared: bool = False
+) -> Table:
+    """Define `raw.<name>`: the shared envelope, the source's own columns, and the bookkeeping.
+
+    An item that several accounts of a workspace see is `shared`: one row, of the account that last wrote it.
+    """
     return Table(
         name,
         metadata,
@@ -147,7 +163,7 @@ def record_table(name: str, own: list[Column[Any]], indexes: tuple[tuple[str, ..
         Column("first_seen_at", timestamp, nullable=False, server_default=func.now()),
         Column("updated_at", timestamp, nullable=False, server_default=func.now()),
         Column("deleted_at", timestamp, comment="when we saw that the vendor shows the item no more"),
-        PrimaryKeyConstraint("account_id", "external_id"),
+        PrimaryKeyConstraint("workspace_id" if shared else "account_id", "external_id"),
         *(Index(None, *columns) for columns in indexes),
         schema="raw",
     )

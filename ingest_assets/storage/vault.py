@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import Connection, select, update
 
 from ingest_assets.errors import CredentialRejected, IngestError
-from ingest_assets.storage.schema import accounts
+from ingest_assets.storage.schema import accounts, token_pairs
 
 NO_KEY = (
     "INGEST_ENCRYPTION_KEYS is not set, so no credential can be stored; make a key with "
@@ -95,4 +95,11 @@ class Vault:
             }
             count += sum("sealed" in entry for entry in fresh.values())
             conn.execute(update(accounts).where(accounts.c.account_id == row.account_id).values(credential=fresh))
+        held = token_pairs.c.pair.is_not(None)
+        for row in conn.execute(
+            select(token_pairs.c.chain, token_pairs.c.pair).where(held).with_for_update()
+        ).all():
+            pair = self.seal(self._open("token", row.pair, "a rotating login"))
+            conn.execute(update(token_pairs).where(token_pairs.c.chain == row.chain).values(pair=pair))
+            count += 1
         return count

@@ -14,6 +14,7 @@ page cursors                die (invalid_cursor); has to be followed to its end 
 """
 
 from ingest_assets.sources.base import Source
+from ingest_assets.sources.slack.client import exchange
 from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings, probe
 from ingest_assets.sources.slack.extract import extract
 from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
@@ -30,4 +31,5 @@ SLACK = Source(
     options=SlackOptions,
     extract=extract,
     probe=probe,
+    exchange=exchange,
 )

@@ -89,7 +89,9 @@ class ChannelReader:
 
     async def _plan(self, channel_id: str, cursor: ChannelCursor | None) -> Plan:
         now, limited = self.run.started_at, self.client.limited
-        history, watch = timedelta(days=self.run.options.history_days), timedelta(days=self.run.options.watch_days)
+        options, choice = self.run.options, self.run.settings
+        history = choice.at_most(timedelta(days=options.history_days))
+        watch = choice.at_most(timedelta(days=options.watch_days))
         if cursor is None:
             return first_plan(now, history, watch, limited=limited)
         rows = await self._count(channel_id, after=ts_of(now - watch))

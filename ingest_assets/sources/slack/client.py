@@ -5,7 +5,6 @@ The SDK's asynchronous client gets one aiohttp session: without it every request
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,12 +19,13 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from ingest_assets.errors import (
+    CredentialRejected,
     SourceError,
     Transient,
     Unavailable,
     UnexpectedResponse,
 )
-from ingest_assets.sources.base import Clock
+from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.patience import Pace, patiently
 from ingest_assets.sources.slack.errors import ACTION, MEANING
 
@@ -70,15 +70,15 @@ class _Response(aiohttp.ClientResponse):
 class SlackClient:
     """One account's calls. Raises only SourceError; counts every request in `calls`."""
 
-    def __init__(
-        self, web: AsyncWebClient, *, clock: Clock, calls: Counter[str], in_flight: int, paced: bool, limited: bool
-    ) -> None:
+    def __init__(self, web: AsyncWebClient, login: Login, *, in_flight: int, paced: bool, limited: bool) -> None:
         self.limited = limited
         self.may_become_limited = False
         self.granted: frozenset[str] = frozenset()
         self._web = web
-        self._clock = clock
-        self._calls = calls
+        self._tokens = login.tokens
+        self._pair: TokenPair | None = None
+        self._clock = clock = login.clock
+        self._calls = login.calls
         self._in_flight = asyncio.Semaphore(in_flight)
         self._paces = {method: Pace(tier, clock) for method, tier in TIERS.items()} if paced else {}
         self._capped: set[str] = set()
@@ -88,18 +88,20 @@ class SlackClient:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, token: SecretStr, *, base_url: str, in_flight: int, **more: Any
+        cls, login: Login, *, in_flight: int, paced: bool, limited: bool
     ) -> "AsyncGenerator[SlackClient]":
-        """Connect with a token; `more` as for the constructor."""
-        async with aiohttp.ClientSession(
-            timeout=TIMEOUT,
-            response_class=_Response,
-            connector=aiohttp.TCPConnector(limit=in_flight),
-        ) as session:
-            web = AsyncWebClient(
-                token.get_secret_value(), base_url=base_url, session=session, retry_handlers=[], logger=_silent
-            )
-            yield cls(web, in_flight=in_flight, **more)
+        """Connect with a login's token, or with the newest one of its rotation."""
+        token: SecretStr | None = login.credential.token
+        async with _session(in_flight) as session:
+            web = _web(session, login.options.api_url, None if token is None else token.get_secret_value())
+            client = cls(web, login, in_flight=in_flight, paced=paced, limited=limited)
+            if login.tokens is not None:
+                client._use(await login.tokens.current())
+            yield client
+
+    def _use(self, pair: TokenPair) -> None:
+        self._pair = pair
+        self._web.token = pair.access_token
 
     async def identity(self) -> dict[str, Any]:
         return await self._call("auth.test")
@@ -163,12 +165,26 @@ class SlackClient:
         return await patiently(partial(self._try, method, given), self._clock)
 
     async def _try(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        pair = self._pair
+        try:
+            return await self._ask(method, params)
+        except CredentialRejected:
+            if self._tokens is None or pair is None:
+                raise
+            if pair is self._pair:  # else another request has brought a new one meanwhile
+                self._use(await self._tokens.after(pair))
+        return await self._ask(method, params)
+
+    async def _ask(self, method: str, params: dict[str, Any], *, in_body: bool = False) -> dict[str, Any]:
         async with self._in_flight:
             if (pace := self._paces.get(method)) is not None:
                 await pace.wait()
             self._calls[method] += 1
             try:
-                response = await self._web.api_call(method, http_verb="GET", params=params)
+                if in_body:
+                    response = await self._web.api_call(method, data=params)
+                else:
+                    response = await self._web.api_call(method, http_verb="GET", params=params)
             except SlackApiError as error:
                 raise self._meaning(method, error) from None  # its text holds the answer
             except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -205,6 +221,40 @@ class SlackClient:
         self.limited = True
         if self._paces:
             self._paces |= {method: Pace(limit, self._clock) for method, limit in LIMITED.items()}
+
+
+async def exchange(credential: Any, options: Any, refresh_token: str) -> TokenPair:
+    """Trade a refresh token, which works once, for the next pair (oauth.v2.access)."""
+    method = "oauth.v2.access"
+    given = {
+        "client_id": credential.client_id,
+        "client_secret": credential.client_secret.get_secret_value(),
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+    }
+    login = Login(credential=credential, settings=None, options=options)
+    async with _session(1) as session:
+        client = SlackClient(_web(session, options.api_url, None), login, in_flight=1, paced=False, limited=False)
+        answer = await client._ask(method, given, in_body=True)  # a URL may end in a log
+    try:
+        lifetime = timedelta(seconds=int(answer["expires_in"]))
+        return TokenPair(
+            access_token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+            expires_at=login.clock.now() + lifetime,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UnexpectedResponse(f"Slack's answer to {method} holds no pair of tokens.") from None
+
+
+def _session(in_flight: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        timeout=TIMEOUT, response_class=_Response, connector=aiohttp.TCPConnector(limit=in_flight)
+    )
+
+
+def _web(session: aiohttp.ClientSession, base_url: str, token: str | None) -> AsyncWebClient:
+    return AsyncWebClient(token, base_url=base_url, session=session, retry_handlers=[], logger=_silent)
 
 
 def _seconds(header: str | None) -> timedelta | None:

@@ -1,14 +1,14 @@
 """What a Slack login is, what an account may choose, and how both are probed before they are stored."""
 
-from collections import Counter
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.errors import CredentialRejected, IngestError
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import Clock, Credential, Probe
+from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe
 from ingest_assets.sources.slack.client import SlackClient
 
 PUBLIC_SCOPES = frozenset({"channels:read", "channels:history", "users:read"})
@@ -17,15 +17,28 @@ JOIN_SCOPE = "channels:join"
 
 
 class SlackCredential(Credential):
-    """A bot token."""
+    """A bot token, or what an app with token rotation got: its id, its secret and a refresh token."""
 
-    token: SecretStr = Field(description="the app's bot token (xoxb-...)")
+    token: SecretStr | None = Field(default=None, description="the app's bot token (xoxb-...)")
+    client_id: str | None = Field(default=None, description="of an app with token rotation")
+    client_secret: SecretStr | None = Field(default=None, description="of an app with token rotation")
+    refresh_token: SecretStr | None = Field(
+        default=None, description="of an app with token rotation (xoxe-1-...); we use it up and keep what follows"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        rotation = (self.client_id, self.client_secret, self.refresh_token)
+        if any(rotation) != all(rotation) or (self.token is None) == (self.refresh_token is None):
+            raise ValueError("Pass --token, or all of --client-id, --client-secret and --refresh-token")
+        return self
+
+    def rotating(self) -> str | None:
+        return None if self.refresh_token is None else self.refresh_token.get_secret_value()
 
 
-class SlackSettings(BaseModel):
+class SlackSettings(AccountSettings):
     """What one account chooses."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: tuple[str, ...] = Field(
         default=(),
@@ -57,17 +70,10 @@ class SlackOptions(SettingsGroup):
     )
 
 
-async def probe(credential: SlackCredential, settings: SlackSettings, options: SlackOptions) -> Probe:
+async def probe(login: Login) -> Sequence[Probe]:
     """Log in, check the scopes and find the channels. Raises SourceError or IngestError, in one sentence."""
-    async with SlackClient.open(
-        credential.token,
-        base_url=options.api_url,
-        in_flight=1,
-        clock=Clock(),
-        calls=Counter(),
-        paced=False,
-        limited=False,
-    ) as client:
+    settings: SlackSettings = login.settings
+    async with SlackClient.open(login, in_flight=1, paced=False, limited=False) as client:
         identity = await client.identity()
         needed = PUBLIC_SCOPES | (frozenset() if settings.public_only else PRIVATE_SCOPES)
         needed |= {JOIN_SCOPE} if settings.join else set()
@@ -77,12 +83,14 @@ async def probe(credential: SlackCredential, settings: SlackSettings, options: S
                 " reinstall the app, and connect again."
             )
         channels, warnings = await _find(client, settings)
-    return Probe(
-        external_id=identity["team_id"],
-        name=identity["team"],
-        settings=settings.model_copy(update={"channels": channels}).model_dump(mode="json"),
-        warnings=warnings,
-    )
+    return [
+        Probe(
+            external_id=identity["team_id"],
+            name=identity["team"],
+            settings=settings.model_copy(update={"channels": channels}).model_dump(mode="json"),
+            warnings=warnings,
+        )
+    ]
 
 
 async def _find(client: SlackClient, settings: SlackSettings) -> tuple[tuple[str, ...], list[str]]:

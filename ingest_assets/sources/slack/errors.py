@@ -14,6 +14,7 @@ _CODES: dict[type[SourceError], str] = {
         not_authed invalid_auth account_inactive token_revoked token_expired no_permission org_login_required
         enterprise_is_restricted access_denied accesslimited ekm_access_denied team_access_not_granted
         not_allowed_token_type missing_scope deprecated_endpoint method_deprecated two_factor_setup_required
+        invalid_refresh_token invalid_client_id bad_client_secret
     """,
     Unavailable: """
         channel_not_found not_in_channel is_archived channel_is_limited_access

@@ -17,11 +17,8 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
     known_limited = AccountCursor.model_validate(run.cursors.get(ACCOUNT, {})).limited
     detect = run.settings.app_class == "auto"
     async with SlackClient.open(
-        run.credential.token,
-        base_url=run.options.api_url,
+        run,
         in_flight=run.options.concurrency,
-        clock=run.clock,
-        calls=run.calls,
         paced=run.options.pacing,
         limited=known_limited if detect else run.settings.app_class == "limited",
     ) as client:

@@ -1,0 +1,101 @@
+"""Logins whose refresh tokens work once: refreshed under a row lock, stored before they are used.
+
+Whoever wants a new pair locks the chain's row and reads it again: two workers that refresh at once refresh
+once, and after a refresh that got no answer the next try begins with what the store holds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine
+
+from ingest_assets.sources.base import Clock, Credential, Source, TokenPair, Tokens
+from ingest_assets.sources.patience import patiently
+from ingest_assets.storage import tokens as storage
+from ingest_assets.storage.vault import Vault
+
+MARGIN = timedelta(minutes=2)  # a pair that expires sooner is replaced before it is used
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotatingTokens:
+    """One chain of pairs, kept in the database."""
+
+    engine: Engine
+    vault: Vault
+    chain: str
+    first_refresh_token: str
+    exchange: Callable[[str], Awaitable[TokenPair]]
+    clock: Clock
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Keeps requests of one sync from waiting for the row in as many threads, which the first may need."""
+
+    async def current(self) -> TokenPair:
+        pair = await asyncio.to_thread(self._load)
+        if pair is not None and self._usable(pair, refused=None):
+            return pair
+        return await patiently(partial(self._refresh, None), self.clock)
+
+    async def after(self, refused: TokenPair) -> TokenPair:
+        return await patiently(partial(self._refresh, refused), self.clock)
+
+    def _load(self) -> TokenPair | None:
+        with self.engine.connect() as conn:
+            return _parsed(storage.load_pair(conn, self.vault, self.chain))
+
+    async def _refresh(self, refused: TokenPair | None) -> TokenPair:
+        self.vault.require_key()
+        async with self._turn:
+            return await self._refresh_alone(refused)
+
+    async def _refresh_alone(self, refused: TokenPair | None) -> TokenPair:
+        with self.engine.begin() as conn:  # held while the vendor answers: the others wait for this very answer
+            stored = await asyncio.to_thread(storage.load_pair, conn, self.vault, self.chain, lock=True)
+            pair = _parsed(stored)
+            if pair is not None and self._usable(pair, refused):
+                return pair
+            spent = self.first_refresh_token if pair is None else pair.refresh_token
+            pair = await self.exchange(spent)
+            await asyncio.to_thread(storage.save_pair, conn, self.vault, self.chain, _packed(pair))
+        return pair
+
+    def _usable(self, pair: TokenPair, refused: TokenPair | None) -> bool:
+        known_bad = refused is not None and pair.access_token == refused.access_token
+        return not known_bad and pair.lasts(self.clock.now(), MARGIN)
+
+
+def tokens_of(
+    source: Source, credential: Credential, options: Any, *, engine: Engine, vault: Vault, clock: Clock
+) -> Tokens | None:
+    """Give the login's chain of pairs, or None where it does not rotate."""
+    first = credential.rotating()
+    if first is None or source.exchange is None:
+        return None
+    return RotatingTokens(
+        engine=engine,
+        vault=vault,
+        chain=storage.chain_of(source.name, first),
+        first_refresh_token=first,
+        exchange=partial(source.exchange, credential, options),
+        clock=clock,
+    )
+
+
+def _packed(pair: TokenPair) -> dict[str, str | None]:
+    return asdict(pair) | {"expires_at": None if pair.expires_at is None else pair.expires_at.isoformat()}
+
+
+def _parsed(stored: dict[str, str | None] | None) -> TokenPair | None:
+    if stored is None:
+        return None
+    expires_at = stored["expires_at"]
+    return TokenPair(
+        access_token=str(stored["access_token"]),
+        refresh_token=str(stored["refresh_token"]),
+        expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
+        base_url=stored["base_url"],
+    )
