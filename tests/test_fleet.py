@@ -35,6 +35,7 @@ ACCOUNT = {
     "deleted",
     "rejected",
     "api_calls",
+    "left_out",
     "read_from",
     "read_to",
     "seconds",

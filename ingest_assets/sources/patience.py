@@ -45,10 +45,11 @@ def _growing(tries: int) -> timedelta:
 
 
 class Pace:
-    """At most `limit` starts in any minute: a burst first, then the vendor's rate."""
+    """At most `limit` starts in any stretch of so many seconds: a burst first, then the vendor's rate."""
 
-    def __init__(self, limit: int, clock: Clock) -> None:
+    def __init__(self, limit: int, clock: Clock, seconds: float = MINUTE) -> None:
         self.limit = limit
+        self._seconds = seconds
         self._clock = clock
         self._starts: deque[float] = deque()
         self._turn = asyncio.Lock()
@@ -62,9 +63,9 @@ class Pace:
 
     def _pause(self) -> float:
         now = self._clock.now().timestamp()
-        while self._starts and self._starts[0] <= now - MINUTE:
+        while self._starts and self._starts[0] <= now - self._seconds:
             self._starts.popleft()
-        return 0.0 if len(self._starts) < self.limit else self._starts[-self.limit] + MINUTE - now
+        return 0.0 if len(self._starts) < self.limit else self._starts[-self.limit] + self._seconds - now
 
 
 async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -> AsyncGenerator[Item]:
@@ -103,6 +104,11 @@ async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -
     finally:
         pumping.cancel()
         await asyncio.gather(pumping, return_exceptions=True)
+
+
+def ahead(stream: AsyncGenerator[Item]) -> AsyncGenerator[Item]:
+    """Let a stream prepare its next item while the reader is busy with the last."""
+    return interleave([stream], at_once=1)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

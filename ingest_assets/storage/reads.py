@@ -68,6 +68,28 @@ def rows_where(
     ).all()
 
 
+def rows_in(
+    conn: Connection, table: Table, account_id: int, column: str, values: Sequence[Any], columns: Sequence[str]
+) -> Sequence[Row[Any]]:
+    """Give the named columns of living rows whose `column` has one of some values."""
+    return conn.execute(
+        select(*(table.c[name] for name in columns)).where(
+            *_living(table, account_id, {}), table.c[column] == func.any(list(values))
+        )
+    ).all()
+
+
+def ids_between(conn: Connection, table: Table, account_id: int, column: str, since: Any, until: Any) -> set[str]:
+    """Name the living rows whose `column` lies between two values, the second excluded."""
+    return set(
+        conn.execute(
+            select(table.c.external_id).where(
+                *_living(table, account_id, {}), table.c[column] >= since, table.c[column] < until
+            )
+        ).scalars()
+    )
+
+
 def _living(table: Table, account_id: int, equal: Mapping[str, Any]) -> list[Any]:
     return [
         table.c.account_id == account_id,

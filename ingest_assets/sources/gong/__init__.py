@@ -1,0 +1,36 @@
+"""Gong calls and their transcripts.
+
+POST /v2/calls/extensive    calls of a range with parties, content and interaction, 100 a page
+POST /v2/calls/transcript   transcripts, by ids, 100 a request
+GET  /v2/calls/{id}         whether a call still exists
+GET  /v2/users, /v2/workspaces   names
+host        one for each customer: the same key is refused at every other
+limits      3 requests a second and 10,000 a day for a company, all its keys together
+empty       a range without calls is HTTP 404 with a text about it; any other 404 is an error
+page cursor at the top level of the body; dies an hour after the first request of its sequence
+order       none promised
+late data   a call is listed once Gong has processed it, its details and its transcript later, edits any time;
+            a range filters by when a call was to start, so only looking back shows any of this
+deletions   absence from a range, and 404 for the id
+"""
+
+from ingest_assets.sources.base import Source
+from ingest_assets.sources.gong.client import exchange
+from ingest_assets.sources.gong.connect import GongCredential, GongOptions, GongSettings, probe
+from ingest_assets.sources.gong.extract import extract
+from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
+
+GONG = Source(
+    name="gong",
+    title="Gong",
+    description="Recorded calls with parties, content and transcripts, looked at again until these are there.",
+    api="Gong API: /v2/calls/extensive, /v2/calls/transcript, /v2/calls/{id}, /v2/users, /v2/workspaces",
+    records=(GongCall, GongUser, GongWorkspace),
+    credential=GongCredential,
+    settings=GongSettings,
+    options=GongOptions,
+    extract=extract,
+    probe=probe,
+    exchange=exchange,
+    daily_calls=lambda options: int(options.calls_per_day),
+)

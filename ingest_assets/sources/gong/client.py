@@ -1,0 +1,281 @@
+"""The Gong API: verbs over plain data."""
+
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from ingest_assets.errors import (
+    CredentialRejected,
+    CursorExpired,
+    SourceError,
+    Transient,
+    Unavailable,
+    UnexpectedResponse,
+)
+from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.gong.hosts import checked
+from ingest_assets.sources.http import JsonApi, Request, http_client
+from ingest_assets.sources.patience import Pace
+
+IDS_A_REQUEST = 100
+PER_SECOND = 3
+SECOND = 1.1  # a tenth more than the vendor's, for the way there
+DAY_SPENT_PAUSE = timedelta(hours=1)
+
+CONTENT = {
+    "context": "Extended",
+    "contextTiming": ["Now", "TimeOfCall"],
+    "exposedFields": {
+        "parties": True,
+        "content": {
+            "structure": True,
+            "topics": True,
+            "trackers": True,
+            "trackerOccurrences": True,
+            "pointsOfInterest": True,
+            "brief": True,
+            "outline": True,
+            "highlights": True,
+            "callOutcome": True,
+            "keyPoints": True,
+        },
+        "interaction": {"speakers": True, "video": True, "personInteractionStats": True, "questions": True},
+        "collaboration": {"publicComments": True},
+        "media": False,
+    },
+}
+"""All but metaData is off unless asked for."""
+
+SCOPES = {
+    "calls.extensive": "api:calls:read:extensive",
+    "calls.transcript": "api:calls:read:transcript",
+    "calls.get": "api:calls:read:basic",
+    "users.list": "api:users:read",
+    "workspaces.list": "api:workspaces:read",
+}
+NOTHING_FOUND = re.compile(r"no [^\"]*found[^\"]*(filters|period)", re.IGNORECASE)
+"""The only thing that tells an empty range from a wrong address: both are HTTP 404."""
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+
+Json = dict[str, Any]
+
+
+class _NothingFound(SourceError):
+    """Gong's way of saying that a range is empty."""
+
+
+@dataclass(frozen=True)
+class CallsPage:
+    """Calls of a range, and how many the whole range has, as far as Gong knows yet."""
+
+    calls: list[Any]
+    total: int
+
+
+class GongClient:
+    """One account's calls. Raises only SourceError, and IngestError for a host that is not allowed."""
+
+    def __init__(self, api: JsonApi) -> None:
+        self.base_url = api.base_url
+        self._api = api
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, login: Login, *, spent: Callable[[], int] = lambda: 0) -> "AsyncGenerator[GongClient]":
+        """Connect; `spent` tells how many of the day's requests are gone."""
+        options, credential = login.options, login.credential
+        pair = None if login.tokens is None else await login.tokens.current()
+        own = login.settings.base_url if pair is None or pair.base_url is None else pair.base_url
+        base_url = checked(own or options.api_url, options.hosts)
+        async with http_client() as http:
+            api = JsonApi(
+                http,
+                login,
+                vendor="Gong",
+                base_url=base_url,
+                headers={},
+                auth=None if pair is not None else credential.basic(),
+                meaning=_meaning(str(urlsplit(base_url).netloc)),
+                pace=_pace(login, spent),
+            )
+            if pair is not None:
+                api.use(pair)
+            yield cls(api)
+
+    async def calls(self, since: datetime, until: datetime) -> AsyncGenerator[CallsPage]:
+        """Give the calls of a range in Gong's order, whichever that is; 100 a page."""
+        chosen = {"fromDateTime": _iso(since), "toDateTime": _iso(until)}
+        async for answer in self._post_pages("calls.extensive", chosen, contentSelector=CONTENT):
+            total = (answer.get("records") or {}).get("totalRecords")
+            yield CallsPage(_items(answer, "calls"), total if isinstance(total, int) else 0)
+
+    async def calls_by_id(self, ids: Sequence[str]) -> list[Any]:
+        """Give those of up to 100 calls that Gong shows."""
+        answers = self._post_pages("calls.extensive", {"callIds": list(ids)}, contentSelector=CONTENT)
+        return [call async for answer in answers for call in _items(answer, "calls")]
+
+    async def transcripts(self, ids: Sequence[str]) -> dict[str, list[Any]]:
+        """Give the monologues of those of up to 100 calls that have any."""
+        answers = self._post_pages("calls.transcript", {"callIds": list(ids)})
+        return {
+            item["callId"]: item["transcript"]
+            async for answer in answers
+            for item in _items(answer, "callTranscripts")
+            if isinstance(item, dict) and isinstance(item.get("callId"), str) and item.get("transcript")
+        }
+
+    async def may_read_transcripts(self, since: datetime, until: datetime) -> None:
+        """Raise CredentialRejected if not."""
+        chosen = {"fromDateTime": _iso(since), "toDateTime": _iso(until)}
+        async for _answer in self._post_pages("calls.transcript", chosen):
+            return
+
+    async def exists(self, call_id: str) -> bool:
+        try:
+            await self._api.call(Request("calls.get", "GET", f"/v2/calls/{call_id}"))
+        except Unavailable:
+            return False
+        return True
+
+    async def users(self) -> AsyncGenerator[list[Any]]:
+        cursor: str | None = None
+        seen: set[str] = set()
+        while True:
+            params: dict[str, str] = {} if cursor is None else {"cursor": cursor}
+            try:
+                answer = await self._api.call(Request("users.list", "GET", "/v2/users", params=params))
+            except _NothingFound:
+                return
+            yield _items(answer, "users")
+            if (cursor := _next(answer, seen, "users.list")) is None:
+                return
+
+    async def workspaces(self) -> list[Any]:
+        try:
+            return _items(await self._api.call(Request("workspaces.list", "GET", "/v2/workspaces")), "workspaces")
+        except _NothingFound:
+            return []
+
+    async def _post_pages(self, method: str, chosen: Json, **more: Any) -> AsyncGenerator[Json]:
+        """Follow the cursor, which goes at the top level of the body beside the same filter as before."""
+        cursor = None
+        seen: set[str] = set()
+        while True:
+            body = {"filter": chosen, **more} | ({} if cursor is None else {"cursor": cursor})
+            try:
+                answer = await self._api.call(
+                    Request(method, "POST", f"/v2/{method.replace('.', '/')}", body=body)
+                )
+            except _NothingFound:
+                return
+            yield answer
+            if (cursor := _next(answer, seen, method)) is None:
+                return
+
+
+async def exchange(credential: Any, options: Any, refresh_token: str) -> TokenPair:
+    """Trade a refresh token, which works once, for the next pair."""
+    method = "oauth.token"
+    login = Login(credential=credential, settings=None, options=options)
+    async with http_client() as http:
+        api = JsonApi(
+            http,
+            login,
+            vendor="Gong",
+            base_url=options.token_url,
+            headers={},
+            auth=httpx.BasicAuth(credential.client_id, credential.client_secret.get_secret_value()),
+            meaning=_refused_refresh,
+        )
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        answer = await api.ask(Request(method, "POST", "", form=form))
+    try:
+        expires_in = answer.get("expires_in")
+        lifetime = None if expires_in is None else timedelta(seconds=int(expires_in))
+        return TokenPair(
+            access_token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+            expires_at=None if lifetime is None else login.clock.now() + lifetime,
+            base_url=answer.get("api_base_url_for_customer"),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UnexpectedResponse(f"Gong's answer to {method} holds no pair of tokens.") from None
+
+
+def _refused_refresh(_request: Request, status: int, _body: Any) -> SourceError:
+    return CredentialRejected(
+        f"Gong refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not of this app. "
+        "Authorise the app again and connect with the new refresh token."
+    )
+
+
+def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
+    """What a 4xx of this host means, by status; an empty range is a 404 too."""
+
+    def meaning(request: Request, status: int, body: Any) -> SourceError:
+        method = request.method
+        if status == UNAUTHORIZED:
+            return CredentialRejected(
+                f"Gong at {host} refused the login for {method} (HTTP 401): the key is wrong or revoked, belongs "
+                f"to a customer of another host, or may not {SCOPES[method]}. A technical administrator finds "
+                "host and keys at app.gong.io/company/api."
+            )
+        if status == FORBIDDEN:
+            return CredentialRejected(
+                f"Gong at {host} refused {method} (HTTP 403): the login lacks the scope {SCOPES[method]}; "
+                "grant it and connect again."
+            )
+        if status == NOT_FOUND and isinstance(errors := (body or {}).get("errors"), list):
+            if method == "calls.get":
+                return Unavailable("Gong knows the call no more.", code="not_found")
+            if any(isinstance(text, str) and NOTHING_FOUND.search(text) for text in errors):
+                return _NothingFound("Nothing in this range.")
+        if status == NOT_FOUND:
+            return UnexpectedResponse(f"Gong at {host} knows no {method} (HTTP 404); check the base URL.")
+        if status == BAD_REQUEST and "cursor" in {**(request.body or {}), **(request.params or {})}:
+            return CursorExpired(f"Gong no longer knows the page cursor of {method}.")
+        return UnexpectedResponse(f"Gong at {host} answered {method} with HTTP {status}; please report this.")
+
+    return meaning
+
+
+def _pace(login: Login, spent: Callable[[], int]) -> Callable[[Request], Pace | None]:
+    """Three starts a second, and none once the day's requests are gone."""
+    pace = Pace(PER_SECOND, login.clock, SECOND) if login.options.pacing else None
+    granted = login.options.calls_per_day
+
+    def wait_for(_request: Request) -> Pace | None:
+        if spent() >= granted:
+            raise Transient(
+                f"Gong's {granted} requests of the last 24 hours are spent; waiting for some to be free again.",
+                retry_after=DAY_SPENT_PAUSE,
+            )
+        return pace
+
+    return wait_for
+
+
+def _items(answer: Json, key: str) -> list[Any]:
+    items = answer.get(key)
+    if not isinstance(items, list):
+        raise UnexpectedResponse(f"Gong's answer has no list of {key}.")
+    return items
+
+
+def _next(answer: Json, seen: set[str], method: str) -> str | None:
+    cursor: str | None = (answer.get("records") or {}).get("cursor") or None
+    if cursor is not None and cursor in seen:
+        raise UnexpectedResponse(f"Gong repeats a page cursor of {method}; reading on would never end.")
+    if cursor is not None:
+        seen.add(cursor)
+    return cursor
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,150 @@
+"""What we keep of Gong: calls with their transcripts, and the users and workspaces they name."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ingest_assets.sources.base import (
+    HASH_BYTES,
+    Account,
+    ConversationRecord,
+    Record,
+    dump_json,
+    storable_text,
+)
+from ingest_assets.sources.readiness import state_of
+
+SIGNED = "media"  # URLs that are signed anew for every request
+UNKNOWN_SPEAKER = "Unknown speaker"
+
+
+def at(moment: str) -> datetime:
+    """Read a time that names its offset."""
+    parsed = datetime.fromisoformat(moment)
+    if parsed.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return parsed.astimezone(UTC)
+
+
+def lasting(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what two requests for an unchanged call have in common."""
+    return {key: value for key, value in call.items() if key != SIGNED}
+
+
+def hash_of(call: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(dump_json(lasting(call)), digest_size=HASH_BYTES).hexdigest()
+
+
+class GongCall(ConversationRecord, table="gong_calls"):
+    """A recorded call; `text` is its transcript, a paragraph for each turn of a speaker."""
+
+    indexes: ClassVar = (
+        ("account_id", "occurred_at"),
+        ("account_id", "transcript_state"),
+        ("workspace_id", "occurred_at"),
+    )
+
+    title: str | None
+    duration_seconds: int | None
+    direction: str | None
+    scope: str | None = Field(description="Internal, External or Unknown, as Gong judges the parties")
+    is_private: bool | None
+    primary_user_id: str | None
+    gong_workspace_id: str | None
+    transcript_state: str = Field(description="listed, pending, ready, none or withdrawn")
+    details_hash: str = Field(description="of the call without its transcript")
+
+    @classmethod
+    def from_api(
+        cls,
+        account: Account,
+        call: dict[str, Any],
+        transcript: Sequence[Any] | None,
+        *,
+        was: str | None,
+        age: timedelta,
+    ) -> "GongCall":
+        """Parse an item of /v2/calls/extensive and the same call's monologues, if there are any yet.
+
+        `was`: its stored transcript_state; `age`: for how long we have known it.
+        """
+        facts = call["metaData"]
+        parties = call.get("parties")
+        duration = facts.get("duration")
+        return cls(
+            workspace_id=account.workspace_id,
+            account_id=account.account_id,
+            external_id=facts["id"],
+            conversation_id=facts["id"],
+            occurred_at=at(facts.get("started") or facts["scheduled"]),
+            text=None if transcript is None else storable_text(_readable(transcript, parties or [])),
+            raw=lasting(call) if transcript is None else lasting(call) | {"transcript": transcript},
+            title=_text(facts.get("title")),
+            duration_seconds=None if duration is None else int(duration),
+            direction=facts.get("direction"),
+            scope=facts.get("scope"),
+            is_private=facts.get("isPrivate"),
+            primary_user_id=facts.get("primaryUserId"),
+            gong_workspace_id=facts.get("workspaceId"),
+            transcript_state=state_of(
+                details=parties is not None, transcript=transcript is not None, was=was, age=age
+            ),
+            details_hash=hash_of(call),
+        )
+
+
+def _readable(transcript: Sequence[Any], parties: Sequence[Any]) -> str:
+    names = {
+        party["speakerId"]: party.get("name") or party.get("emailAddress") or UNKNOWN_SPEAKER
+        for party in parties
+        if party.get("speakerId")
+    }
+    return "\n".join(
+        f"{names.get(turn.get('speakerId'), UNKNOWN_SPEAKER)}: "
+        + " ".join(sentence["text"] for sentence in turn["sentences"])
+        for turn in transcript
+    )
+
+
+class GongUser(Record, table="gong_users"):
+    """A person of the company that uses Gong."""
+
+    name: str | None
+    email: str | None
+    is_active: bool | None
+
+    @classmethod
+    def from_api(cls, account: Account, user: dict[str, Any]) -> "GongUser":
+        name = " ".join(part for part in (user.get("firstName"), user.get("lastName")) if part)
+        return cls(
+            workspace_id=account.workspace_id,
+            account_id=account.account_id,
+            external_id=user["id"],
+            raw=user,
+            name=_text(name or None),
+            email=user.get("emailAddress"),
+            is_active=user.get("active"),
+        )
+
+
+class GongWorkspace(Record, table="gong_workspaces"):
+    """A part of the company, as Gong's administrators divided it."""
+
+    name: str | None
+
+    @classmethod
+    def from_api(cls, account: Account, workspace: dict[str, Any]) -> "GongWorkspace":
+        return cls(
+            workspace_id=account.workspace_id,
+            account_id=account.account_id,
+            external_id=workspace["id"],
+            raw=workspace,
+            name=_text(workspace.get("name")),
+        )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else storable_text(value)

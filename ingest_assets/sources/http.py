@@ -1,0 +1,134 @@
+"""JSON over HTTP, for vendors without a client library worth having: sends, counts, classifies."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+import orjson
+
+from ingest_assets.errors import CredentialRejected, SourceError, Transient, UnexpectedResponse
+from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.patience import Pace, patiently
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+HTTP_OK, HTTP_CLIENT_ERROR, HTTP_TOO_MANY, HTTP_SERVER_ERROR = 200, 400, 429, 500
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: `method` names it in counts and in messages."""
+
+    method: str
+    verb: str
+    path: str
+    params: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+
+
+Meaning = Callable[[Request, int, Any], SourceError]
+"""(request, status, parsed body or None) -> what a 4xx answer means."""
+
+
+class JsonApi:
+    """One account's requests to one vendor. Raises only SourceError; counts every request in `login.calls`."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        login: Login,
+        *,
+        vendor: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        meaning: Meaning,
+        auth: httpx.Auth | None = None,
+        pace: Callable[[Request], Pace | None] = lambda _request: None,
+        seen: Callable[[Request, httpx.Headers], None] = lambda _request, _headers: None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._http = http
+        self._login = login
+        self._vendor = vendor
+        self._headers = dict(headers)
+        self._auth = auth
+        self._meaning = meaning
+        self._pace = pace
+        self._seen = seen
+        self._pair: TokenPair | None = None
+
+    def use(self, pair: TokenPair) -> None:
+        """Send a pair's access token from now on."""
+        self._pair = pair
+        self._headers["authorization"] = f"Bearer {pair.access_token}"
+
+    async def call(self, request: Request) -> dict[str, Any]:
+        """Ask patiently; the answer is a JSON object."""
+        return await patiently(partial(self._try, request), self._login.clock)
+
+    async def _try(self, request: Request) -> dict[str, Any]:
+        pair, tokens = self._pair, self._login.tokens
+        try:
+            return await self.ask(request)
+        except CredentialRejected:
+            if tokens is None or pair is None:
+                raise
+            if pair is self._pair:  # else another request has brought a new one meanwhile
+                self.use(await tokens.after(pair))
+        return await self.ask(request)
+
+    async def ask(self, request: Request) -> dict[str, Any]:
+        """Ask once."""
+        if (pace := self._pace(request)) is not None:
+            await pace.wait()
+        self._login.calls[request.method] += 1
+        try:
+            response = await self._http.request(
+                request.verb,
+                self.base_url + request.path,
+                params=request.params,
+                json=request.body,
+                data=request.form,
+                headers=self._headers,
+                auth=self._auth,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Transient(
+                f"{self._vendor} did not answer {request.method} ({type(error).__name__})."
+            ) from None  # its text may hold the address with its parameters
+        self._seen(request, response.headers)
+        return self._understood(request, response)
+
+    def _understood(self, request: Request, response: httpx.Response) -> dict[str, Any]:
+        status = response.status_code
+        if status == HTTP_TOO_MANY:
+            pause = _seconds(response.headers.get("retry-after"))
+            raise Transient(f"{self._vendor} asks us to slow down on {request.method} (429).", retry_after=pause)
+        if status >= HTTP_SERVER_ERROR:
+            raise Transient(f"{self._vendor} answered {request.method} with HTTP {status}.")
+        try:
+            body = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            body = None
+        if status == HTTP_OK and isinstance(body, dict):
+            return body
+        if status == HTTP_OK:
+            raise Transient(f"{self._vendor}'s answer to {request.method} is not a JSON object.")
+        if status < HTTP_CLIENT_ERROR:
+            raise UnexpectedResponse(f"{self._vendor} answered {request.method} with HTTP {status}.")
+        raise self._meaning(request, status, body)
+
+
+@asynccontextmanager
+async def http_client() -> AsyncGenerator[httpx.AsyncClient]:
+    """Open connections that follow no redirect: a credential goes to the address that was checked, only."""
+    async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as http:
+        yield http
+
+
+def _seconds(header: str | None) -> timedelta | None:
+    return timedelta(seconds=int(header)) if header is not None and header.isdecimal() else None
