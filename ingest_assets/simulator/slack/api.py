@@ -4,7 +4,6 @@ answers  HTTP 200 even for errors, except 429; every answer to a known token car
 token    the Authorization header, or the argument `token`
 """
 
-import asyncio
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable
@@ -13,29 +12,16 @@ from dataclasses import dataclass
 from starlette.types import Receive, Scope, Send
 
 from ingest_assets.simulator.faults import Fault, Kind
-from ingest_assets.simulator.ledger import NO_ANSWER
 from ingest_assets.simulator.slack import directory, identity, reading
 from ingest_assets.simulator.slack.call import Call, SlackError
 from ingest_assets.simulator.slack.limits import wait_needed
 from ingest_assets.simulator.slack.world import Grant
 from ingest_assets.simulator.state import Simulator
-from ingest_assets.simulator.wire import (
-    HTML_TYPE,
-    JSON_TYPE,
-    Answer,
-    BodyError,
-    hang_up,
-    header,
-    read_params,
-)
+from ingest_assets.simulator.vendor import Asked, Wire, attend
+from ingest_assets.simulator.wire import JSON_TYPE, Answer, BodyError, header, read_params
 
 VENDOR = "slack"
 OAUTH = "oauth.v2.access"
-MISSING_BYTES = 512  # how much longer a truncated answer claims to be
-
-Outcome = tuple[int, str | None]  # the status and the error code for the ledger
-
-LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Slack</title></head><body>Sign in to Slack</body></html>"
 
 
 @dataclass(slots=True, frozen=True)
@@ -95,46 +81,14 @@ class SlackApi:
         _add_credentials(method, params, header(scope, b"authorization"))
         grant = self._simulator.slack.grants.get(params.get("token", ""))
         team = self._team_id(method, params, grant)
-        entry = self._simulator.ledger.opened(self._simulator.clock.now(), VENDOR, method, team, params)
         request = _Request(method, params, grant, refusal)
-        outcome: Outcome = NO_ANSWER, None
-        try:
-            if self._simulator.latency:
-                await asyncio.sleep(self._simulator.latency)
-            fault = self._simulator.faults.take(VENDOR, method, team, params)
-            if fault is None:
-                answer = self._answer(request)
-                outcome = answer.status, answer.error
-                await answer.send(send)
-            else:
-                outcome = await self._spoil(fault, request, scope, receive, send)
-        finally:
-            self._simulator.ledger.closed(entry, *outcome)
-
-    async def _spoil(
-        self,
-        fault: Fault,
-        request: _Request,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> Outcome:
-        """Answer as the fault says, and tell how that looked from outside."""
-        if fault.kind is Kind.DROP:
-            await hang_up(scope, receive, at_once=True)
-            return NO_ANSWER, "dropped"
-        if fault.kind is Kind.SLOW:
-            await asyncio.sleep(fault.seconds)
-        answer = _instead(fault, request.method) or self._answer(
-            request, repeat_cursor=fault.kind is Kind.REPEAT_CURSOR
+        await attend(
+            self._simulator,
+            Wire(scope, receive, send),
+            Asked(VENDOR, method, team, params),
+            lambda repeat_cursor: self._answer(request, repeat_cursor=repeat_cursor),
+            lambda fault: _instead(fault, method),
         )
-        if fault.kind is Kind.TRUNCATE:
-            half = Answer(answer.body[: len(answer.body) // 2], answer.status, answer.headers)
-            await half.send(send, missing_bytes=MISSING_BYTES)
-            await hang_up(scope, receive, at_once=False)
-            return answer.status, "truncated"
-        await answer.send(send)
-        return answer.status, answer.error
 
     def _team_id(self, method: str, params: dict[str, str], grant: Grant | None) -> str | None:
         if grant is not None:
@@ -201,10 +155,6 @@ def _ratelimited(wait: int, headers: tuple[tuple[bytes, bytes], ...] = (JSON_TYP
 def _instead(fault: Fault, method: str) -> Answer | None:
     """The answer a fault gives instead of the method's, None if the method is to run after all."""
     match fault.kind:
-        case Kind.STATUS:
-            return Answer(b"upstream connect error", fault.status, ((b"content-type", b"text/plain"),))
-        case Kind.HTML:
-            return Answer(LOGIN_PAGE, fault.status, (HTML_TYPE,))
         case Kind.ERROR:
             return Answer(SlackError(fault.error).body(), error=fault.error)
         case Kind.INVALID_CURSOR:
