@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.faults import FOREVER, Fault, Kind
+from ingest_assets.simulator.gong import control as gong_control
 from ingest_assets.simulator.orders import Nothing, Order, order
 from ingest_assets.simulator.slack import control as slack_control
 from ingest_assets.simulator.slack.world import SlackWorld
@@ -70,6 +71,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/fault", AddFault, _add_fault),
         order(simulator, "/fault", Nothing, _clear_faults, method="DELETE"),
         *slack_control.routes(simulator),
+        *gong_control.routes(simulator),
     ]
 
 

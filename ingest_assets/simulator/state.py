@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ingest_assets.simulator.clock import Clock
 from ingest_assets.simulator.faults import Faults
+from ingest_assets.simulator.gong.world import GongWorld
 from ingest_assets.simulator.ledger import Ledger
 from ingest_assets.simulator.slack.world import SlackWorld
 
@@ -16,6 +17,7 @@ class Simulator:
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = field(default_factory=Ledger)
     slack: SlackWorld = field(default_factory=SlackWorld)
+    gong: GongWorld = field(default_factory=GongWorld)
     latency: float = 0.0  # seconds added to every vendor request
 
     def reset(self) -> None:
@@ -24,4 +26,5 @@ class Simulator:
         self.faults.clear()
         self.ledger.reset()
         self.slack = SlackWorld()
+        self.gong = GongWorld()
         self.latency = 0.0

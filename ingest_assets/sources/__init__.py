@@ -1,7 +1,8 @@
 """The vendors we read. A new one is a module here and a line in `SOURCES`."""
 
 from ingest_assets.sources.base import Source
+from ingest_assets.sources.gong import GONG
 from ingest_assets.sources.slack import SLACK
 
-SOURCES: tuple[Source, ...] = (SLACK,)
+SOURCES: tuple[Source, ...] = (SLACK, GONG)
 BY_NAME = {source.name: source for source in SOURCES}

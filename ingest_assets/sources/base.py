@@ -31,6 +31,8 @@ class Record(BaseModel):
     indexes: ClassVar[tuple[tuple[str, ...], ...]] = ()
     volatile: ClassVar[frozenset[str]] = frozenset()
     """Top-level fields of `raw` that differ from read to read and mean no change."""
+    telling: ClassVar[tuple[str, ...]] = ()
+    """Columns that are not taken from `raw` and whose change is a change of the record."""
     shared: ClassVar[bool] = False
     """Several accounts of a workspace may see the same item: it is stored once."""
 
@@ -51,7 +53,7 @@ class Record(BaseModel):
     def __pydantic_init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls.own_fields = tuple(name for name in cls.model_fields if name not in Record.model_fields)
-        cls._own_values = itemgetter(*cls.own_fields)
+        cls._own_values = itemgetter(*cls.own_fields, "external_id")  # with one name it would give no tuple
         if table is not None:
             cls.table = record_table(
                 table, [_column(cls, name) for name in cls.own_fields], cls.indexes, shared=cls.shared
@@ -63,11 +65,13 @@ class Record(BaseModel):
         hashed = raw
         if not self.volatile.isdisjoint(self.raw):
             hashed = dump_json({k: v for k, v in self.raw.items() if k not in self.volatile})
+        if self.telling:
+            hashed += repr([getattr(self, name) for name in self.telling]).encode()
         return (
             self.workspace_id,
             self.account_id,
             self.external_id,
-            *type(self)._own_values(self.__dict__),
+            *type(self)._own_values(self.__dict__)[:-1],
             raw.decode(),
             hashlib.blake2b(hashed, digest_size=HASH_BYTES).digest(),
             self.deleted,

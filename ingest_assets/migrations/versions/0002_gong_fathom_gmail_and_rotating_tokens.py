@@ -7,6 +7,12 @@ from sqlalchemy.dialects import postgresql
 revision = "0002"
 down_revision = "0001"
 
+TABLES = (
+    "raw.gong_calls",
+    "raw.gong_users",
+    "raw.gong_workspaces",
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -24,8 +30,132 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("chain", name=op.f("token_pairs_pkey")),
         schema="ingest",
     )
+    op.create_table(
+        "gong_calls",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("duration_seconds", sa.BigInteger(), nullable=True),
+        sa.Column("direction", sa.Text(), nullable=True),
+        sa.Column(
+            "scope", sa.Text(), nullable=True, comment="Internal, External or Unknown, as Gong judges the parties"
+        ),
+        sa.Column("is_private", sa.Boolean(), nullable=True),
+        sa.Column("primary_user_id", sa.Text(), nullable=True),
+        sa.Column("gong_workspace_id", sa.Text(), nullable=True),
+        sa.Column(
+            "transcript_state", sa.Text(), nullable=False, comment="listed, pending, ready, none or withdrawn"
+        ),
+        sa.Column("details_hash", sa.Text(), nullable=False, comment="of the call without its transcript"),
+        sa.Column(
+            "raw",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="the item as the vendor sent it",
+        ),
+        sa.Column(
+            "content_hash", postgresql.BYTEA(), nullable=False, comment="of raw without its volatile fields"
+        ),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "deleted_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when we saw that the vendor shows the item no more",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("gong_calls_pkey")),
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gong_calls_account_id_occurred_at_idx"),
+        "gong_calls",
+        ["account_id", "occurred_at"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gong_calls_account_id_transcript_state_idx"),
+        "gong_calls",
+        ["account_id", "transcript_state"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gong_calls_workspace_id_occurred_at_idx"),
+        "gong_calls",
+        ["workspace_id", "occurred_at"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_table(
+        "gong_users",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("is_active", sa.Boolean(), nullable=True),
+        sa.Column(
+            "raw",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="the item as the vendor sent it",
+        ),
+        sa.Column(
+            "content_hash", postgresql.BYTEA(), nullable=False, comment="of raw without its volatile fields"
+        ),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "deleted_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when we saw that the vendor shows the item no more",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("gong_users_pkey")),
+        schema="raw",
+    )
+    op.create_table(
+        "gong_workspaces",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column(
+            "raw",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="the item as the vendor sent it",
+        ),
+        sa.Column(
+            "content_hash", postgresql.BYTEA(), nullable=False, comment="of raw without its volatile fields"
+        ),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "deleted_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when we saw that the vendor shows the item no more",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("gong_workspaces_pkey")),
+        schema="raw",
+    )
+    # ### end Alembic commands ###
     op.execute("alter table ingest.token_pairs enable row level security")  # and no policy: no reader sees any
+    for table in TABLES:  # a reader sees the workspace that its session names; the owner sees all
+        op.execute(f"alter table {table} enable row level security")
+        op.execute(
+            f"create policy one_workspace on {table} for select "
+            "using (workspace_id = current_setting('ingest.workspace_id', true))"
+        )
 
 
 def downgrade() -> None:
-    op.execute("drop table ingest.token_pairs")
+    for table in (*TABLES, "ingest.token_pairs"):
+        op.execute(f"drop table {table}")

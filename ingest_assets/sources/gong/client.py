@@ -79,7 +79,7 @@ class CallsPage:
 
 
 class GongClient:
-    """One account's calls. Raises only SourceError, and IngestError for a host that is not allowed."""
+    """One account's calls. Raises only SourceError."""
 
     def __init__(self, api: JsonApi) -> None:
         self.base_url = api.base_url

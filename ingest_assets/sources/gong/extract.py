@@ -1,26 +1,24 @@
-"""Read one Gong account: what is new first, then what is left of its history, then what was not ready."""
+"""Read one Gong account: the names its calls need, and the calls."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import Any
+from math import ceil
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import CursorExpired
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
-from ingest_assets.sources.gong.client import IDS_A_REQUEST, CallsPage, GongClient
-from ingest_assets.sources.gong.plan import CALLS_A_WINDOW, RHYTHM, GongCursor, Window, plan
+from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of
-from ingest_assets.sources.patience import ahead, interleave
-from ingest_assets.sources.readiness import READY, UNREADY, due
+from ingest_assets.sources.patience import interleave
+from ingest_assets.sources.readiness import READY
+from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
-CALLS, DIRECTORY = "calls", "directory"
-KNOWN = ("details_hash", "transcript_state", "first_seen_at", "deleted_at")
-CONFIRMATIONS = 50  # absent calls that one sync asks for by id; the next one goes on
-RESTARTS = 2  # of a window whose page cursor died
+DIRECTORY = "directory"
+NAMES_RHYTHM = timedelta(days=1)
+CALLS_A_WINDOW = 1000  # 20 requests with transcripts: far within the hour that a page cursor lives
 
 
 class DirectoryCursor(BaseModel):
@@ -43,12 +41,12 @@ async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page
     """Learn the names, daily, one list a sync: users first."""
     cursor = DirectoryCursor.model_validate(run.cursors.get(DIRECTORY, {}))
     now = run.started_at
-    if cursor.users_at is None or now - cursor.users_at >= RHYTHM:
+    if cursor.users_at is None or now - cursor.users_at >= NAMES_RHYTHM:
         async with aclosing(client.users()) as pages:
             async for users in pages:
                 yield _parsed(run, GongUser, users)
         cursor = cursor.model_copy(update={"users_at": now})
-    elif cursor.workspaces_at is None or now - cursor.workspaces_at >= RHYTHM:
+    elif cursor.workspaces_at is None or now - cursor.workspaces_at >= NAMES_RHYTHM:
         yield _parsed(run, GongWorkspace, await client.workspaces())
         cursor = cursor.model_copy(update={"workspaces_at": now})
     else:
@@ -67,184 +65,101 @@ def _parsed(run: Extraction, record: type[GongUser] | type[GongWorkspace], items
     return Page(records, rejected=rejected)
 
 
-class _Calls:
+class _Calls(WindowReader):
     """The calls of one account."""
 
+    record: ClassVar = GongCall
+    stream: ClassVar = "calls"
+    look_back: ClassVar = timedelta(days=1)  # a call is listed once Gong has processed it
+    moment: ClassVar = "occurred_at"
+
     def __init__(self, run: Extraction, client: GongClient) -> None:
-        self.run, self.client = run, client
-        self.table = GongCall.table
-        stored = run.cursors.get(CALLS)
-        history = run.settings.at_most(timedelta(days=run.options.history_days))
-        known = None if stored is None else GongCursor.model_validate(stored)
-        self.cursor = plan(known, run.started_at, history)
-        self.read_windows: list[Window] = []
-        self.confirmations = CONFIRMATIONS
+        super().__init__(run, newest=run.settings.newest_calls)
+        self.client = client
 
-    async def read(self) -> AsyncGenerator[Page]:
-        live = True
-        while self.cursor.unread:
-            if not live and self._history_spent():
-                break
-            window = self.cursor.unread[-1 if live else 0]
-            async with aclosing(self._window(window)) as pages:
-                async for page in pages:
-                    yield page
-            live = live and window not in self.read_windows  # it was cut: its newest piece comes next
-        async with aclosing(self._unready()) as pages:
-            async for page in pages:
-                yield page
-
-    def _history_spent(self) -> bool:
-        """Whether the share of the day's requests that history may use is gone; live reading keeps the rest."""
+    def history_spent(self) -> bool:
+        """Live reading keeps the rest of the day's requests."""
         share = self.run.options.backfill_share * self.run.options.calls_per_day
-        if self.run.calls_today + self.run.calls.total() < share:
-            return False
-        self.run.skipped["history"] = "the day's requests for it are spent"
-        return True
+        return bool(self.run.calls_today + self.run.calls.total() >= share)
 
-    async def _window(self, window: Window) -> AsyncGenerator[Page]:
-        """Read a window to its end, or cut it into pieces."""
-        for attempt in range(RESTARTS + 1):
-            self.listed: set[str] = set()
-            try:
-                async with aclosing(ahead(self._walk(window))) as pages:
-                    async for page in pages:
-                        yield page
-            except CursorExpired:
-                if attempt == RESTARTS:
-                    raise
-                continue
-            break
-        if window not in self.cursor.unread:
-            return
-        self.cursor = self.cursor.without(window)
-        self.read_windows.append(window)
-        async for page in self._absent(window):
-            yield page
-        yield Page(stream=CALLS, cursor=self.cursor)
-
-    async def _walk(self, window: Window) -> AsyncGenerator[Page]:
-        async with aclosing(ahead(self._listing(window))) as listing:
-            async for listed in listing:
-                yield await self._page(listed.calls, deep=window.deep)
-
-    async def _listing(self, window: Window) -> AsyncGenerator[CallsPage]:
-        newest = self.run.settings.newest_calls
-        everything: list[Any] = []
+    async def listing(self, window: Window) -> AsyncGenerator[Listed]:
         async with aclosing(self.client.calls(window.since, window.until)) as pages:
-            async for listed in pages:
-                too_much = newest is None and listed.total > CALLS_A_WINDOW
-                if too_much and len(pieces := window.split(listed.total)) > 1:
-                    self.cursor = self.cursor.replacing(window, pieces)
-                    return
-                if newest is None:
-                    yield listed
-                everything += listed.calls
-        if newest is not None:
-            yield CallsPage(sorted(everything, key=_started, reverse=True)[:newest], newest)
+            async for page in pages:
+                yield Listed(page.calls, ceil(page.total / CALLS_A_WINDOW))
 
-    async def _page(self, calls: Sequence[Any], *, deep: bool) -> Page:
-        """Join calls with their transcripts; ask only for those that we do not hold as they are."""
-        ids = [call_id for call in calls if (call_id := _id(call)) is not None]
-        self.listed.update(ids)
-        known = await self._known(ids)
-        private: list[str] = []
-        wanted: list[dict[str, Any]] = []
-        rejected: list[Rejected] = []
-        for call in calls:
-            call_id = _id(call)
-            row = None if call_id is None else known.get(call_id)
-            if call_id is None:
-                rejected.append(rejection(GongCall, call, KeyError("metaData.id"), external_id=None))
-            elif call["metaData"].get("isPrivate") and not self.run.settings.include_private:
-                self.run.left_out["private"] += 1
-                private += [call_id] if row is not None and row.deleted_at is None else []
-            elif deep or row is None or row.deleted_at is not None or not _same(row, call):
-                wanted.append(call)
-        records: list[Record] = []
-        transcripts = await self._transcripts([call["metaData"]["id"] for call in wanted])
-        for call in wanted:
-            call_id = call["metaData"]["id"]
-            row = known.get(call_id)
-            age = timedelta(0) if row is None else self.run.clock.now() - row.first_seen_at
-            try:
-                records.append(
-                    GongCall.from_api(
-                        self.run.account,
-                        call,
-                        transcripts.get(call_id),
-                        was=None if row is None else row.transcript_state,
-                        age=age,
-                    )
-                )
-            except UNPARSEABLE as error:
-                rejected.append(rejection(GongCall, call, error, external_id=call_id))
-        return Page(records, gone=private, rejected=rejected)
+    def listed_at(self, item: Any) -> str:
+        started = _facts(item).get("started")
+        return started if isinstance(started, str) else ""
 
-    async def _transcripts(self, ids: Sequence[str]) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
-        for start in range(0, len(ids), IDS_A_REQUEST):
-            found |= await self.client.transcripts(ids[start : start + IDS_A_REQUEST])
-        return found
+    async def exists(self, external_id: str) -> bool:
+        return await self.client.exists(external_id)
 
-    async def _known(self, ids: Sequence[str]) -> dict[str, Any]:
-        rows: dict[str, Any] = await self._stored(reads.stored, ids, KNOWN)
-        return rows
-
-    async def _absent(self, window: Window) -> AsyncGenerator[Page]:
-        """Tombstone stored calls that the window listed no more and that Gong does not know by id either."""
-        if self.run.settings.newest_calls is not None:
-            return
-        held = await self._stored(reads.ids_between, "occurred_at", window.since, window.until)
-        if gone := await self._gone(sorted(held - self.listed)):
-            yield Page(gone=gone)
-
-    async def _gone(self, ids: Sequence[str]) -> list[str]:
-        asked = ids[: self.confirmations]
-        self.confirmations -= len(asked)
-        return [call_id for call_id in asked if not await self.client.exists(call_id)]
-
-    async def _unready(self) -> AsyncGenerator[Page]:
-        """Look again at calls without a transcript that no window of this sync held, ever more rarely."""
-        rows = await self._stored(
-            reads.rows_in, "transcript_state", UNREADY, ["external_id", "occurred_at", "first_seen_at"]
-        )
-        now = self.run.started_at
-        ids = [
-            row.external_id
-            for row in rows
-            if due(row.first_seen_at, self.cursor.looked_at, now)
-            and not any(window.since <= row.occurred_at < window.until for window in self.read_windows)
-        ]
+    async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
+        ids = [row.external_id for row in rows]
         for start in range(0, len(ids), IDS_A_REQUEST):
             batch = ids[start : start + IDS_A_REQUEST]
             self.listed = set()
-            page = await self._page(await self.client.calls_by_id(batch), deep=True)
-            yield page
-            if gone := await self._gone(sorted(set(batch) - self.listed)):
+            yield await self.page(await self.client.calls_by_id(batch), deep=True)
+            if gone := await self.gone(sorted(set(batch) - self.listed)):
                 yield Page(gone=gone)
-        self.cursor = self.cursor.model_copy(update={"looked_at": now})
-        yield Page(stream=CALLS, cursor=self.cursor)
 
-    async def _stored(self, read: Any, *arguments: Any) -> Any:
-        def ask() -> Any:
-            with self.run.engine.connect() as conn:
-                return read(conn, self.table, self.run.account.account_id, *arguments)
+    async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
+        """Ask for the transcripts of those calls that we do not hold as they are."""
+        calls = {call_id: call for call in items if (call_id := _id(call)) is not None}
+        self.listed.update(calls)
+        columns = ("details_hash", "transcript_state", "first_seen_at", "deleted_at")
+        known: dict[str, Any] = await self.stored(reads.stored, list(calls), columns)
+        rejected = [
+            rejection(GongCall, call, KeyError("metaData.id"), external_id=None)
+            for call in items
+            if _id(call) is None
+        ]
+        private = set() if self.run.settings.include_private else {i for i, c in calls.items() if _private(c)}
+        self.run.left_out["private"] += len(private)
+        wanted = [
+            call_id
+            for call_id, call in calls.items()
+            if call_id not in private and (deep or not _held(known.get(call_id), call))
+        ]
+        transcripts: dict[str, list[Any]] = {}
+        for start in range(0, len(wanted), IDS_A_REQUEST):
+            transcripts |= await self.client.transcripts(wanted[start : start + IDS_A_REQUEST])
+        records: list[Record] = []
+        for call_id in wanted:
+            try:
+                row, transcript = known.get(call_id), transcripts.get(call_id)
+                records.append(self._record(calls[call_id], transcript, row))
+            except UNPARSEABLE as error:
+                rejected.append(rejection(GongCall, calls[call_id], error, external_id=call_id))
+        gone = [call_id for call_id in private if call_id in known and known[call_id].deleted_at is None]
+        return Page(records, gone=gone, rejected=rejected)
 
-        return await asyncio.to_thread(ask)
+    def _record(self, call: dict[str, Any], transcript: list[Any] | None, row: Any) -> GongCall:
+        return GongCall.from_api(
+            self.run.account,
+            call,
+            transcript,
+            was=None if row is None else row.transcript_state,
+            age=timedelta(0) if row is None else self.run.clock.now() - row.first_seen_at,
+        )
+
+
+def _facts(call: Any) -> dict[str, Any]:
+    facts = call.get("metaData") if isinstance(call, dict) else None
+    return facts if isinstance(facts, dict) else {}
 
 
 def _id(call: Any) -> str | None:
-    facts = call.get("metaData") if isinstance(call, dict) else None
-    found = facts.get("id") if isinstance(facts, dict) else None
+    found = _facts(call).get("id")
     return found if isinstance(found, str) else None
 
 
-def _same(row: Any, call: dict[str, Any]) -> bool:
-    return bool(row.transcript_state == READY and row.details_hash == hash_of(call))
+def _private(call: Any) -> bool:
+    return bool(_facts(call).get("isPrivate"))
 
 
-def _started(call: Any) -> str:
-    facts = call.get("metaData") if isinstance(call, dict) else None
-    started = facts.get("started") if isinstance(facts, dict) else None
-    return started if isinstance(started, str) else ""
+def _held(row: Any, call: dict[str, Any]) -> bool:
+    """Whether we hold a call complete and as it is now."""
+    if row is None or row.deleted_at is not None or row.transcript_state != READY:
+        return False
+    return bool(row.details_hash == hash_of(call))

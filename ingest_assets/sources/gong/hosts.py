@@ -4,16 +4,16 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from ingest_assets.errors import IngestError
+from ingest_assets.errors import CredentialRejected
 
 GONGS_OWN = ("https://*.api.gong.io", "https://api.gong.io")
 
 
 def checked(base_url: str, more: tuple[str, ...]) -> str:
-    """Give an address without its trailing slash. Raises IngestError for one that is not allowed."""
+    """Give an address without its trailing slash. Raises CredentialRejected for one that is not allowed."""
     url = urlsplit(base_url)
     if url.username or url.password or not url.hostname or not _allowed(url, (*GONGS_OWN, *more)):
-        raise IngestError(
+        raise CredentialRejected(
             f"{url.hostname or base_url!r} is not a host of Gong's ({', '.join(GONGS_OWN)}); a technical "
             "administrator reads the right address at app.gong.io/company/api. Other hosts go into "
             "GONG_ALLOWED_HOSTS."

@@ -47,6 +47,8 @@ class GongCall(ConversationRecord, table="gong_calls"):
         ("workspace_id", "occurred_at"),
     )
 
+    telling: ClassVar = ("transcript_state",)
+
     title: str | None
     duration_seconds: int | None
     direction: str | None
