@@ -104,7 +104,9 @@ def _connect_command(source: Source) -> click.Command:
         for called, probe in connected.accounts:
             for warning in probe.warnings:
                 click.echo(warning, err=True)
-            click.echo(f"Connected {source.title} {called!r} ({probe.external_id}) to workspace {workspace}.")
+            click.echo(
+                f"Connected {source.title} {called!r} ({probe.external_id or called}) to workspace {workspace}."
+            )
         for error in connected.refused:
             click.echo(f"Not connected: {error}", err=True)
         return CANNOT if connected.refused else 0

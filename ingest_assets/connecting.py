@@ -86,7 +86,7 @@ def _account(
         "workspace_id": workspace_id,
         "source": source.name,
         "name": name,
-        "external_id": probe.external_id,
+        "external_id": probe.external_id or name,
         "credential": {**stored, **own},
         "settings": probe.settings,
     }

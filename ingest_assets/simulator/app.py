@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from ingest_assets.simulator import control
+from ingest_assets.simulator.fathom import api as fathom
 from ingest_assets.simulator.gong import api as gong
 from ingest_assets.simulator.slack.api import SlackApi
 from ingest_assets.simulator.state import Simulator
@@ -44,7 +45,9 @@ def create_app() -> Starlette:
     """A simulator with empty worlds."""
     simulator = Simulator()
     slack = Route("/slack/api/{method}", SlackApi(simulator))
-    return Starlette(routes=[slack, *gong.routes(simulator), *control.routes(simulator)])
+    return Starlette(
+        routes=[slack, *gong.routes(simulator), *fathom.routes(simulator), *control.routes(simulator)]
+    )
 
 
 def serve(host: str = LOOPBACK, port: int = 0, *, ready: Callable[[str], None] | None = None) -> None:

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 from starlette.routing import Route
 
 from ingest_assets.simulator.errors import OrderError
+from ingest_assets.simulator.fathom import control as fathom_control
 from ingest_assets.simulator.faults import FOREVER, Fault, Kind
 from ingest_assets.simulator.gong import control as gong_control
 from ingest_assets.simulator.orders import Nothing, Order, order
@@ -72,6 +73,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/fault", Nothing, _clear_faults, method="DELETE"),
         *slack_control.routes(simulator),
         *gong_control.routes(simulator),
+        *fathom_control.routes(simulator),
     ]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ingest_assets.simulator.clock import Clock
+from ingest_assets.simulator.fathom.world import FathomWorld
 from ingest_assets.simulator.faults import Faults
 from ingest_assets.simulator.gong.world import GongWorld
 from ingest_assets.simulator.ledger import Ledger
@@ -18,6 +19,7 @@ class Simulator:
     ledger: Ledger = field(default_factory=Ledger)
     slack: SlackWorld = field(default_factory=SlackWorld)
     gong: GongWorld = field(default_factory=GongWorld)
+    fathom: FathomWorld = field(default_factory=FathomWorld)
     latency: float = 0.0  # seconds added to every vendor request
 
     def reset(self) -> None:
@@ -27,4 +29,5 @@ class Simulator:
         self.ledger.reset()
         self.slack = SlackWorld()
         self.gong = GongWorld()
+        self.fathom = FathomWorld()
         self.latency = 0.0

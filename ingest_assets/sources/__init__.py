@@ -1,8 +1,9 @@
 """The vendors we read. A new one is a module here and a line in `SOURCES`."""
 
 from ingest_assets.sources.base import Source
+from ingest_assets.sources.fathom import FATHOM
 from ingest_assets.sources.gong import GONG
 from ingest_assets.sources.slack import SLACK
 
-SOURCES: tuple[Source, ...] = (SLACK, GONG)
+SOURCES: tuple[Source, ...] = (SLACK, GONG, FATHOM)
 BY_NAME = {source.name: source for source in SOURCES}

@@ -252,7 +252,8 @@ class Extraction(Login):
 class Probe:
     """What a credential turned out to be."""
 
-    external_id: str
+    external_id: str | None
+    """None where the vendor does not tell whose login it is: then the account is known by its name."""
     name: str
     settings: dict[str, Any]
     warnings: Sequence[str] = ()

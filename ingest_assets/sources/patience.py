@@ -51,6 +51,7 @@ class Pace:
         self.limit = limit
         self._seconds = seconds
         self._clock = clock
+        self._held_until = 0.0
         self._starts: deque[float] = deque()
         self._turn = asyncio.Lock()
 
@@ -61,8 +62,14 @@ class Pace:
                 await self._clock.sleep(pause)
             self._starts.append(self._clock.now().timestamp())
 
+    def hold(self, seconds: float) -> None:
+        """Start nothing for a while: the vendor says that the limit is used up."""
+        self._held_until = max(self._held_until, self._clock.now().timestamp() + seconds)
+
     def _pause(self) -> float:
         now = self._clock.now().timestamp()
+        if now < self._held_until:
+            return self._held_until - now
         while self._starts and self._starts[0] <= now - self._seconds:
             self._starts.popleft()
         return 0.0 if len(self._starts) < self.limit else self._starts[-self.limit] + self._seconds - now

@@ -8,6 +8,7 @@ revision = "0002"
 down_revision = "0001"
 
 TABLES = (
+    "raw.fathom_sessions",
     "raw.gong_calls",
     "raw.gong_users",
     "raw.gong_workspaces",
@@ -29,6 +30,73 @@ def upgrade() -> None:
         sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("chain", name=op.f("token_pairs_pkey")),
         schema="ingest",
+    )
+    op.create_table(
+        "fathom_sessions",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="of the recording's entry at Fathom, which lists filter by",
+        ),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("meeting_type", sa.Text(), nullable=True),
+        sa.Column("recorded_by", sa.Text(), nullable=True, comment="whose recording it is, by mail address"),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("summary", sa.Text(), nullable=True, comment="Fathom's own, in Markdown, always English"),
+        sa.Column("action_items", sa.BigInteger(), nullable=False, comment="how many there are"),
+        sa.Column(
+            "transcript_state", sa.Text(), nullable=False, comment="listed, pending, ready, none or withdrawn"
+        ),
+        sa.Column(
+            "details_hash", sa.Text(), nullable=False, comment="of the session without its transcript and summary"
+        ),
+        sa.Column(
+            "raw",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="the item as the vendor sent it",
+        ),
+        sa.Column(
+            "content_hash", postgresql.BYTEA(), nullable=False, comment="of raw without its volatile fields"
+        ),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "deleted_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when we saw that the vendor shows the item no more",
+        ),
+        sa.PrimaryKeyConstraint("workspace_id", "external_id", name=op.f("fathom_sessions_pkey")),
+        schema="raw",
+    )
+    op.create_index(
+        op.f("fathom_sessions_account_id_created_at_idx"),
+        "fathom_sessions",
+        ["account_id", "created_at"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_index(
+        op.f("fathom_sessions_account_id_transcript_state_idx"),
+        "fathom_sessions",
+        ["account_id", "transcript_state"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_index(
+        op.f("fathom_sessions_workspace_id_occurred_at_idx"),
+        "fathom_sessions",
+        ["workspace_id", "occurred_at"],
+        unique=False,
+        schema="raw",
     )
     op.create_table(
         "gong_calls",

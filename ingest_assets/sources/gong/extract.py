@@ -115,7 +115,8 @@ class _Calls(WindowReader):
             if _id(call) is None
         ]
         private = set() if self.run.settings.include_private else {i for i, c in calls.items() if _private(c)}
-        self.run.left_out["private"] += len(private)
+        if private:
+            self.run.left_out["private"] += len(private)
         wanted = [
             call_id
             for call_id, call in calls.items()

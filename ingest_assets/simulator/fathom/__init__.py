@@ -1,0 +1,1 @@
+"""A stateful double of the Fathom API."""

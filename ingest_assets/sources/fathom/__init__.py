@@ -1,0 +1,35 @@
+"""Fathom sessions with their transcripts, summaries and action items (fathom.video, not usefathom.com).
+
+GET /meetings                     newest first, it seems; a page is as long as Fathom likes (10)
+GET /recordings/{id}/transcript   and /summary: the only way to both for an OAuth app
+login       an API key belongs to a user and sees what that user may see; several keys make a whole company
+includes    with a key the list brings transcripts and summaries inline; an OAuth app may not ask for them
+limits      60 requests a minute, 30 of them heavy (with transcript or summary), which may drop to 5;
+            RateLimit-Limit, -Remaining and -Reset tell
+page cursor a page number: what comes or goes while we page shifts it, so the end of the range is pinned and
+            recordings are told apart by recording_id
+late data   transcript and summary come after the meeting; summaries are edited, action items completed:
+            a range filters by created_at only, so only looking back shows any of this
+deletions   absence from a range and 404 for the recording: deleted, or no longer shared with this key
+"""
+
+from ingest_assets.sources.base import Source
+from ingest_assets.sources.fathom.client import exchange
+from ingest_assets.sources.fathom.connect import FathomCredential, FathomOptions, FathomSettings, probe
+from ingest_assets.sources.fathom.extract import extract
+from ingest_assets.sources.fathom.records import FathomSession
+
+FATHOM = Source(
+    name="fathom",
+    title="Fathom",
+    description="Recorded sessions with transcripts, summaries and action items, each once for all keys of a "
+    "workspace.",
+    api="Fathom API: /meetings, /recordings/{id}/transcript, /recordings/{id}/summary",
+    records=(FathomSession,),
+    credential=FathomCredential,
+    settings=FathomSettings,
+    options=FathomOptions,
+    extract=extract,
+    probe=probe,
+    exchange=exchange,
+)

@@ -1,0 +1,180 @@
+"""The Fathom API: verbs over plain data. Their own library refuses a whole page for one unknown value."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from ingest_assets.errors import (
+    CredentialRejected,
+    CursorExpired,
+    SourceError,
+    Unavailable,
+    UnexpectedResponse,
+)
+from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.http import JsonApi, Request, http_client
+from ingest_assets.sources.patience import Pace
+
+PER_MINUTE, HEAVY_PER_MINUTE = 60, 30
+HEAVY = frozenset({"recordings.transcript", "recordings.summary"})
+INLINE = {"include_transcript": "true", "include_summary": "true"}
+ALWAYS = {"include_action_items": "true", "include_crm_matches": "true"}
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+
+Json = dict[str, Any]
+
+
+class FathomClient:
+    """One account's calls. Raises only SourceError."""
+
+    def __init__(self, api: JsonApi, *, inline: bool) -> None:
+        self.inline = inline
+        """Whether lists bring transcripts and summaries."""
+        self._api = api
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, login: Login) -> "AsyncGenerator[FathomClient]":
+        """Connect with a login's key, or with the newest token of its rotation."""
+        limits = _Limits(login)
+        key = login.credential.api_key
+        pair = None if login.tokens is None else await login.tokens.current()
+        async with http_client() as http:
+            api = JsonApi(
+                http,
+                login,
+                vendor="Fathom",
+                base_url=login.options.api_url,
+                headers={} if key is None else {"X-Api-Key": key.get_secret_value()},
+                meaning=_meaning,
+                pace=limits.pace,
+                seen=limits.seen,
+            )
+            if pair is not None:
+                api.use(pair)
+            yield cls(api, inline=pair is None)
+
+    async def meetings(self, since: datetime, until: datetime) -> AsyncGenerator[list[Any]]:
+        """Give the meetings created in a range, in Fathom's order, whichever that is."""
+        chosen = {"created_after": _iso(since), "created_before": _iso(until), **ALWAYS}
+        if self.inline:
+            chosen |= INLINE
+        cursor: str | None = None
+        seen: set[str] = set()
+        while True:
+            params = chosen if cursor is None else chosen | {"cursor": cursor}
+            answer = await self._api.call(Request("meetings.list", "GET", "/meetings", params=params))
+            items = answer.get("items")
+            if not isinstance(items, list):
+                raise UnexpectedResponse("Fathom's answer has no list of items.")
+            yield items
+            cursor = answer.get("next_cursor") or None
+            if cursor is None:
+                return
+            if cursor in seen:
+                raise UnexpectedResponse(
+                    "Fathom repeats a page cursor of meetings.list; reading on would never end."
+                )
+            seen.add(cursor)
+
+    async def transcript(self, recording_id: str) -> list[Any] | None:
+        """Give a recording's transcript. Raises Unavailable where it is unknown or not ours to see."""
+        path = f"/recordings/{recording_id}/transcript"
+        found = (await self._api.call(Request("recordings.transcript", "GET", path))).get("transcript")
+        return found if isinstance(found, list) and found else None
+
+    async def summary(self, recording_id: str) -> Json | None:
+        """Give a recording's summary. Raises Unavailable where it is unknown or not ours to see."""
+        path = f"/recordings/{recording_id}/summary"
+        found = (await self._api.call(Request("recordings.summary", "GET", path))).get("summary")
+        return found if isinstance(found, dict) else None
+
+
+class _Limits:
+    """Two buckets a minute, narrowed to what the answers' headers say."""
+
+    def __init__(self, login: Login) -> None:
+        self._all, self._heavy = Pace(PER_MINUTE, login.clock), Pace(HEAVY_PER_MINUTE, login.clock)
+        self._on = login.options.pacing
+
+    def pace(self, request: Request) -> Pace | None:
+        """A heavy request counts in both buckets, and theirs is always the fuller one."""
+        return self._bucket(request) if self._on else None
+
+    def seen(self, request: Request, headers: httpx.Headers) -> None:
+        bucket = self._bucket(request)
+        limit, remaining, reset = (
+            _number(headers.get(f"ratelimit-{name}")) for name in ("limit", "remaining", "reset")
+        )
+        if limit:
+            bucket.limit = min(limit, HEAVY_PER_MINUTE if bucket is self._heavy else PER_MINUTE)
+        if remaining == 0 and reset:
+            bucket.hold(reset)
+
+    def _bucket(self, request: Request) -> Pace:
+        heavy = request.method in HEAVY or "include_transcript" in (request.params or {})
+        return self._heavy if heavy else self._all
+
+
+async def exchange(credential: Any, options: Any, refresh_token: str) -> TokenPair:
+    """Trade a refresh token, which works once, for the next pair."""
+    login = Login(credential=credential, settings=None, options=options)
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+        "client_id": credential.client_id,
+        "client_secret": credential.client_secret.get_secret_value(),
+    }
+    async with http_client() as http:
+        api = JsonApi(
+            http, login, vendor="Fathom", base_url=options.token_url, headers={}, meaning=_refused_refresh
+        )
+        answer = await api.ask(Request("oauth.token", "POST", "", form=form))
+    try:
+        expires_in = answer.get("expires_in")
+        lifetime = None if expires_in is None else timedelta(seconds=int(expires_in))
+        return TokenPair(
+            access_token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+            expires_at=None if lifetime is None else login.clock.now() + lifetime,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UnexpectedResponse("Fathom's answer to oauth.token holds no pair of tokens.") from None
+
+
+def _refused_refresh(_request: Request, status: int, _body: Any) -> SourceError:
+    return CredentialRejected(
+        f"Fathom refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not of this "
+        "app. Authorise the app again and connect with the new refresh token."
+    )
+
+
+def _meaning(request: Request, status: int, _body: Any) -> SourceError:
+    """What a 4xx means, by its status alone: Fathom documents no error bodies."""
+    method = request.method
+    if status == UNAUTHORIZED:
+        return CredentialRejected(
+            f"Fathom refused the login for {method} (HTTP 401): the API key or token is wrong, inactive or "
+            "revoked. Connect the account again with `ingest-assets connect fathom`."
+        )
+    if status == FORBIDDEN:
+        return CredentialRejected(
+            f"Fathom refused {method} (HTTP 403): the login's user or scopes do not allow it. Use the key of a "
+            "user who may see the sessions, or an app with the scope public_api."
+        )
+    if status == NOT_FOUND and method in HEAVY:
+        return Unavailable("Fathom shows this recording no more.", code="not_found")
+    if status == BAD_REQUEST and "cursor" in (request.params or {}):
+        return CursorExpired(f"Fathom no longer knows the page cursor of {method}.")
+    return UnexpectedResponse(f"Fathom answered {method} with HTTP {status}; check FATHOM_API_URL.")
+
+
+def _number(header: str | None) -> int | None:
+    return int(header) if header is not None and header.isdecimal() else None
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,165 @@
+"""Read one Fathom account: its sessions, window after window."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any, ClassVar
+
+from ingest_assets.errors import Unavailable
+from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, rejection
+from ingest_assets.sources.fathom.client import FathomClient
+from ingest_assets.sources.fathom.records import FathomSession, at, hash_of, id_of
+from ingest_assets.sources.readiness import READY
+from ingest_assets.sources.windows import Listed, Window, WindowReader
+from ingest_assets.storage import reads
+
+PAGES_A_WINDOW = 20  # heavy requests; more are two thirds of a minute's worth
+KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "deleted_at")
+NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list
+INSTANT = timedelta(seconds=1)
+
+
+async def extract(run: Extraction) -> AsyncGenerator[Page]:
+    """Yield the account's pages."""
+    async with FathomClient.open(run) as client, aclosing(_Sessions(run, client).read()) as pages:
+        async for page in pages:
+            yield page
+
+
+class _Sessions(WindowReader):
+    """The sessions that one login sees."""
+
+    record: ClassVar = FathomSession
+    stream: ClassVar = "sessions"
+    look_back: ClassVar = timedelta(hours=1)
+    moment: ClassVar = "created_at"
+
+    def __init__(self, run: Extraction, client: FathomClient) -> None:
+        super().__init__(run, newest=run.settings.newest_sessions)
+        self.client = client
+
+    async def listing(self, window: Window) -> AsyncGenerator[Listed]:
+        span = _Span()
+        async with aclosing(self.client.meetings(window.since, window.until)) as pages:
+            async for meetings in pages:
+                if span.pages == PAGES_A_WINDOW:
+                    yield Listed(pieces=max(2, ceil((window.until - window.since) / span.length)))
+                span.add(meetings)
+                yield Listed(meetings)
+
+    def listed_at(self, item: Any) -> str:
+        created_at = item.get("created_at") if isinstance(item, dict) else None
+        return created_at if isinstance(created_at, str) else ""
+
+    async def exists(self, external_id: str) -> bool:
+        try:
+            await self.client.transcript(external_id)
+        except Unavailable:
+            return False
+        return True
+
+    async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
+        for window in _around(sorted(row.created_at for row in rows)):
+            async with aclosing(self.client.meetings(window.since, window.until)) as pages:
+                async for meetings in pages:
+                    yield await self.page(meetings, deep=True)
+
+    async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
+        meetings: dict[str, dict[str, Any]] = {}
+        rejected = []
+        for item in items:
+            try:
+                meetings[id_of(item)] = item
+            except UNPARSEABLE as error:
+                rejected.append(rejection(FathomSession, item, error, external_id=None))
+        self.listed.update(meetings)
+        known = await self._known(list(meetings))
+        records: list[Record] = []
+        for external_id, meeting in meetings.items():
+            row = known.get(external_id)
+            if not self.client.inline:
+                if not deep and _held(row, meeting):
+                    continue
+                meeting |= await self._apart(external_id)
+            try:
+                record = self._record(meeting, row)
+            except UNPARSEABLE as error:
+                rejected.append(rejection(FathomSession, meeting, error, external_id=external_id))
+                continue
+            if not self._others(row, record):
+                records.append(record)
+        return Page(records, rejected=rejected)
+
+    async def _apart(self, external_id: str) -> dict[str, Any]:
+        """Fetch what the list does not bring to an OAuth app."""
+        try:
+            return {
+                "transcript": await self.client.transcript(external_id),
+                "default_summary": await self.client.summary(external_id),
+            }
+        except Unavailable:  # it went between the list and now; a later list will not show it
+            return {"transcript": None, "default_summary": None}
+
+    def _record(self, meeting: dict[str, Any], row: Any) -> FathomSession:
+        return FathomSession.from_api(
+            self.run.account,
+            meeting,
+            was=None if row is None else row.transcript_state,
+            age=timedelta(0) if row is None else self.run.clock.now() - row.first_seen_at,
+        )
+
+    def _others(self, row: Any, record: FathomSession) -> bool:
+        """Whether another login of the workspace holds the session, and not less of it than this one shows."""
+        if row is None or row.deleted_at is not None or row.account_id == self.run.account.account_id:
+            return False
+        if row.transcript_state == READY or record.transcript_state != READY:
+            self.run.left_out["held by another account"] += 1
+            return True
+        return False
+
+    async def _known(self, external_ids: Sequence[str]) -> dict[str, Any]:
+        rows: dict[str, Any] = await self.stored(
+            lambda conn, table, _account: reads.stored_in_workspace(
+                conn, table, self.run.account.workspace_id, external_ids, KNOWN
+            )
+        )
+        return rows
+
+
+class _Span:
+    """How much time the pages of a walk have covered, in whichever order they came."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+        self._moments: list[datetime] = []
+
+    def add(self, meetings: Sequence[Any]) -> None:
+        self.pages += 1
+        for meeting in meetings:
+            try:
+                self._moments.append(at(meeting["created_at"]))
+            except UNPARSEABLE:
+                continue  # it is set aside when the page is parsed
+
+    @property
+    def length(self) -> timedelta:
+        return max(max(self._moments) - min(self._moments), INSTANT) if self._moments else INSTANT
+
+
+def _around(moments: Sequence[datetime]) -> list[Window]:
+    """Make short windows that hold some moments, sorted."""
+    windows: list[Window] = []
+    for moment in moments:
+        since = moment - INSTANT
+        if windows and moment - windows[-1].until <= NEIGHBOURS:
+            since = windows.pop().since
+        windows.append(Window(since=since, until=moment + INSTANT))
+    return windows
+
+
+def _held(row: Any, meeting: dict[str, Any]) -> bool:
+    """Whether we hold a session complete and as it is now."""
+    if row is None or row.deleted_at is not None or row.transcript_state != READY:
+        return False
+    return bool(row.details_hash == hash_of(meeting))

@@ -1,0 +1,103 @@
+"""What we keep of Fathom: sessions with what was said in them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ingest_assets.sources.base import HASH_BYTES, Account, ConversationRecord, dump_json, storable_text
+from ingest_assets.sources.readiness import state_of
+
+FETCHED_APART = frozenset({"transcript", "default_summary"})
+"""What an OAuth app does not get in the list."""
+UNKNOWN_SPEAKER = "Unknown speaker"
+
+
+def at(moment: str) -> datetime:
+    """Read a time that names its offset."""
+    parsed = datetime.fromisoformat(moment)
+    if parsed.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return parsed.astimezone(UTC)
+
+
+def hash_of(meeting: Mapping[str, Any]) -> str:
+    """Tell whether a listed meeting changed, apart from its transcript and summary."""
+    listed = {key: value for key, value in meeting.items() if key not in FETCHED_APART}
+    return hashlib.blake2b(dump_json(listed), digest_size=HASH_BYTES).hexdigest()
+
+
+class FathomSession(ConversationRecord, table="fathom_sessions"):
+    """A recorded session; `text` is its transcript, a line for each utterance."""
+
+    shared: ClassVar = True
+    indexes: ClassVar = (
+        ("account_id", "created_at"),
+        ("account_id", "transcript_state"),
+        ("workspace_id", "occurred_at"),
+    )
+    telling: ClassVar = ("transcript_state",)
+
+    created_at: datetime = Field(description="of the recording's entry at Fathom, which lists filter by")
+    title: str | None
+    meeting_type: str | None
+    recorded_by: str | None = Field(description="whose recording it is, by mail address")
+    url: str | None
+    summary: str | None = Field(description="Fathom's own, in Markdown, always English")
+    action_items: int = Field(description="how many there are")
+    transcript_state: str = Field(description="listed, pending, ready, none or withdrawn")
+    details_hash: str = Field(description="of the session without its transcript and summary")
+
+    @classmethod
+    def from_api(
+        cls, account: Account, meeting: dict[str, Any], *, was: str | None, age: timedelta
+    ) -> "FathomSession":
+        """Parse an item of /meetings, with `transcript` and `default_summary` where they were asked for.
+
+        `was`: its stored transcript_state; `age`: for how long we have known it.
+        """
+        transcript = meeting.get("transcript") or None
+        summary = meeting.get("default_summary") or {}
+        recorded_by = meeting.get("recorded_by") or {}
+        began = meeting.get("recording_start_time") or meeting.get("scheduled_start_time")
+        created_at = meeting.get("created_at") or began or meeting["created_at"]
+        external_id = id_of(meeting)
+        return cls(
+            workspace_id=account.workspace_id,
+            account_id=account.account_id,
+            external_id=external_id,
+            conversation_id=external_id,
+            occurred_at=at(began or created_at),
+            text=None if transcript is None else storable_text(_readable(transcript)),
+            raw=meeting,
+            created_at=at(created_at),
+            title=_text(meeting.get("title") or meeting.get("meeting_title")),
+            meeting_type=_text(meeting.get("meeting_type")),
+            recorded_by=_text(recorded_by.get("email")),
+            url=meeting.get("url"),
+            summary=_text(summary.get("markdown_formatted")),
+            action_items=len(meeting.get("action_items") or ()),
+            transcript_state=state_of(details=True, transcript=transcript is not None, was=was, age=age),
+            details_hash=hash_of(meeting),
+        )
+
+
+def id_of(meeting: Mapping[str, Any]) -> str:
+    """Give the only id there is. Raises KeyError or ValueError."""
+    recording_id = meeting["recording_id"]
+    if isinstance(recording_id, bool) or not isinstance(recording_id, int | str) or recording_id == "":
+        raise ValueError("recording_id is neither a number nor a text")
+    return str(recording_id)
+
+
+def _readable(transcript: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(
+        f"{(item.get('speaker') or {}).get('display_name') or UNKNOWN_SPEAKER}: {item['text']}"
+        for item in transcript
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else storable_text(value)
