@@ -71,9 +71,9 @@ class RotatingTokens:
 def tokens_of(
     source: Source, credential: Credential, options: Any, *, engine: Engine, vault: Vault, clock: Clock
 ) -> Tokens | None:
-    """Give the login's chain of pairs, or None where it does not rotate."""
-    first = credential.rotating()
-    if first is None or source.exchange is None:
+    """Give the login's chain of pairs; None where it has none, or where it may be kept in memory as well."""
+    first = credential.first_token()
+    if first is None or source.exchange is None or not (vault.keys or credential.single_use):
         return None
     return RotatingTokens(
         engine=engine,

@@ -2,8 +2,9 @@
 
 from ingest_assets.sources.base import Source
 from ingest_assets.sources.fathom import FATHOM
+from ingest_assets.sources.gmail import GMAIL
 from ingest_assets.sources.gong import GONG
 from ingest_assets.sources.slack import SLACK
 
-SOURCES: tuple[Source, ...] = (SLACK, GONG, FATHOM)
+SOURCES: tuple[Source, ...] = (SLACK, GONG, FATHOM, GMAIL)
 BY_NAME = {source.name: source for source in SOURCES}

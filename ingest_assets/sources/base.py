@@ -227,7 +227,7 @@ class Login:
     settings: Any
     options: Any
     tokens: Tokens | None = None
-    """None where the credential does not rotate."""
+    """None where the credential is all that it takes."""
     clock: Clock = field(default_factory=Clock)
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -276,8 +276,11 @@ class Credential(BaseModel):
         annotation = cls.model_fields[name].annotation
         return SecretStr in (annotation, *get_args(annotation))
 
-    def rotating(self) -> str | None:
-        """Give the refresh token that began this login, if its refresh tokens work once."""
+    single_use: ClassVar[bool] = True
+    """Whether a refresh token works once: then the pairs that follow must be stored, whatever happens."""
+
+    def first_token(self) -> str | None:
+        """Give the refresh token that this login begins with, or None where it needs no other token."""
         return None
 
 

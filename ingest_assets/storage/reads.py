@@ -79,6 +79,17 @@ def rows_in(
     ).all()
 
 
+def rows_since(
+    conn: Connection, table: Table, account_id: int, column: str, since: Any, columns: Sequence[str]
+) -> Sequence[Row[Any]]:
+    """Give the named columns of living rows whose `column` is not less than a value."""
+    return conn.execute(
+        select(*(table.c[name] for name in columns)).where(
+            *_living(table, account_id, {}), table.c[column] >= since
+        )
+    ).all()
+
+
 def ids_between(conn: Connection, table: Table, account_id: int, column: str, since: Any, until: Any) -> set[str]:
     """Name the living rows whose `column` lies between two values, the second excluded."""
     return set(

@@ -9,6 +9,8 @@ down_revision = "0001"
 
 TABLES = (
     "raw.fathom_sessions",
+    "raw.gmail_messages",
+    "raw.gmail_threads",
     "raw.gong_calls",
     "raw.gong_users",
     "raw.gong_workspaces",
@@ -94,6 +96,120 @@ def upgrade() -> None:
     op.create_index(
         op.f("fathom_sessions_workspace_id_occurred_at_idx"),
         "fathom_sessions",
+        ["workspace_id", "occurred_at"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_table(
+        "gmail_messages",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("thread_id", sa.Text(), nullable=False),
+        sa.Column(
+            "rfc822_message_id",
+            sa.Text(),
+            nullable=True,
+            comment="the header Message-ID: the same mail in every mailbox",
+        ),
+        sa.Column("sender", sa.Text(), nullable=True),
+        sa.Column("recipients", sa.Text(), nullable=True, comment="the header To"),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("label_ids", sa.Text(), nullable=False, comment="sorted, separated by commas"),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=True, comment="Gmail's estimate, attachments included"),
+        sa.Column("attachment_count", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "body_omitted",
+            sa.Boolean(),
+            nullable=False,
+            comment="the message is larger than GMAIL_MAX_MESSAGE_BYTES",
+        ),
+        sa.Column(
+            "raw",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="the item as the vendor sent it",
+        ),
+        sa.Column(
+            "content_hash", postgresql.BYTEA(), nullable=False, comment="of raw without its volatile fields"
+        ),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "deleted_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when we saw that the vendor shows the item no more",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("gmail_messages_pkey")),
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gmail_messages_account_id_thread_id_idx"),
+        "gmail_messages",
+        ["account_id", "thread_id"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gmail_messages_rfc822_message_id_idx"),
+        "gmail_messages",
+        ["rfc822_message_id"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gmail_messages_workspace_id_occurred_at_idx"),
+        "gmail_messages",
+        ["workspace_id", "occurred_at"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_table(
+        "gmail_threads",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("message_count", sa.BigInteger(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("history_id", sa.Text(), nullable=True, comment="as of the read that last changed this row"),
+        sa.Column(
+            "raw",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="the item as the vendor sent it",
+        ),
+        sa.Column(
+            "content_hash", postgresql.BYTEA(), nullable=False, comment="of raw without its volatile fields"
+        ),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "deleted_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when we saw that the vendor shows the item no more",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "external_id", name=op.f("gmail_threads_pkey")),
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gmail_threads_account_id_occurred_at_idx"),
+        "gmail_threads",
+        ["account_id", "occurred_at"],
+        unique=False,
+        schema="raw",
+    )
+    op.create_index(
+        op.f("gmail_threads_workspace_id_occurred_at_idx"),
+        "gmail_threads",
         ["workspace_id", "occurred_at"],
         unique=False,
         schema="raw",

@@ -36,7 +36,7 @@ class FathomCredential(Credential):
             raise ValueError("Pass --api-key, or all of --client-id, --client-secret and --refresh-token")
         return self
 
-    def rotating(self) -> str | None:
+    def first_token(self) -> str | None:
         return None if self.refresh_token is None else self.refresh_token.get_secret_value()
 
 

@@ -46,7 +46,7 @@ class GongCredential(Credential):
             )
         return self
 
-    def rotating(self) -> str | None:
+    def first_token(self) -> str | None:
         return None if self.refresh_token is None else self.refresh_token.get_secret_value()
 
     def basic(self) -> httpx.Auth:

@@ -33,7 +33,7 @@ class SlackCredential(Credential):
             raise ValueError("Pass --token, or all of --client-id, --client-secret and --refresh-token")
         return self
 
-    def rotating(self) -> str | None:
+    def first_token(self) -> str | None:
         return None if self.refresh_token is None else self.refresh_token.get_secret_value()
 
 

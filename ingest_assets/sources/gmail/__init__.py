@@ -1,0 +1,36 @@
+"""Gmail threads and their messages.
+
+GET  users.getProfile     the mailbox's address and its current historyId
+GET  users.labels.list    labels by id and name
+GET  users.threads.list   up to 500 a page; `q` with epoch seconds, since dates mean midnight in California
+GET  users.threads.get    messages with headers and bodies; sent through the batch endpoint, 50 a request
+GET  users.history.list   what changed since a historyId: messages added and deleted, labels added and removed
+GET  users.messages.attachments.get   bodies that Gmail keeps apart
+login       a user's refresh token, or a service account with domain-wide delegation for each mailbox
+limits      quota units a minute and mailbox, a cost for each method, inner requests of a batch included;
+            403 rateLimitExceeded and userRateLimitExceeded are quota, any other 403 is not
+history     ids are valid for a week or so; 404 means that everything has to be compared again
+trash       and archive are changes of labels; a permanent deletion is an event of the history
+messages    never change but for their labels
+"""
+
+from ingest_assets.sources.base import Source
+from ingest_assets.sources.gmail.client import exchange
+from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings, probe
+from ingest_assets.sources.gmail.extract import extract
+from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
+
+GMAIL = Source(
+    name="gmail",
+    title="Gmail",
+    description="Threads of the selected labels with all their messages as text, kept in step with label changes, "
+    "trash and deletions.",
+    api="Gmail API: users.threads, users.history, users.labels",
+    records=(GmailThread, GmailMessage),
+    credential=GmailCredential,
+    settings=GmailSettings,
+    options=GmailOptions,
+    extract=extract,
+    probe=probe,
+    exchange=exchange,
+)

@@ -1,0 +1,371 @@
+"""The Gmail API: verbs over plain data, the only importer of Google's libraries.
+
+Three addresses have to be told one by one: `api_endpoint` moves neither the batch endpoint nor the token's.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, timedelta
+from functools import cache, partial
+from itertools import count
+from queue import SimpleQueue
+from typing import Any
+
+import google_auth_httplib2
+import httplib2
+import orjson
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.oauth2 import service_account
+from google.oauth2.credentials import Credentials
+from googleapiclient.discovery import Resource, build
+from googleapiclient.errors import Error as GoogleError
+from googleapiclient.errors import HttpError
+from googleapiclient.http import BatchHttpRequest, HttpRequest
+
+from ingest_assets.errors import (
+    CredentialRejected,
+    CursorExpired,
+    SourceError,
+    Transient,
+    Unavailable,
+    UnexpectedResponse,
+)
+from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.gmail.errors import TOKEN_ERRORS, meaning
+from ingest_assets.sources.gmail.quota import UnitBudget
+from ingest_assets.sources.patience import FIRST_PAUSE, TRIES, patiently
+
+READONLY = "https://www.googleapis.com/auth/gmail.readonly"
+GOOGLE = "https://gmail.googleapis.com"
+PAGE = 500  # the most that threads.list and history.list give
+TIMEOUT = 60  # seconds
+HTTP_REDIRECTION = 300
+IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many
+HISTORY = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"]
+NO_CONNECTION = (OSError, httplib2.HttpLib2Error)
+
+logging.getLogger("googleapiclient").setLevel(logging.CRITICAL)  # it would log addresses with what they ask
+
+Json = dict[str, Any]
+
+
+@cache
+def _service(api_url: str) -> Resource:
+    """Build the service once: reading Google's description of it takes longer than a request."""
+    return build(
+        "gmail",
+        "v1",
+        http=httplib2.Http(),  # replaced in every call; without one the library looks for a login of its own
+        client_options={"api_endpoint": api_url},
+        static_discovery=True,
+        cache_discovery=False,
+    )
+
+
+class _Http(httplib2.Http):  # type: ignore[misc]  # httplib2 has no types
+    """A connection that sends a token and follows no redirect."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=TIMEOUT)
+        self.follow_redirects = False
+        self.token = ""
+
+    def request(self, uri: str, *args: Any, headers: Any = None, **kwargs: Any) -> Any:
+        given = {**(headers or {}), "authorization": f"Bearer {self.token}"}
+        return super().request(uri, *args, headers=given, **kwargs)
+
+
+class GmailClient:
+    """One mailbox. Raises only SourceError; counts every HTTP request in `login.calls`."""
+
+    def __init__(self, login: Login, pair: TokenPair | None) -> None:
+        options = login.options
+        self._login = login
+        self._pair = pair
+        self._users = _service(options.api_url).users()
+        self._batch_url = options.batch_address
+        self._batch_size = options.batch_size
+        self._budget = UnitBudget(options.units_per_minute, options.costs, login.clock) if options.pacing else None
+        self._idle: SimpleQueue[_Http] = SimpleQueue()
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, login: Login) -> "AsyncGenerator[GmailClient]":
+        """Connect with a login's newest access token."""
+        client = cls(login, None)
+        try:
+            client._pair = await client._fresh(None)
+            yield client
+        finally:
+            while not client._idle.empty():
+                client._idle.get().close()
+
+    async def profile(self) -> Json:
+        return await self._call("profile", self._users.getProfile(userId="me"))
+
+    async def labels(self) -> list[Any]:
+        answer = await self._call("labels.list", self._users.labels().list(userId="me"))
+        return _list(answer, "labels")
+
+    async def threads_list(
+        self, query: str, label: str | None, *, most: int | None = None
+    ) -> AsyncGenerator[list[Any]]:
+        """Give what a search finds, newest first; at most the first `most`."""
+        arguments: Json = {"q": query, "maxResults": min(PAGE, most or PAGE)} | (
+            {"labelIds": [label]} if label else {}
+        )
+        left = most
+        async for answer in self._pages("threads.list", self._users.threads().list, arguments):
+            threads = _list(answer, "threads")[:left]
+            yield threads
+            if left is not None and (left := left - len(threads)) <= 0:
+                return
+
+    async def history(self, since: str) -> AsyncGenerator[Json]:
+        """Give the pages of what changed. Raises CursorExpired where Gmail does not know that far back."""
+        arguments = {"startHistoryId": since, "historyTypes": HISTORY, "maxResults": PAGE}
+        async for answer in self._pages("history.list", self._users.history().list, arguments):
+            yield answer
+
+    async def threads(self, ids: Sequence[str]) -> AsyncGenerator[dict[str, Json | None]]:
+        """Give threads with their messages, a batch at a time; None for one that is gone."""
+        get = self._users.threads().get
+        requests = {thread_id: get(userId="me", id=thread_id, format="full") for thread_id in ids}
+        async for answers in self._batches("threads.get", requests):
+            yield answers
+
+    async def contents(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Give base64url contents by (message, attachmentId); what is gone is absent."""
+        get = self._users.messages().attachments().get
+        requests = {
+            f"{message_id} {attachment_id}": get(userId="me", messageId=message_id, id=attachment_id)
+            for message_id, attachment_id in wanted
+        }
+        found: dict[tuple[str, str], str] = {}
+        async for answers in self._batches("attachments.get", requests):
+            for key, answer in answers.items():
+                message_id, _, attachment_id = key.partition(" ")
+                if answer is not None and isinstance(answer.get("data"), str):
+                    found[message_id, attachment_id] = answer["data"]
+        return found
+
+    async def _pages(self, method: str, verb: Any, arguments: Json) -> AsyncGenerator[Json]:
+        """Follow nextPageToken; a page without items is no end."""
+        token: str | None = None
+        seen: set[str] = set()
+        while True:
+            request = verb(userId="me", **arguments, **({} if token is None else {"pageToken": token}))
+            try:
+                answer = await self._call(method, request)
+            except UnexpectedResponse as error:
+                if token is None:
+                    raise
+                raise CursorExpired(f"Gmail no longer knows the page token of {method}.") from error
+            yield answer
+            token = answer.get("nextPageToken") or None
+            if token is None:
+                return
+            if token in seen:
+                raise UnexpectedResponse(f"Gmail repeats a page token of {method}; reading on would never end.")
+            seen.add(token)
+
+    async def _batches(
+        self, method: str, requests: dict[str, HttpRequest]
+    ) -> AsyncGenerator[dict[str, Json | None]]:
+        """Send requests in batches, a few in flight, and give their answers batch by batch."""
+        ids = list(requests)
+        size = self._batch_size if self._budget is None else min(self._batch_size, self._budget.affordable(method))
+        chunks = deque(ids[start : start + size] for start in range(0, len(ids), size))
+        flying: deque[asyncio.Task[dict[str, Json | None]]] = deque()
+        try:
+            while chunks or flying:
+                while chunks and len(flying) < IN_FLIGHT:
+                    chunk = chunks.popleft()
+                    part = {key: requests[key] for key in chunk}
+                    flying.append(asyncio.create_task(self._batch_patiently(method, part)))
+                yield await flying.popleft()
+        finally:
+            for task in flying:
+                task.cancel()
+            await asyncio.gather(*flying, return_exceptions=True)
+
+    async def _batch_patiently(self, method: str, requests: dict[str, HttpRequest]) -> dict[str, Json | None]:
+        """Send a batch; ask again, alone and in smaller batches, for inner requests that were put off."""
+        found: dict[str, Json | None] = {}
+        waiting = list(requests)
+        for tries in count(1):
+            put_off: list[str] = []
+            delay: Transient | None = None
+            size = max(1, len(requests) >> (tries - 1))
+            for start in range(0, len(waiting), size):
+                part = waiting[start : start + size]
+                if self._budget is not None:
+                    await self._budget.spend(method, len(part))
+                answers = await self._authorised(partial(self._send_batch, {key: requests[key] for key in part}))
+                for key, answer in answers.items():
+                    if isinstance(answer, Transient):
+                        put_off.append(key)
+                        delay = answer
+                    else:
+                        found[key] = answer
+            if delay is None:
+                return found
+            if tries == TRIES:
+                raise delay
+            pause = max(delay.retry_after or timedelta(0), FIRST_PAUSE * 4**tries)
+            await self._login.clock.sleep(pause.total_seconds())
+            waiting = put_off
+        raise AssertionError("count() does not end")
+
+    def _send_batch(self, requests: dict[str, HttpRequest], http: _Http) -> dict[str, Json | Transient | None]:
+        answers: dict[str, Json | Transient | None] = {}
+        failed: list[SourceError] = []
+
+        def take(key: str, content: Any, error: Exception | None) -> None:
+            if error is None:
+                answers[key] = content
+                return
+            kind = _meaning("batch", error)
+            if isinstance(kind, Unavailable):
+                answers[key] = None
+            elif isinstance(kind, Transient):
+                answers[key] = kind
+            else:
+                failed.append(kind)
+
+        batch = BatchHttpRequest(callback=take, batch_uri=self._batch_url)
+        for key, request in requests.items():
+            request.postproc = _parsed
+            batch.add(request, request_id=key)
+        self._login.calls["batch"] += 1
+        batch.execute(http=http)
+        if failed:
+            raise failed[0]
+        if missing := requests.keys() - answers.keys():
+            raise Transient(f"Gmail's batch answer lacks {len(missing)} of {len(requests)} parts.")
+        return answers
+
+    async def _call(self, method: str, request: HttpRequest) -> Json:
+        request.postproc = _parsed
+
+        def send(http: _Http) -> Any:
+            self._login.calls[method] += 1
+            return request.execute(http=http, num_retries=0)
+
+        if self._budget is not None:
+            await self._budget.spend(method)
+        answer = await self._authorised(send, method)
+        if not isinstance(answer, dict):
+            raise Transient(f"Gmail's answer to {method} is not a JSON object.")
+        return answer
+
+    async def _authorised(self, send: Any, method: str = "batch") -> Any:
+        """Send patiently; a refused access token is replaced once."""
+        return await patiently(partial(self._once_more, send, method), self._login.clock)
+
+    async def _once_more(self, send: Any, method: str) -> Any:
+        pair = self._pair
+        try:
+            return await asyncio.to_thread(self._send, send, method)
+        except CredentialRejected:
+            async with self._turn:
+                if pair is self._pair:  # else another request has brought a new one meanwhile
+                    self._pair = await self._fresh(pair)
+        return await asyncio.to_thread(self._send, send, method)
+
+    async def _fresh(self, refused: TokenPair | None) -> TokenPair:
+        tokens = self._login.tokens
+        if tokens is None:
+            return await exchange(self._login.credential, self._login.options, "", self._login.calls)
+        return await (tokens.current() if refused is None else tokens.after(refused))
+
+    def _send(self, send: Any, method: str) -> Any:
+        """Borrow a connection for one request; httplib2's may not be shared."""
+        http = _Http() if self._idle.empty() else self._idle.get()
+        http.token = "" if self._pair is None else self._pair.access_token
+        try:
+            answer = send(http)
+        except SourceError:
+            raise
+        except (GoogleError, ValueError, *NO_CONNECTION) as error:
+            http.close()
+            raise _meaning(method, error) from None  # its text may hold the answer
+        self._idle.put(http)
+        return answer
+
+
+def _meaning(method: str, error: Exception) -> SourceError:
+    if isinstance(error, HttpError):
+        return meaning(method, int(error.resp.status), error.resp, error.content)
+    return Transient(f"Gmail did not answer {method} ({type(error).__name__}).")
+
+
+def _parsed(response: Any, content: bytes) -> Any:
+    """Read an answer; a number that is written as text stays one."""
+    if response.status >= HTTP_REDIRECTION:
+        raise HttpError(response, content)
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:  # a lone surrogate is one; the standard parser lets it through
+        return json.loads(content)
+
+
+def _list(answer: Json, key: str) -> list[Any]:
+    items = answer.get(key, [])  # an empty list is left out
+    if not isinstance(items, list):
+        raise UnexpectedResponse(f"Gmail's answer has no list of {key}.")
+    return items
+
+
+async def exchange(
+    credential: Any, options: Any, refresh_token: str, calls: Counter[str] | None = None
+) -> TokenPair:
+    """Get an access token for a user's refresh token, or for a service account's mailbox."""
+    if credential.service_account is not None:
+        info = orjson.loads(credential.service_account.get_secret_value())
+        login = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]  # Google's
+            info | {"token_uri": options.token_url}, scopes=[READONLY], subject=credential.subject
+        )
+    else:
+        login = Credentials(  # type: ignore[no-untyped-call]  # Google's
+            None,
+            refresh_token=refresh_token or credential.refresh_token.get_secret_value(),
+            client_id=credential.client_id,
+            client_secret=credential.client_secret.get_secret_value(),
+            token_uri=options.token_url,
+        )
+    http = httplib2.Http(timeout=TIMEOUT)
+    if calls is not None:
+        calls["token"] += 1
+    try:
+        await asyncio.to_thread(login.refresh, google_auth_httplib2.Request(http))
+    except RefreshError as error:
+        raise _refused(error, credential.subject) from None
+    except (GoogleAuthError, ValueError, *NO_CONNECTION) as error:
+        raise Transient(f"Google's token endpoint did not answer ({type(error).__name__}).") from None
+    finally:
+        http.close()
+    return TokenPair(
+        access_token=login.token,
+        refresh_token=getattr(login, "refresh_token", None) or "",
+        expires_at=login.expiry.replace(tzinfo=UTC),
+    )
+
+
+def _refused(error: RefreshError, subject: str | None) -> SourceError:
+    details = error.args[1] if len(error.args) > 1 else None
+    code = details.get("error") if isinstance(details, dict) else None
+    if error.retryable:
+        return Transient("Google's token endpoint asks us to try again.")
+    if code in TOKEN_ERRORS:
+        whose = f" for {subject}" if subject else ""
+        return CredentialRejected(f"Google gave no token{whose} ({code}): {TOKEN_ERRORS[code]}")
+    if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code):
+        return CredentialRejected(f"Google gave no token ({code}). Connect the mailbox again.")
+    return Transient("Google's token endpoint gave an answer that is not Google's; check GOOGLE_TOKEN_URL.")

@@ -1,0 +1,238 @@
+"""Read one mailbox: everything once, then what its history says has changed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from ingest_assets.errors import CursorExpired, UnexpectedResponse
+from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
+from ingest_assets.sources.gmail.client import GmailClient
+from ingest_assets.sources.gmail.mime import decoded, kept_apart
+from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, visible
+from ingest_assets.sources.patience import ahead
+from ingest_assets.storage import reads
+
+MAILBOX = "mailbox"
+RESTARTS = 2  # of a listing whose page token died
+NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
+
+
+class MailboxCursor(BaseModel):
+    """What we hold: all since `covered_from`, as of `history_id`, for one selection of labels."""
+
+    history_id: str
+    covered_from: datetime
+    selection: list[str]
+
+
+async def extract(run: Extraction) -> AsyncGenerator[Page]:
+    """Yield the mailbox's pages."""
+    async with GmailClient.open(run) as client, aclosing(ahead(_Mailbox(run, client).read())) as pages:
+        async for page in pages:
+            yield page
+
+
+class _Mailbox:
+    """One mailbox and what we hold of it."""
+
+    def __init__(self, run: Extraction, client: GmailClient) -> None:
+        self.run, self.client = run, client
+        self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
+        self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]
+        stored = run.cursors.get(MAILBOX)
+        self.cursor = None if stored is None else MailboxCursor.model_validate(stored)
+        history = run.settings.at_most(timedelta(days=run.options.history_days))
+        self.wanted_from = run.started_at - history
+
+    async def read(self) -> AsyncGenerator[Page]:
+        cursor = self.cursor
+        if cursor is not None and cursor.selection == self.selection and self.wanted_from >= cursor.covered_from:
+            try:
+                async with aclosing(self._changes(cursor)) as pages:
+                    async for page in pages:
+                        yield page
+                return
+            except CursorExpired:
+                pass  # everything is compared anew, below, once
+        since = self.wanted_from
+        if cursor is not None:
+            since = min(since, cursor.covered_from)
+        async with aclosing(self._everything(since)) as pages:
+            async for page in pages:
+                yield page
+
+    async def _changes(self, cursor: MailboxCursor) -> AsyncGenerator[Page]:
+        """Read the threads that the history names, and move on to where it ends."""
+        changed: dict[str, None] = {}
+        newest = cursor.history_id
+        async with aclosing(self.client.history(cursor.history_id)) as answers:
+            async for answer in answers:
+                newest = answer.get("historyId") or newest
+                for entry in answer.get("history") or ():
+                    changed |= dict.fromkeys(_threads_in(entry))
+        async with aclosing(self._threads(list(changed))) as pages:
+            async for page in pages:
+                yield page
+        yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest}))
+
+    async def _everything(self, since: datetime) -> AsyncGenerator[Page]:
+        """List all threads since a moment, read those that changed, and look for those that are gone.
+
+        The history is pinned before the listing: what happens meanwhile is read again by the next sync.
+        """
+        pinned = (await self.client.profile()).get("historyId")
+        if not isinstance(pinned, str):
+            raise UnexpectedResponse("Gmail's profile has no historyId.")
+        listed = await self._listed(since)
+        held = await self._held(since)
+        stale = [thread_id for thread_id, history_id in listed.items() if held.get(thread_id, "") != history_id]
+        absent = [thread_id for thread_id in held if thread_id not in listed]
+        if self.run.settings.newest_threads is not None:
+            absent = []
+        async with aclosing(self._threads([*stale, *absent])) as pages:
+            async for page in pages:
+                yield page
+        cursor = MailboxCursor(history_id=pinned, covered_from=since, selection=self.selection)
+        yield Page(stream=MAILBOX, cursor=cursor)
+
+    async def _listed(self, since: datetime) -> dict[str, str | None]:
+        """Give the historyIds of all threads of the selected labels; a thread may have several labels."""
+        query = f"after:{int(since.timestamp())} {NOT_MAIL}"
+        for attempt in range(RESTARTS + 1):
+            found: dict[str, str | None] = {}
+            try:
+                for label in sorted(self.include) or [None]:
+                    pages = self.client.threads_list(query, label, most=self.run.settings.newest_threads)
+                    async with aclosing(pages):
+                        async for threads in pages:
+                            found |= {thread["id"]: thread.get("historyId") for thread in threads}
+            except CursorExpired:
+                if attempt == RESTARTS:
+                    raise UnexpectedResponse("Gmail lost the page token of a listing three times.") from None
+            else:
+                return found
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _held(self, since: datetime) -> dict[str, str | None]:
+        rows = await self._stored(
+            reads.rows_since, GmailThread.table, "occurred_at", since, ["external_id", "history_id"]
+        )
+        return {row.external_id: row.history_id for row in rows}
+
+    async def _threads(self, ids: Sequence[str]) -> AsyncGenerator[Page]:
+        async with aclosing(self.client.threads(ids)) as batches:
+            async for threads in batches:
+                yield await self._page(threads)
+
+    async def _page(self, threads: dict[str, dict[str, Any] | None]) -> Page:
+        """Store what is selected of some threads; what is stored of them and no longer there is gone."""
+        records: list[Record] = []
+        rejected: list[Rejected] = []
+        gone: list[str] = []
+        untouched: set[str] = set()
+        fetched = await self._fetched([thread for thread in threads.values() if thread is not None])
+        for thread_id, thread in threads.items():
+            if thread is None:
+                gone.append(thread_id)
+                continue
+            try:
+                messages, faults = self._messages(thread, fetched)
+                rejected += faults
+                if faults:
+                    untouched.add(thread_id)
+                if messages:
+                    records += [GmailThread.from_messages(self.run.account, thread, messages), *messages]
+                elif not faults:
+                    gone.append(thread_id)
+            except UNPARSEABLE as error:
+                rejected.append(rejection(GmailThread, _outline(thread), error, external_id=thread_id))
+                untouched.add(thread_id)
+        kept = {record.external_id for record in records if isinstance(record, GmailMessage)}
+        rows = await self._stored(
+            reads.rows_in,
+            GmailMessage.table,
+            "thread_id",
+            [thread_id for thread_id in threads if thread_id not in untouched],
+            ["external_id"],
+        )
+        lost = [row.external_id for row in rows if row.external_id not in kept]
+        return Page(
+            records, gone=gone, also_gone={GmailMessage: lost} if lost else {}, rejected=rejected, stream=MAILBOX
+        )
+
+    def _messages(
+        self, thread: dict[str, Any], fetched: dict[str, dict[str, bytes]]
+    ) -> tuple[list[GmailMessage], list[Rejected]]:
+        """Parse a thread's mail, or nothing where the labels leave the thread out."""
+        shown = [message for message in thread["messages"] if visible(message)]
+        labels = {label for message in shown for label in _labels(message)}
+        if (self.include and self.include.isdisjoint(labels)) or not self.exclude.isdisjoint(labels):
+            return [], []
+        messages, rejected = [], []
+        for message in shown:
+            try:
+                messages.append(
+                    GmailMessage.from_api(
+                        self.run.account,
+                        message,
+                        fetched.get(message["id"], {}),
+                        max_bytes=self.run.options.max_message_bytes,
+                    )
+                )
+            except UNPARSEABLE as error:
+                external_id = message.get("id") if isinstance(message, dict) else None
+                rejected.append(rejection(GmailMessage, message, error, external_id=external_id))
+        return messages, rejected
+
+    async def _fetched(self, threads: Sequence[dict[str, Any]]) -> dict[str, dict[str, bytes]]:
+        """Get the bodies that Gmail keeps apart, by message and partId."""
+        wanted: dict[tuple[str, str], str] = {}
+        for thread in threads:
+            try:
+                wanted |= self._apart(thread)
+            except UNPARSEABLE:
+                continue  # it is set aside when the thread is parsed
+        if not wanted:
+            return {}
+        found: dict[str, dict[str, bytes]] = {}
+        for (message_id, attachment_id), data in (await self.client.contents(list(wanted))).items():
+            found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = decoded(data)
+        return found
+
+    def _apart(self, thread: dict[str, Any]) -> dict[tuple[str, str], str]:
+        return {
+            (message["id"], part["body"]["attachmentId"]): part.get("partId", "")
+            for message in thread["messages"]
+            if visible(message) and (message.get("sizeEstimate") or 0) <= self.run.options.max_message_bytes
+            for part in kept_apart(message.get("payload") or {})
+        }
+
+    async def _stored(self, read: Any, table: Any, *arguments: Any) -> Any:
+        def ask() -> Any:
+            with self.run.engine.connect() as conn:
+                return read(conn, table, self.run.account.account_id, *arguments)
+
+        return await asyncio.to_thread(ask)
+
+
+def _labels(message: Any) -> Sequence[str]:
+    return (message.get("labelIds") or ()) if isinstance(message, dict) else ()
+
+
+def _threads_in(entry: Any) -> list[str]:
+    """Name the threads that an entry of the history is about."""
+    messages = list(entry.get("messages") or ())
+    for kind in ("messagesAdded", "messagesDeleted", "labelsAdded", "labelsRemoved"):
+        messages += [change["message"] for change in entry.get(kind) or ()]
+    return [message["threadId"] for message in messages if "threadId" in message]
+
+
+def _outline(thread: dict[str, Any]) -> dict[str, Any]:
+    """What can be kept of a thread that does not parse, without repeating its messages' contents."""
+    return {key: value for key, value in thread.items() if key != "messages"} | {
+        "messages": thread.get("messages") if not isinstance(thread.get("messages"), list) else "see its messages"
+    }

@@ -1,0 +1,106 @@
+"""From a Gmail payload, a tree of MIME parts, to readable text."""
+
+import codecs
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Mapping
+from email.message import Message
+from typing import Any
+
+import html2text
+
+Part = dict[str, Any]
+PLAIN, HTML, ALTERNATIVE = "text/plain", "text/html", "multipart/alternative"
+
+
+def decoded(data: str) -> bytes:
+    """Decode base64url, whose padding Gmail leaves out."""
+    return urlsafe_b64decode(data + "=" * (-len(data) % 4))
+
+
+def headers_of(part: Mapping[str, Any]) -> dict[str, str]:
+    """Give headers by lower-case name; of a repeated one the first."""
+    found: dict[str, str] = {}
+    for header in part.get("headers") or ():
+        found.setdefault(header["name"].lower(), header["value"])
+    return found
+
+
+def parts_of(payload: Part) -> Iterator[Part]:
+    """Walk through a payload and everything in it."""
+    yield payload
+    for part in payload.get("parts") or ():
+        yield from parts_of(part)
+
+
+def is_body(part: Part) -> bool:
+    """Whether a part is text to read, not a file to keep."""
+    return part.get("mimeType") in (PLAIN, HTML) and not part.get("filename")
+
+
+def kept_apart(payload: Part) -> list[Part]:
+    """Find bodies that Gmail keeps behind an attachmentId."""
+    return [
+        part
+        for part in parts_of(payload)
+        if is_body(part)
+        and "data" not in (part.get("body") or {})
+        and (part.get("body") or {}).get("attachmentId")
+    ]
+
+
+def attachments_of(payload: Part) -> int:
+    return sum(bool(part.get("filename")) for part in parts_of(payload))
+
+
+def text_of(payload: Part, fetched: Mapping[str, bytes]) -> str:
+    """Read a payload: of alternatives the plain one unless it is empty, of the rest everything in order.
+
+    `fetched`: contents of parts that were kept apart, by partId.
+    """
+    if payload.get("mimeType") == ALTERNATIVE:
+        texts = [(part.get("mimeType"), text_of(part, fetched)) for part in payload.get("parts") or ()]
+        filled = [(kind, text) for kind, text in texts if text.strip()]
+        return next((text for kind, text in filled if kind == PLAIN), filled[-1][1] if filled else "")
+    inner = [text_of(part, fetched) for part in payload.get("parts") or ()]
+    own = [_read(payload, fetched)] if is_body(payload) else []
+    return "\n\n".join(text.strip() for text in (*own, *inner) if text.strip())
+
+
+def _read(part: Part, fetched: Mapping[str, bytes]) -> str:
+    data = (part.get("body") or {}).get("data")
+    content = fetched.get(part.get("partId", "")) if data is None else decoded(data)
+    if not content:
+        return ""
+    text = content.decode(_charset(part), errors="replace")
+    return text if part.get("mimeType") == PLAIN else _without_markup(text)
+
+
+def _charset(part: Part) -> str:
+    given = headers_of(part).get("content-type", "")
+    if "charset" not in given.lower():
+        return "utf-8"
+    header = Message()
+    header["content-type"] = given
+    name = header.get_content_charset("utf-8")
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return "utf-8"
+
+
+def _without_markup(text: str) -> str:
+    converter = html2text.HTML2Text(bodywidth=0)
+    converter.ignore_images = True
+    converter.ignore_links = True
+    converter.ignore_emphasis = True
+    return converter.handle(text)
+
+
+def stripped(part: Part) -> Part:
+    """Give a part without contents, which are read into text, and without ids that differ from read to read."""
+    kept = {key: value for key, value in part.items() if key not in ("body", "parts")}
+    if isinstance(body := part.get("body"), dict):
+        kept["body"] = {key: value for key, value in body.items() if key not in ("data", "attachmentId")}
+    if "parts" in part:
+        kept["parts"] = [stripped(inner) for inner in part["parts"]]
+    return kept

@@ -1,0 +1,120 @@
+"""What we keep of Gmail: threads and the messages in them, as text, without attachments' contents."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ingest_assets.sources.base import Account, ConversationRecord, storable_text
+from ingest_assets.sources.gmail.mime import attachments_of, headers_of, stripped, text_of
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HIDDEN = frozenset({"SPAM", "TRASH", "DRAFT", "CHAT"})
+
+
+def labels_of(message: Mapping[str, Any]) -> list[str]:
+    return sorted(message.get("labelIds") or ())
+
+
+def visible(message: Any) -> bool:
+    """Whether a message is mail that somebody sent or got, and not thrown away."""
+    return not isinstance(message, dict) or HIDDEN.isdisjoint(message.get("labelIds") or ())
+
+
+class GmailMessage(ConversationRecord, table="gmail_messages"):
+    """A message; `text` is its body without markup and attachments."""
+
+    indexes: ClassVar = (("account_id", "thread_id"), ("workspace_id", "occurred_at"), ("rfc822_message_id",))
+    volatile: ClassVar = frozenset({"historyId", "snippet"})
+    telling: ClassVar = ("text",)
+
+    thread_id: str
+    rfc822_message_id: str | None = Field(description="the header Message-ID: the same mail in every mailbox")
+    sender: str | None
+    recipients: str | None = Field(description="the header To")
+    subject: str | None
+    label_ids: str = Field(description="sorted, separated by commas")
+    size_bytes: int | None = Field(description="Gmail's estimate, attachments included")
+    attachment_count: int
+    body_omitted: bool = Field(description="the message is larger than GMAIL_MAX_MESSAGE_BYTES")
+
+    @classmethod
+    def from_api(
+        cls, account: Account, message: dict[str, Any], fetched: Mapping[str, bytes], *, max_bytes: int
+    ) -> "GmailMessage":
+        """Parse a message of threads.get; `fetched`: bodies that Gmail keeps apart, by partId."""
+        payload = message.get("payload") or {}
+        headers = headers_of(payload)
+        size = message.get("sizeEstimate")
+        omitted = size is not None and size > max_bytes
+        return cls(
+            workspace_id=account.workspace_id,
+            account_id=account.account_id,
+            external_id=message["id"],
+            conversation_id=message["threadId"],
+            occurred_at=at(message["internalDate"]),
+            text=None if omitted else storable_text(text_of(payload, fetched)),
+            raw=message | {"payload": stripped(payload)},
+            thread_id=message["threadId"],
+            rfc822_message_id=_text(headers.get("message-id")),
+            sender=_text(headers.get("from")),
+            recipients=_text(headers.get("to")),
+            subject=_text(headers.get("subject")),
+            label_ids=",".join(labels_of(message)),
+            size_bytes=size,
+            attachment_count=attachments_of(payload),
+            body_omitted=omitted,
+        )
+
+
+class GmailThread(ConversationRecord, table="gmail_threads"):
+    """A thread; `text` is all its messages, oldest first, each under its sender and time."""
+
+    indexes: ClassVar = (("account_id", "occurred_at"), ("workspace_id", "occurred_at"))
+    volatile: ClassVar = frozenset({"historyId"})
+    telling: ClassVar = ("text",)
+
+    subject: str | None
+    message_count: int
+    began_at: datetime
+    history_id: str | None = Field(description="as of the read that last changed this row")
+
+    @classmethod
+    def from_messages(
+        cls, account: Account, thread: dict[str, Any], messages: Sequence[GmailMessage]
+    ) -> "GmailThread":
+        """Sum up a thread of threads.get and those of its messages that are kept; there must be one."""
+        ordered = sorted(messages, key=lambda message: (message.occurred_at, message.external_id))
+        first, last = ordered[0], ordered[-1]
+        return cls(
+            workspace_id=account.workspace_id,
+            account_id=account.account_id,
+            external_id=thread["id"],
+            conversation_id=thread["id"],
+            occurred_at=last.occurred_at,
+            text="\n\n".join(_spoken(message) for message in ordered),
+            raw={
+                "id": thread["id"],
+                "historyId": thread.get("historyId"),
+                "messages": [{"id": one.external_id, "labelIds": one.label_ids.split(",")} for one in ordered],
+            },
+            subject=first.subject,
+            message_count=len(ordered),
+            began_at=first.occurred_at,
+            history_id=thread.get("historyId"),
+        )
+
+
+def at(milliseconds: str) -> datetime:
+    """Read an internalDate."""
+    return EPOCH + timedelta(milliseconds=int(milliseconds))
+
+
+def _spoken(message: GmailMessage) -> str:
+    head = f"{message.sender or 'Unknown sender'}, {message.occurred_at:%Y-%m-%d %H:%M} UTC:"
+    return f"{head}\n{message.text or '(not stored)'}"
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else storable_text(value)
