@@ -171,6 +171,15 @@ class Bench:
             "INGEST_ENCRYPTION_KEYS": new_key(),
             "SLACK_API_URL": f"{self.sim.base_url}/slack/api/",
             "SLACK_PACING": "false",
+            "GONG_ALLOWED_HOSTS": "127.0.0.1",
+            "GONG_TOKEN_URL": f"{self.sim.base_url}/gong/oauth2/generate-customer-token",
+            "GONG_PACING": "false",
+            "FATHOM_API_URL": f"{self.sim.base_url}/fathom/external/v1",
+            "FATHOM_TOKEN_URL": f"{self.sim.base_url}/fathom/external/v1/oauth2/token",
+            "FATHOM_PACING": "false",
+            "GMAIL_API_URL": f"{self.sim.base_url}/gmail/",
+            "GOOGLE_TOKEN_URL": f"{self.sim.base_url}/gmail/token",
+            "GMAIL_PACING": "false",
         }
         self.options = self.app.options_of(SLACK)
 

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from ingest_assets.simulator import control
 from ingest_assets.simulator.fathom import api as fathom
+from ingest_assets.simulator.gmail import api as gmail
 from ingest_assets.simulator.gong import api as gong
 from ingest_assets.simulator.slack.api import SlackApi
 from ingest_assets.simulator.state import Simulator
@@ -46,7 +47,13 @@ def create_app() -> Starlette:
     simulator = Simulator()
     slack = Route("/slack/api/{method}", SlackApi(simulator))
     return Starlette(
-        routes=[slack, *gong.routes(simulator), *fathom.routes(simulator), *control.routes(simulator)]
+        routes=[
+            slack,
+            *gong.routes(simulator),
+            *fathom.routes(simulator),
+            *gmail.routes(simulator),
+            *control.routes(simulator),
+        ]
     )
 
 

@@ -8,6 +8,7 @@ from starlette.routing import Route
 from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.fathom import control as fathom_control
 from ingest_assets.simulator.faults import FOREVER, Fault, Kind
+from ingest_assets.simulator.gmail import control as gmail_control
 from ingest_assets.simulator.gong import control as gong_control
 from ingest_assets.simulator.orders import Nothing, Order, order
 from ingest_assets.simulator.slack import control as slack_control
@@ -73,6 +74,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/fault", Nothing, _clear_faults, method="DELETE"),
         *slack_control.routes(simulator),
         *gong_control.routes(simulator),
+        *gmail_control.routes(simulator),
         *fathom_control.routes(simulator),
     ]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ingest_assets.simulator.clock import Clock
 from ingest_assets.simulator.fathom.world import FathomWorld
 from ingest_assets.simulator.faults import Faults
+from ingest_assets.simulator.gmail.world import GmailWorld
 from ingest_assets.simulator.gong.world import GongWorld
 from ingest_assets.simulator.ledger import Ledger
 from ingest_assets.simulator.slack.world import SlackWorld
@@ -19,6 +20,7 @@ class Simulator:
     ledger: Ledger = field(default_factory=Ledger)
     slack: SlackWorld = field(default_factory=SlackWorld)
     gong: GongWorld = field(default_factory=GongWorld)
+    gmail: GmailWorld = field(default_factory=GmailWorld)
     fathom: FathomWorld = field(default_factory=FathomWorld)
     latency: float = 0.0  # seconds added to every vendor request
 
@@ -29,5 +31,6 @@ class Simulator:
         self.ledger.reset()
         self.slack = SlackWorld()
         self.gong = GongWorld()
+        self.gmail = GmailWorld()
         self.fathom = FathomWorld()
         self.latency = 0.0

@@ -1,0 +1,1 @@
+"""A stateful double of the Gmail API and of Google's token endpoint."""
