@@ -29,7 +29,7 @@ class Tenant(ABC):
     source: ClassVar[Source]
     listing: ClassVar[str]
     """The method whose pages a sync follows."""
-    settings: ClassVar[Mapping[str, Any]] = {}
+    settings: Mapping[str, Any] = {}
 
     def __init__(self, bench: Bench, name: str) -> None:
         self.bench, self.name = bench, name
@@ -53,8 +53,8 @@ class Tenant(ABC):
         """Change something."""
 
     @abstractmethod
-    def spoil(self, external_id: str) -> None:
-        """Make the vendor send it malformed."""
+    def add_malformed(self) -> str:
+        """Make something new that the vendor sends malformed."""
 
     @abstractmethod
     def heal(self, external_id: str) -> None:
@@ -167,7 +167,6 @@ class SlackTenant(Tenant):
             "slack/team", token=self.secrets["token"], name=self.name.title(), world=world, page_cap=PAGE
         )
         self.channel: str = made["channels"]["general"]
-        self.payloads: dict[str, str] = {}
         return str(made["team_id"])
 
     def given(self) -> dict[str, Any]:
@@ -183,14 +182,12 @@ class SlackTenant(Tenant):
     def change(self, external_id: str) -> None:
         self.order("edit", channel="general", ts=self._ts(external_id), text="something else")
 
-    def spoil(self, external_id: str) -> None:
-        ts = self._ts(external_id)
-        self.order("raw", channel="general", ts=ts, payload={"type": "message", "ts": ts, "text": 42})
+    def add_malformed(self) -> str:
+        posted = self.order("post", channel="general", text="odd", hours_ago=0.1, extra={"edited": "yes"})
+        return f"{self.channel}:{posted['ts']}"
 
     def heal(self, external_id: str) -> None:
-        ts = self._ts(external_id)
-        payload = {"type": "message", "ts": ts, "text": "well again", "user": "U1"}
-        self.order("raw", channel="general", ts=ts, payload=payload)
+        self.change(external_id)
 
     def delete(self, external_id: str) -> None:
         self.order("delete", channel="general", ts=self._ts(external_id))
@@ -219,8 +216,10 @@ class GongTenant(Tenant):
     def change(self, external_id: str) -> None:
         self.order("edit", call=external_id, fields={"title": "Another title"})
 
-    def spoil(self, external_id: str) -> None:
+    def add_malformed(self) -> str:
+        external_id = self.add(hours_ago=0.1)
         self.order("raw", call=external_id, payload={"metaData": {"id": external_id, "started": "soon"}})
+        return external_id
 
     def heal(self, external_id: str) -> None:
         self.order("raw", call=external_id, payload=None)
@@ -251,9 +250,11 @@ class FathomTenant(Tenant):
     def change(self, external_id: str) -> None:
         self.order("edit", recording=int(external_id), fields={"title": "Another title"})
 
-    def spoil(self, external_id: str) -> None:
+    def add_malformed(self) -> str:
+        external_id = self.add(hours_ago=0.1)
         payload = {"recording_id": int(external_id), "created_at": "soon"}
         self.order("raw", recording=int(external_id), payload=payload)
+        return external_id
 
     def heal(self, external_id: str) -> None:
         self.order("raw", recording=int(external_id), payload=None)
@@ -288,9 +289,13 @@ class GmailTenant(Tenant):
     def change(self, external_id: str) -> None:
         self.order("message", thread=external_id, text="One more thing")
 
-    def spoil(self, external_id: str) -> None:
-        payload = {"id": external_id, "historyId": "1", "messages": [{"id": "m1", "threadId": external_id}]}
-        self.order("raw", thread=external_id, payload=payload)
+    def add_malformed(self) -> str:
+        external_id = self.add(hours_ago=0.1)
+        threads = self.bench.ask("gmail/state", mailbox=self.vendor_id)["threads"]
+        [shown] = [thread for thread in threads if thread["id"] == external_id]
+        undated = [{"id": message["id"], "threadId": external_id} for message in shown["messages"]]
+        self.order("raw", thread=external_id, payload={"id": external_id, "historyId": "1", "messages": undated})
+        return external_id
 
     def heal(self, external_id: str) -> None:
         self.order("raw", thread=external_id, payload=None)

@@ -57,6 +57,7 @@ class TestReading:
 
     def test_again_changes_nothing(self, acme: Tenant) -> None:
         acme.reads()
+        acme.reads()  # some lists of names come with the second sync
         before = acme.content()
         verdict = acme.reads()
         counts = verdict.counts
@@ -198,12 +199,12 @@ class TestRefusals:
 
 class TestMalformedItems:
     def test_are_set_aside_and_stored_once_they_are_well(self, acme: Tenant) -> None:
-        odd = acme.add(hours_ago=0.1)
-        acme.spoil(odd)
+        odd = acme.add_malformed()
         verdict = acme.reads()
         assert (verdict.counts.rejected, len(acme.living)) == (1, 7)
         [kept] = acme.rejected
-        assert (kept.payload is not None, "soon" in kept.error) == (True, False)
+        assert kept.payload is not None
+        assert "soon" not in kept.error
         acme.heal(odd)
         acme.reads()
         assert odd in acme.living
@@ -211,7 +212,7 @@ class TestMalformedItems:
 
     def test_many_of_them_fail_the_sync(self, acme: Tenant) -> None:
         for _ in range(12):
-            acme.spoil(acme.add(hours_ago=0.1))
+            acme.add_malformed()
         verdict = acme.sync()
         assert verdict.status == "failed"
         assert "could not be parsed" in str(verdict.reason)

@@ -169,9 +169,7 @@ def _add_mailbox(simulator: Simulator, wanted: AddMailbox) -> dict[str, Any]:
         raise OrderError(f"there is a mailbox {wanted.email} already")
     rng = random.Random(f"{wanted.seed}/{wanted.email}")  # noqa: S311 - repeatable on purpose
     settings = Settings(
-        **wanted.model_dump(
-            include={"enforce_limits", "units_per_minute", "quota_status", "enabled", "page_cap"}
-        )
+        **wanted.model_dump(include={"enforce_limits", "units_per_minute", "quota_status", "enabled", "page_cap"})
     )
     box = Mailbox(wanted.email, rng, settings, history_id=900_000)
     box.labels = {name: name for name in SYSTEM_LABELS}

@@ -19,6 +19,8 @@ from ingest_assets.sources.http import JsonApi, Request, http_client
 from ingest_assets.sources.patience import Pace
 
 PER_MINUTE, HEAVY_PER_MINUTE = 60, 30
+RANGE = ("created_after", "created_before")
+ALMOST_A_SECOND = timedelta(microseconds=999_999)
 HEAVY = frozenset({"recordings.transcript", "recordings.summary"})
 INLINE = {"include_transcript": "true", "include_summary": "true"}
 ALWAYS = {"include_action_items": "true", "include_crm_matches": "true"}
@@ -59,7 +61,7 @@ class FathomClient:
 
     async def meetings(self, since: datetime, until: datetime) -> AsyncGenerator[list[Any]]:
         """Give the meetings created in a range, in Fathom's order, whichever that is."""
-        chosen = {"created_after": _iso(since), "created_before": _iso(until), **ALWAYS}
+        chosen = dict(zip(RANGE, _range(since, until), strict=True)) | ALWAYS
         if self.inline:
             chosen |= INLINE
         cursor: str | None = None
@@ -178,3 +180,8 @@ def _number(header: str | None) -> int | None:
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _range(since: datetime, until: datetime) -> tuple[str, str]:
+    """Write a range in whole seconds that holds at least all of it."""
+    return _iso(since), _iso(until + ALMOST_A_SECOND)

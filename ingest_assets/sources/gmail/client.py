@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
 from functools import cache, partial
+from http.client import HTTPException
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
@@ -47,7 +48,7 @@ TIMEOUT = 60  # seconds
 HTTP_REDIRECTION = 300
 IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many
 HISTORY = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"]
-NO_CONNECTION = (OSError, httplib2.HttpLib2Error)
+NO_CONNECTION = (OSError, HTTPException, httplib2.HttpLib2Error)
 
 logging.getLogger("googleapiclient").setLevel(logging.CRITICAL)  # it would log addresses with what they ask
 

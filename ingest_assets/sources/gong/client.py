@@ -24,6 +24,8 @@ from ingest_assets.sources.http import JsonApi, Request, http_client
 from ingest_assets.sources.patience import Pace
 
 IDS_A_REQUEST = 100
+RANGE = ("fromDateTime", "toDateTime")
+ALMOST_A_SECOND = timedelta(microseconds=999_999)
 PER_SECOND = 3
 SECOND = 1.1  # a tenth more than the vendor's, for the way there
 DAY_SPENT_PAUSE = timedelta(hours=1)
@@ -110,7 +112,7 @@ class GongClient:
 
     async def calls(self, since: datetime, until: datetime) -> AsyncGenerator[CallsPage]:
         """Give the calls of a range in Gong's order, whichever that is; 100 a page."""
-        chosen = {"fromDateTime": _iso(since), "toDateTime": _iso(until)}
+        chosen = dict(zip(RANGE, _range(since, until), strict=True))
         async for answer in self._post_pages("calls.extensive", chosen, contentSelector=CONTENT):
             total = (answer.get("records") or {}).get("totalRecords")
             yield CallsPage(_items(answer, "calls"), total if isinstance(total, int) else 0)
@@ -132,7 +134,7 @@ class GongClient:
 
     async def may_read_transcripts(self, since: datetime, until: datetime) -> None:
         """Raise CredentialRejected if not."""
-        chosen = {"fromDateTime": _iso(since), "toDateTime": _iso(until)}
+        chosen = dict(zip(RANGE, _range(since, until), strict=True))
         async for _answer in self._post_pages("calls.transcript", chosen):
             return
 
@@ -279,3 +281,8 @@ def _next(answer: Json, seen: set[str], method: str) -> str | None:
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _range(since: datetime, until: datetime) -> tuple[str, str]:
+    """Write a range in whole seconds that holds at least all of it."""
+    return _iso(since), _iso(until + ALMOST_A_SECOND)
