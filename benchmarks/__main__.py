@@ -7,14 +7,19 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from benchmarks import slack
+from benchmarks import slack, source
+from benchmarks.jobs import JOBS
 from benchmarks.results import Result
 from benchmarks.stage import Stage, stage
 from ingest_assets.tables import print_table
 
-BENCHMARKS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {"slack": slack.benchmark}
+BENCHMARKS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
+    "slack": slack.benchmark,
+    **{name: partial(source.benchmark, job) for name, job in JOBS.items()},
+}
 VERDICT = {True: "yes", False: "NO", None: ""}
 
 

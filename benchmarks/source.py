@@ -1,0 +1,179 @@
+"""A source with few, large answers: how many calls a sync makes, and what it costs beside a bare copy.
+
+Only ratios within one run have targets: they hold on any machine, seconds do not.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import connect
+
+from benchmarks.measure import Cost
+from benchmarks.results import Result, at_most, below, exactly
+from benchmarks.stage import Simulator, Stage
+from ingest_assets.app import App
+from ingest_assets.connecting import connect_account
+from ingest_assets.sources.base import Source
+from ingest_assets.storage.vault import new_key
+
+WORKSPACE = "bench"
+ROUNDS, SLOW_ROUNDS = 4, 2  # alternating; the best of each counts, for whatever disturbs only ever adds
+LATENCY = 0.1  # seconds a request
+WALL_LIMIT, CPU_LIMIT, SLOW_LIMIT = 2.5, 3, 1.5  # times the yardstick
+PACED_LIMIT = 1.2  # times what the vendor's limits allow
+PEAK_LIMIT = 250  # megabytes
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is measured of one source."""
+
+    source: Source
+    yardstick: str
+    """A module of this package that fetches and copies the same pages."""
+    found: Callable[[Simulator, int, bool], None]
+    """Make a customer with so many items, the vendor's limits enforced or not."""
+    environ: Callable[[Simulator], dict[str, str]]
+    secrets: Mapping[str, str]
+    """Environment variables, by the names that `given` refers to."""
+    given: Mapping[str, Any]
+    items: str
+    few: int
+    first_calls: int
+    next_calls: int
+    many: int
+    count_bare: str
+    paced: int
+    """How many items the run under the vendor's limits has."""
+    least_seconds: Callable[[int], float]
+    """(requests) -> how long the vendor's limits make them take at least."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def benchmark(job: Job, stage: Stage) -> Iterator[Result]:
+    """Run all parts."""
+    name = job.source.title
+    yield from _calls(job, stage)
+    job.found(stage.simulator, job.many, False)
+    rounds = [_round(job, stage, number, 0) for number in range(1, ROUNDS + 1)]
+    bare, ours = [one for one, _ in rounds], [one for _, one in rounds]
+    what = f"{name}, {job.many} {job.items}"
+    for who, runs in (("yardstick", bare), ("ours", ours)):
+        yield exactly(f"{what}, {who}: rows", min(run.rows for run in runs), "rows", job.many)
+        yield Result(f"{what}, {who}: requests", max(run.requests for run in runs), "requests")
+        yield Result(f"{what}, {who}: wall time", _wall(runs), "s")
+    yield at_most(f"{what}, ours / yardstick: wall time", _wall(ours) / _wall(bare), "x", WALL_LIMIT)
+    yield at_most(f"{what}, ours / yardstick: client CPU", _cpu(ours) / _cpu(bare), "x", CPU_LIMIT)
+    stage.simulator.order("/latency", seconds=LATENCY)
+    slow = [_round(job, stage, number, LATENCY) for number in range(1, SLOW_ROUNDS + 1)]
+    ratio = _wall([one for _, one in slow]) / _wall([one for one, _ in slow])
+    at = f"at {LATENCY * 1000:.0f} ms a request"
+    yield at_most(f"{what}, ours / yardstick {at}: wall time", ratio, "x", SLOW_LIMIT)
+    peak = max(run.cost.peak_megabytes for run in ours + [one for _, one in slow])
+    yield below(f"{name}, ours: peak memory", peak, "MB", PEAK_LIMIT)
+    yield from _paced(job, stage)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One contender, once."""
+
+    cost: Cost
+    rows: int
+    requests: int
+
+
+def _calls(job: Job, stage: Stage) -> Iterator[Result]:
+    """Count the requests of a first sync and of one that finds nothing new."""
+    what = f"{job.source.title}, {job.few} {job.items}"
+    print(f"{job.source.name}: counting the calls of a first and of a second sync")
+    job.found(stage.simulator, job.few, False)
+    with stage.database(migrated=True) as url:
+        environ = _connected(job, stage.simulator, url)
+        first = _ours(job, stage, environ)
+        yield at_most(f"{what}, first sync: API calls", first.requests, "calls", job.first_calls)
+        yield exactly(f"{what}, first sync: rows", first.rows, "rows", job.few)
+        second = _ours(job, stage, environ)
+        yield at_most(f"{what}, nothing new: API calls", second.requests, "calls", job.next_calls)
+
+
+def _paced(job: Job, stage: Stage) -> Iterator[Result]:
+    """Sync with the vendor's limits on, and ours that stay under them."""
+    what = f"{job.source.title}, {job.paced} {job.items} under the vendor's limits"
+    print(f"{job.source.name}: a sync of {job.paced} {job.items} under the vendor's limits takes its time")
+    stage.simulator.order("/latency", seconds=0)
+    job.found(stage.simulator, job.paced, True)
+    with stage.database(migrated=True) as url:
+        pacing = {f"{job.source.name.upper()}_PACING": "true"}
+        environ = _connected(job, stage.simulator, url) | pacing
+        since = stage.simulator.requests()
+        run = _ours(job, stage, environ)
+        counts = stage.simulator.ask("/ledger/counts", since=since)
+    yield exactly(f"{what}: rows", run.rows, "rows", job.paced)
+    yield exactly(f"{what}: refusals (429)", counts["throttled"], "answers", 0)
+    least = job.least_seconds(run.requests)
+    yield at_most(f"{what}: wall time / what they allow", run.cost.wall_seconds / least, "x", PACED_LIMIT)
+
+
+def _round(job: Job, stage: Stage, number: int, latency: float) -> tuple[Run, Run]:
+    """Run the yardstick and ours, each into a fresh database."""
+    with stage.database(migrated=False) as url:
+        environ = job.environ(stage.simulator) | dict(job.secrets) | {"DATABASE_URL": url}
+        since = stage.simulator.requests()
+        cost = stage.run(job.yardstick, environ)
+        bare = Run(cost, _count(url, job.count_bare), stage.simulator.requests(since))
+    with stage.database(migrated=True) as url:
+        ours = _ours(job, stage, _connected(job, stage.simulator, url))
+    print(
+        f"{job.source.name}: round {number} with {latency * 1000:.0f} ms latency: yardstick {_told(bare)}; "
+        f"ours {_told(ours)}"
+    )
+    return bare, ours
+
+
+def _told(run: Run) -> str:
+    cost = run.cost
+    return f"{cost.wall_seconds:.2f} s, {cost.cpu_seconds:.2f} s CPU, {cost.peak_megabytes:.0f} MB"
+
+
+def _ours(job: Job, stage: Stage, environ: Mapping[str, str]) -> Run:
+    since = stage.simulator.requests()
+    cost = stage.run("contender", environ)
+    table = job.source.main.table.fullname
+    rows = _count(environ["DATABASE_URL"], f"select count(*) from {table} where deleted_at is null")
+    return Run(cost, rows, stage.simulator.requests(since))
+
+
+def _connected(job: Job, simulator: Simulator, database_url: str) -> dict[str, str]:
+    """Connect the account; its own requests are over before anything is counted."""
+    environ = (
+        job.environ(simulator)
+        | dict(job.secrets)
+        | {
+            "DATABASE_URL": database_url,
+            "INGEST_ENCRYPTION_KEYS": new_key(),
+        }
+    )
+    os.environ.update(job.secrets)
+    app = App.load(environ)
+    connect_account(app, job.source, WORKSPACE, given=job.given, settings=job.settings, name=None, read_secret=str)
+    app.engine.dispose()
+    return environ
+
+
+def _count(database_url: str, query: str) -> int:
+    with connect(database_url) as conn:
+        found = conn.execute(query).fetchone()
+    assert found is not None
+    count: int = found[0]
+    return count
+
+
+def _cpu(runs: Sequence[Run]) -> float:
+    return min(run.cost.cpu_seconds for run in runs)
+
+
+def _wall(runs: Sequence[Run]) -> float:
+    return min(run.cost.wall_seconds for run in runs)
