@@ -7,6 +7,7 @@ store   one COPY a table, once all is fetched
 import asyncio
 import os
 from asyncio import TaskGroup
+from base64 import b64encode
 from typing import Any
 
 import aiohttp
@@ -22,11 +23,11 @@ create table transcripts (call_id text primary key, raw jsonb not null);
 EVERYTHING = {"exposedFields": {"parties": True, "content": {}, "interaction": {}, "collaboration": {}}}
 
 
-async def fetch(base_url: str, auth: aiohttp.BasicAuth) -> tuple[list[Any], list[Any]]:
+async def fetch(base_url: str, authorization: str) -> tuple[list[Any], list[Any]]:
     """Fetch all calls of a wide range, and their transcripts."""
     calls: list[Any] = []
     transcripts: list[Any] = []
-    async with aiohttp.ClientSession(auth=auth) as session:
+    async with aiohttp.ClientSession(headers={"Authorization": authorization}) as session:
 
         async def ask(path: str, body: Any) -> Any:
             async with session.post(base_url + path, json=body) as response:
@@ -51,11 +52,12 @@ async def fetch(base_url: str, auth: aiohttp.BasicAuth) -> tuple[list[Any], list
 
 
 def main() -> None:
-    auth = aiohttp.BasicAuth(os.environ["BENCH_GONG_KEY"], os.environ["BENCH_GONG_SECRET"])
+    login = f"{os.environ['BENCH_GONG_KEY']}:{os.environ['BENCH_GONG_SECRET']}"
+    authorization = f"Basic {b64encode(login.encode()).decode()}"
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:
         conn.execute(TABLES)
         with told():
-            calls, transcripts = asyncio.run(fetch(os.environ["GONG_API_URL"], auth))
+            calls, transcripts = asyncio.run(fetch(os.environ["GONG_API_URL"], authorization))
             with conn.transaction(), conn.cursor() as cursor:
                 with cursor.copy("copy calls from stdin") as copy:
                     for call in calls:

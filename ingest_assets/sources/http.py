@@ -1,10 +1,11 @@
 """JSON over HTTP, for vendors without a client library worth having: sends, counts, classifies."""
 
+import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -126,8 +127,14 @@ class JsonApi:
 @asynccontextmanager
 async def http_client() -> AsyncGenerator[httpx.AsyncClient]:
     """Open connections that follow no redirect: a credential goes to the address that was checked, only."""
-    async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False) as http:
+    async with httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, verify=_trusted()) as http:
         yield http
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Read the certificate authorities once: it takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _seconds(header: str | None) -> timedelta | None:

@@ -14,7 +14,8 @@ from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
-PAGES_A_WINDOW = 20  # heavy requests; more are two thirds of a minute's worth
+PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
+SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
 KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "deleted_at")
 NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list
 INSTANT = timedelta(seconds=1)
@@ -41,12 +42,17 @@ class _Sessions(WindowReader):
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
         span = _Span()
+        gathered: list[Any] = []
         async with aclosing(self.client.meetings(window.since, window.until)) as pages:
             async for meetings in pages:
                 if span.pages == PAGES_A_WINDOW:
                     yield Listed(pieces=max(2, ceil((window.until - window.since) / span.length)))
                 span.add(meetings)
-                yield Listed(meetings)
+                gathered += meetings
+                if len(gathered) >= SESSIONS_A_COMMIT:
+                    yield Listed(gathered)
+                    gathered = []
+        yield Listed(gathered)
 
     def listed_at(self, item: Any) -> str:
         created_at = item.get("created_at") if isinstance(item, dict) else None
