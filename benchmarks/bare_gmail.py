@@ -2,21 +2,26 @@
 
 fetch   aiohttp, orjson; one request for a token, the list page after page, 50 threads a batch, 3 batches at
         once: Gmail refuses many requests at once for one user, whoever makes them
-store   one COPY, once all is fetched
+store   one COPY a table, once all is fetched: threads, and messages with their bodies as text
 """
 
 import asyncio
 import os
 from asyncio import Semaphore, TaskGroup
+from base64 import urlsafe_b64decode
 from typing import Any
 
 import aiohttp
 import orjson
 import psycopg
+from inscriptis import get_text
 
 from benchmarks.measure import told
 
-TABLES = "create table threads (thread_id text primary key, raw jsonb not null)"
+TABLES = """
+create table threads (thread_id text primary key, raw jsonb not null);
+create table messages (message_id text primary key, thread_id text not null, text text, raw jsonb not null);
+"""
 BATCH, AT_ONCE = 50, 3
 BOUNDARY = "====="
 
@@ -35,6 +40,17 @@ def batch_answers(body: bytes, content_type: str) -> list[Any]:
     boundary = content_type.partition("boundary=")[2].strip('"').encode()
     parts = body.split(b"--" + boundary)[1:-1]
     return [orjson.loads(part.split(b"\r\n\r\n", 2)[2]) for part in parts]
+
+
+def text_of(part: dict[str, Any]) -> str | None:
+    """Decode the first body there is; the plain one comes first. HTML is turned into text by the same library."""
+    if "parts" in part:
+        return next((text for inner in part["parts"] if (text := text_of(inner)) is not None), None)
+    if "data" not in part["body"]:
+        return None
+    data = part["body"].pop("data")
+    text = urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode(errors="replace")
+    return text if part["mimeType"] == "text/plain" else get_text(text)
 
 
 async def fetch(api_url: str, token_url: str) -> list[Any]:
@@ -78,9 +94,16 @@ def main() -> None:
         conn.execute(TABLES)
         with told():
             threads = asyncio.run(fetch(os.environ["GMAIL_API_URL"], os.environ["GOOGLE_TOKEN_URL"]))
-            with conn.transaction(), conn.cursor() as cursor, cursor.copy("copy threads from stdin") as copy:
-                for thread in threads:
-                    copy.write_row((thread["id"], orjson.dumps(thread).decode()))
+            with conn.transaction(), conn.cursor() as cursor:
+                with cursor.copy("copy messages from stdin") as copy:
+                    for thread in threads:
+                        for message in thread.pop("messages"):
+                            text = text_of(message["payload"])
+                            raw = orjson.dumps(message).decode()
+                            copy.write_row((message["id"], thread["id"], text, raw))
+                with cursor.copy("copy threads from stdin") as copy:
+                    for thread in threads:
+                        copy.write_row((thread["id"], orjson.dumps(thread).decode()))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from ingest_assets.sources.gong import GONG
 
 SPAN_HOURS = 25 * 24
 MAILBOX = "bench@vendor.example"
+BODY_BYTES = 4000  # of plain text; some messages have as much HTML beside it
 UNITS_A_THREAD, UNITS_A_MINUTE = 40, 6000
 HEAVY_A_MINUTE = 30
 GONG_A_SECOND = 3
@@ -49,6 +50,7 @@ def _mailbox(simulator: Simulator, threads: int, limits: bool) -> None:
         client_secret="bench-secret",  # noqa: S106  of the simulator
         threads=threads,
         messages=3,
+        body_bytes=BODY_BYTES,
         span_hours=SPAN_HOURS,
         enforce_limits=limits,
     )

@@ -66,7 +66,7 @@ class Record(BaseModel):
         if not self.volatile.isdisjoint(self.raw):
             hashed = dump_json({k: v for k, v in self.raw.items() if k not in self.volatile})
         if self.telling:
-            hashed += repr([getattr(self, name) for name in self.telling]).encode()
+            hashed += dump_json([getattr(self, name) for name in self.telling])
         return (
             self.workspace_id,
             self.account_id,

@@ -26,7 +26,7 @@ from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import Resource, build
 from googleapiclient.errors import Error as GoogleError
 from googleapiclient.errors import HttpError
-from googleapiclient.http import BatchHttpRequest, HttpRequest
+from googleapiclient.http import HttpRequest
 
 from ingest_assets.errors import (
     CredentialRejected,
@@ -37,6 +37,7 @@ from ingest_assets.errors import (
     UnexpectedResponse,
 )
 from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.gmail.batch import Answer, packed, unpacked
 from ingest_assets.sources.gmail.errors import TOKEN_ERRORS, meaning
 from ingest_assets.sources.gmail.quota import UnitBudget
 from ingest_assets.sources.patience import FIRST_PAUSE, TRIES, patiently
@@ -225,32 +226,17 @@ class GmailClient:
         raise AssertionError("count() does not end")
 
     def _send_batch(self, requests: dict[str, HttpRequest], http: _Http) -> dict[str, Json | Transient | None]:
-        answers: dict[str, Json | Transient | None] = {}
-        failed: list[SourceError] = []
-
-        def take(key: str, content: Any, error: Exception | None) -> None:
-            if error is None:
-                answers[key] = content
-                return
-            kind = _meaning("batch", error)
-            if isinstance(kind, Unavailable):
-                answers[key] = None
-            elif isinstance(kind, Transient):
-                answers[key] = kind
-            else:
-                failed.append(kind)
-
-        batch = BatchHttpRequest(callback=take, batch_uri=self._batch_url)
-        for key, request in requests.items():
-            request.postproc = _parsed
-            batch.add(request, request_id=key)
+        content_type, body = packed(requests)
         self._login.calls["batch"] += 1
-        batch.execute(http=http)
-        if failed:
-            raise failed[0]
-        if missing := requests.keys() - answers.keys():
+        response, content = http.request(
+            self._batch_url, method="POST", body=body, headers={"content-type": content_type}
+        )
+        if response.status >= HTTP_REDIRECTION:
+            raise HttpError(response, content)
+        found = unpacked(requests, response.get("content-type", ""), content)
+        if missing := requests.keys() - found.keys():
             raise Transient(f"Gmail's batch answer lacks {len(missing)} of {len(requests)} parts.")
-        return answers
+        return {key: _inner(answer) for key, answer in found.items()}
 
     async def _call(self, method: str, request: HttpRequest) -> Json:
         request.postproc = _parsed
@@ -301,6 +287,19 @@ class GmailClient:
         return answer
 
 
+def _inner(answer: Answer) -> Json | Transient | None:
+    """Read the answer to one call of a batch: None if the item is gone, Transient if it was put off."""
+    if answer.status < HTTP_REDIRECTION:
+        document: Json = _json(answer.content)
+        return document
+    error = meaning("batch", answer.status, answer.headers, answer.content)
+    if isinstance(error, Unavailable):
+        return None
+    if isinstance(error, Transient):
+        return error
+    raise error
+
+
 def _meaning(method: str, error: Exception) -> SourceError:
     if isinstance(error, HttpError):
         return meaning(method, int(error.resp.status), error.resp, error.content)
@@ -308,9 +307,12 @@ def _meaning(method: str, error: Exception) -> SourceError:
 
 
 def _parsed(response: Any, content: bytes) -> Any:
-    """Read an answer; a number that is written as text stays one."""
     if response.status >= HTTP_REDIRECTION:
         raise HttpError(response, content)
+    return _json(content)
+
+
+def _json(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:  # a lone surrogate is one; the standard parser lets it through

@@ -1,14 +1,16 @@
 """From a Gmail payload, a tree of MIME parts, to readable text."""
 
 import codecs
+import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
-from email.message import Message
 from typing import Any
 
-import html2text
+from inscriptis import get_text
 
 Part = dict[str, Any]
+CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
+UTF_8 = "utf-8"
 PLAIN, HTML, ALTERNATIVE = "text/plain", "text/html", "multipart/alternative"
 
 
@@ -58,9 +60,10 @@ def text_of(payload: Part, fetched: Mapping[str, bytes]) -> str:
     `fetched`: contents of parts that were kept apart, by partId.
     """
     if payload.get("mimeType") == ALTERNATIVE:
-        texts = [(part.get("mimeType"), text_of(part, fetched)) for part in payload.get("parts") or ()]
-        filled = [(kind, text) for kind, text in texts if text.strip()]
-        return next((text for kind, text in filled if kind == PLAIN), filled[-1][1] if filled else "")
+        # plain text first; of the rest the last is the richest, and turning HTML into text is slow
+        richest_first = list(reversed(payload.get("parts") or ()))
+        parts = sorted(richest_first, key=lambda part: part.get("mimeType") != PLAIN)
+        return next((text for part in parts if (text := text_of(part, fetched)).strip()), "")
     inner = [text_of(part, fetched) for part in payload.get("parts") or ()]
     own = [_read(payload, fetched)] if is_body(payload) else []
     return "\n\n".join(text.strip() for text in (*own, *inner) if text.strip())
@@ -72,28 +75,15 @@ def _read(part: Part, fetched: Mapping[str, bytes]) -> str:
     if not content:
         return ""
     text = content.decode(_charset(part), errors="replace")
-    return text if part.get("mimeType") == PLAIN else _without_markup(text)
+    return text if part.get("mimeType") == PLAIN else get_text(text)
 
 
 def _charset(part: Part) -> str:
-    given = headers_of(part).get("content-type", "")
-    if "charset" not in given.lower():
-        return "utf-8"
-    header = Message()
-    header["content-type"] = given
-    name = header.get_content_charset("utf-8")
+    found = CHARSET.search(headers_of(part).get("content-type", ""))
     try:
-        return codecs.lookup(name).name
+        return codecs.lookup(found[1]).name if found else UTF_8
     except LookupError:
-        return "utf-8"
-
-
-def _without_markup(text: str) -> str:
-    converter = html2text.HTML2Text(bodywidth=0)
-    converter.ignore_images = True
-    converter.ignore_links = True
-    converter.ignore_emphasis = True
-    return converter.handle(text)
+        return UTF_8
 
 
 def stripped(part: Part) -> Part:

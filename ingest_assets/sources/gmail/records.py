@@ -10,6 +10,8 @@ from ingest_assets.sources.base import Account, ConversationRecord, storable_tex
 from ingest_assets.sources.gmail.mime import attachments_of, headers_of, stripped, text_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PASSING = frozenset({"historyId", "snippet"})
+"""Fields that change without the message."""
 HIDDEN = frozenset({"SPAM", "TRASH", "DRAFT", "CHAT"})
 
 
@@ -26,7 +28,6 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
     """A message; `text` is its body without markup and attachments."""
 
     indexes: ClassVar = (("account_id", "thread_id"), ("workspace_id", "occurred_at"), ("rfc822_message_id",))
-    volatile: ClassVar = frozenset({"historyId", "snippet"})
     telling: ClassVar = ("text",)
 
     thread_id: str
@@ -55,7 +56,8 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
             conversation_id=message["threadId"],
             occurred_at=at(message["internalDate"]),
             text=None if omitted else storable_text(text_of(payload, fetched)),
-            raw=message | {"payload": stripped(payload)},
+            raw={key: value for key, value in message.items() if key not in PASSING}
+            | {"payload": stripped(payload)},
             thread_id=message["threadId"],
             rfc822_message_id=_text(headers.get("message-id")),
             sender=_text(headers.get("from")),
@@ -72,7 +74,6 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     """A thread; `text` is all its messages, oldest first, each under its sender and time."""
 
     indexes: ClassVar = (("account_id", "occurred_at"), ("workspace_id", "occurred_at"))
-    volatile: ClassVar = frozenset({"historyId"})
     telling: ClassVar = ("text",)
 
     subject: str | None
@@ -96,7 +97,6 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
             text="\n\n".join(_spoken(message) for message in ordered),
             raw={
                 "id": thread["id"],
-                "historyId": thread.get("historyId"),
                 "messages": [{"id": one.external_id, "labelIds": one.label_ids.split(",")} for one in ordered],
             },
             subject=first.subject,
