@@ -87,7 +87,7 @@ class CoreSettings(SettingsGroup):
         default=3000, ge=1, le=65535, description="Where `make dev` and `make demo` serve the web UI."
     )
     freshness_minutes: int = Field(
-        default=60, ge=1, description="A workspace without a successful sync for longer is not fresh."
+        default=150, ge=1, description="A workspace without a successful sync for longer is not fresh."
     )
 
     @field_validator("database_url")

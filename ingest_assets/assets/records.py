@@ -34,7 +34,15 @@ class SyncConfig(dg.Config):
 
 
 def asset_key(source: Source) -> dg.AssetKey:
-    table = source.main.table
+    return _key(source.main.table)
+
+
+def asset_keys(source: Source) -> list[dg.AssetKey]:
+    """Name all assets that a sync of the source fills."""
+    return [_key(record.table) for record in source.assets]
+
+
+def _key(table: Table) -> dg.AssetKey:
     return dg.AssetKey([str(table.schema), table.name])
 
 
@@ -55,27 +63,10 @@ def op_name(source: Source) -> str:
 
 def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
     """Derive the asset from a source."""
-    key = asset_key(source)
-    spec = dg.AssetSpec(
-        key,
-        deps=[api_key(source)],
-        description=f"{source.description} Table `{source.main.table.fullname}`.",
-        group_name=source.name,
-        kinds={source.name, "postgres"},
-        owners=OWNERS,
-        tags={"source": source.name},
-        metadata={
-            "dagster/table_name": source.main.table.fullname,
-            "dagster/column_schema": _columns(source.main.table),
-        },
-        partitions_def=workspaces,
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=core.freshness_minutes)),
-        skippable=True,
-    )
 
     @dg.multi_asset(
         name=op_name(source),
-        specs=[spec],
+        specs=[_spec(source, record.table, core) for record in source.assets],
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=STEP_RETRIES,
         required_resource_keys=WORKER_RESOURCES | {source.name},
@@ -99,12 +90,29 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
             if any(verdict.status == FAILED for verdict in verdicts):
                 failed[workspace_id] = verdicts
             elif summary["status"] != SKIPPED:
-                yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
+                for key in asset_keys(source):
+                    yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
         report_health(context.instance, source, one.engine, one.core, one.clock.now(), run_id=context.run.run_id)
         if failed and not config.workspaces:
             raise as_failure(source, failed)
 
     return sync_records
+
+
+def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        _key(table),
+        deps=[api_key(source)],
+        description=f"{source.description} Table `{table.fullname}`.",
+        group_name=source.name,
+        kinds={source.name, "postgres"},
+        owners=OWNERS,
+        tags={"source": source.name},
+        metadata={"dagster/table_name": table.fullname, "dagster/column_schema": _columns(table)},
+        partitions_def=workspaces,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=core.freshness_minutes)),
+        skippable=True,
+    )
 
 
 def _partitions(context: dg.AssetExecutionContext) -> Sequence[str]:

@@ -13,7 +13,7 @@ import dagster as dg
 
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.partitions import register
-from ingest_assets.assets.records import asset_key, op_name
+from ingest_assets.assets.records import asset_keys, op_name
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import accounts as storage
 
@@ -35,7 +35,7 @@ def sync_job(source: Source) -> Any:
     """The job behind schedule, retries and backfills of a source."""
     return dg.define_asset_job(
         f"{source.name}_sync",
-        selection=dg.AssetSelection.assets(asset_key(source)).without_checks(),
+        selection=dg.AssetSelection.assets(*asset_keys(source)).without_checks(),
         executor_def=dg.in_process_executor,
         description=f"Sync {source.title} for the chosen workspaces.",
     )

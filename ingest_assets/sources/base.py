@@ -307,7 +307,7 @@ class Source:
     name: str
     title: str
     records: tuple[type[Record], ...]
-    """The first one is the asset; the others are stored beside it."""
+    """The first one is what counts and health are about."""
     credential: type[Credential]
     settings: type[BaseModel]
     """An account's own choices, fields of `connect`."""
@@ -326,3 +326,8 @@ class Source:
     @property
     def main(self) -> type[Record]:
         return self.records[0]
+
+    @property
+    def assets(self) -> list[type[Record]]:
+        """What is said, first the main one; names of people and places are only stored beside it."""
+        return [record for record in self.records if issubclass(record, ConversationRecord)]

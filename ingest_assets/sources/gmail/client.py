@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
 from functools import cache, partial
@@ -137,20 +137,20 @@ class GmailClient:
 
     async def threads(self, ids: Sequence[str]) -> AsyncGenerator[dict[str, Json | None]]:
         """Give threads with their messages, a batch at a time; None for one that is gone."""
-        get = self._users.threads().get
-        requests = {thread_id: get(userId="me", id=thread_id, format="full") for thread_id in ids}
-        async for answers in self._batches("threads.get", requests):
+        verb = self._users.threads().get
+        get = {thread_id: partial(verb, userId="me", id=thread_id, format="full") for thread_id in ids}
+        async for answers in self._batches("threads.get", get):
             yield answers
 
     async def contents(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """Give base64url contents by (message, attachmentId); what is gone is absent."""
-        get = self._users.messages().attachments().get
-        requests = {
-            f"{message_id} {attachment_id}": get(userId="me", messageId=message_id, id=attachment_id)
+        verb = self._users.messages().attachments().get
+        get = {
+            f"{message_id} {attachment_id}": partial(verb, userId="me", messageId=message_id, id=attachment_id)
             for message_id, attachment_id in wanted
         }
         found: dict[tuple[str, str], str] = {}
-        async for answers in self._batches("attachments.get", requests):
+        async for answers in self._batches("attachments.get", get):
             for key, answer in answers.items():
                 message_id, _, attachment_id = key.partition(" ")
                 if answer is not None and isinstance(answer.get("data"), str):
@@ -178,10 +178,10 @@ class GmailClient:
             seen.add(token)
 
     async def _batches(
-        self, method: str, requests: dict[str, HttpRequest]
+        self, method: str, get: Mapping[str, Callable[[], HttpRequest]]
     ) -> AsyncGenerator[dict[str, Json | None]]:
         """Send requests in batches, a few in flight, and give their answers batch by batch."""
-        ids = list(requests)
+        ids = list(get)
         size = self._batch_size if self._budget is None else min(self._batch_size, self._budget.affordable(method))
         chunks = deque(ids[start : start + size] for start in range(0, len(ids), size))
         flying: deque[asyncio.Task[dict[str, Json | None]]] = deque()
@@ -189,7 +189,7 @@ class GmailClient:
             while chunks or flying:
                 while chunks and len(flying) < IN_FLIGHT:
                     chunk = chunks.popleft()
-                    part = {key: requests[key] for key in chunk}
+                    part = {key: get[key]() for key in chunk}
                     flying.append(asyncio.create_task(self._batch_patiently(method, part)))
                 yield await flying.popleft()
         finally:
