@@ -1,0 +1,114 @@
+"""The customers that `make demo` simulates: three workspaces at four vendors, two of their logins broken."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from ingest_assets.app import App
+from ingest_assets.connecting import connect_account
+from ingest_assets.sources import BY_NAME
+
+WORKSPACES = {"acme": 1, "globex": 2, "initech": 3}  # name and seed
+SLACK_WORLD = {"channels": 3, "messages": 120, "threads": 10, "replies": 4, "span_hours": 240}
+REVOKED_SLACK = "initech"
+MAILBOXES = {"acme": ("sales", "support", "ceo"), "globex": ("team",), "initech": ("team",)}
+LOST_MAILBOX = "ceo@acme.example"
+EXPECTED_FAILURES = {"slack": 1, "gong": 0, "fathom": 0, "gmail": 1}
+"""Partitions that are to be red, by source."""
+SERVICE_ACCOUNT = "ingest@demo.iam.example"
+EXPONENT, KEY_BITS = 65537, 2048
+
+
+def environ(vendors: str) -> dict[str, str]:
+    """Point every source at the simulated vendors, and let all schedules tick every minute."""
+    return {
+        "SLACK_API_URL": f"{vendors}/slack/api/",
+        "GONG_ALLOWED_HOSTS": "127.0.0.1",
+        "FATHOM_API_URL": f"{vendors}/fathom/external/v1",
+        "GMAIL_API_URL": f"{vendors}/gmail/",
+        "GOOGLE_TOKEN_URL": f"{vendors}/gmail/token",
+        **{f"{name.upper()}_SYNC_CRON": "* * * * *" for name in BY_NAME},
+    }
+
+
+@dataclass(frozen=True)
+class Customer:
+    """What `connect` is given for one source of a workspace."""
+
+    source: str
+    credential: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def connect_everything(app: App, vendors: str, folder: Path) -> None:
+    """Make the customers at the vendors, connect them, then break two logins."""
+
+    def order(path: str, **fields: Any) -> Any:
+        answer = httpx.post(f"{vendors}/_sim/{path}", json=fields, timeout=30, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+
+    key = _service_account(folder, order)
+    for name, seed in WORKSPACES.items():
+        for customer in _customers(name, seed, vendors, order, key):
+            connected = connect_account(
+                app,
+                BY_NAME[customer.source],
+                name,
+                given=customer.credential,
+                settings=customer.settings,
+                name=None,
+                read_secret=customer.secrets.__getitem__,
+            )
+            accounts = ", ".join(account for account, _ in connected.accounts)
+            click.echo(f"Connected {BY_NAME[customer.source].title} ({accounts}) to workspace {name}.")
+    order("slack/token", team=f"T0{REVOKED_SLACK.upper()}", revoked=True)
+    order("gmail/settings", mailbox=LOST_MAILBOX, enabled=False)
+    click.echo(
+        f"... and then somebody revoked the Slack token of {REVOKED_SLACK} and switched {LOST_MAILBOX} off: two "
+        "partitions will fail."
+    )
+
+
+def _customers(name: str, seed: int, vendors: str, order: Callable[..., Any], key: Path) -> Iterator[Customer]:
+    title = name.title()
+    token = f"xoxb-demo-{name}"
+    order("slack/team", id=f"T0{name.upper()}", token=token, name=title, seed=seed, world=SLACK_WORLD)
+    yield Customer("slack", {"token": "-"}, {"token": token})
+
+    secrets = {"access_key": f"demo-{name}", "access_key_secret": "demo"}
+    company = order("gong/company", name=title, seed=seed, calls=40, sentences=60, private=2, **secrets)
+    base_url = f"{vendors}{company['base_path']}"
+    yield Customer("gong", dict.fromkeys(secrets, "-"), secrets, {"base_url": base_url})
+
+    api_key = f"demo-fathom-{name}"
+    order("fathom/org", name=title, seed=seed, api_key=api_key, meetings=30, segments=40)
+    yield Customer("fathom", {"api_key": "-"}, {"api_key": api_key})
+
+    mailboxes = tuple(f"{user}@{name}.example" for user in MAILBOXES[name])
+    for mailbox in mailboxes:
+        order("gmail/mailbox", email=mailbox, seed=seed, threads=25, messages=3)
+    yield Customer("gmail", {"service_account": str(key), "subjects": mailboxes})
+
+
+def _service_account(folder: Path, order: Callable[..., Any]) -> Path:
+    """Make a service account that may read all mailboxes; return the file with its key."""
+    pair = generate_private_key(EXPONENT, KEY_BITS)
+    private = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    mailboxes = [f"{user}@{name}.example" for name, users in MAILBOXES.items() for user in users]
+    order("gmail/service_account", client_email=SERVICE_ACCOUNT, public_key=public, subjects=mailboxes)
+    path = folder / "service-account.json"
+    path.touch(mode=0o600)
+    path.write_text(
+        json.dumps({"type": "service_account", "client_email": SERVICE_ACCOUNT, "private_key": private})
+    )
+    return path
