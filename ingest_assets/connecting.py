@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError, SourceError
-from ingest_assets.sources.base import Clock, Login, Probe, Source
+from ingest_assets.sources.base import Login, Probe, Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.tokens import tokens_of
 
@@ -55,9 +55,8 @@ def connect_account(
         chosen = source.settings.model_validate(settings)
     except ValidationError as error:
         raise IngestError(_fault(error)) from None
-    options, clock = app.options_of(source), Clock()
-    tokens = tokens_of(source, credential, options, engine=engine, vault=app.vault, clock=clock)
-    login = Login(credential=credential, settings=chosen, options=options, tokens=tokens, clock=clock)
+    login = Login(credential=credential, settings=chosen, options=app.options_of(source))
+    login = replace(login, tokens=tokens_of(source, login, engine=engine, vault=app.vault))
     found = asyncio.run(_probe(source, login))
     probes = [entry for entry in found if isinstance(entry, Probe)]
     refused = [entry for entry in found if isinstance(entry, SourceError)]

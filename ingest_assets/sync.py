@@ -198,14 +198,6 @@ class _Sync:
             credential=opened,
             settings=self.source.settings.model_validate(self.account.settings),
             options=self.options,
-            tokens=tokens_of(
-                self.source,
-                opened,
-                self.options,
-                engine=worker.engine,
-                vault=worker.vault,
-                clock=worker.clock,
-            ),
             cursors=cursors,
             started_at=self.started_at,
             engine=worker.engine,
@@ -215,7 +207,8 @@ class _Sync:
             skipped=self.skipped,
             left_out=self.left_out,
         )
-        async with aclosing(self.source.extract(extraction)) as pages:
+        tokens = tokens_of(self.source, extraction, engine=worker.engine, vault=worker.vault)
+        async with aclosing(self.source.extract(replace(extraction, tokens=tokens))) as pages:
             async for page in pages:
                 yield page
 

@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Engine
 
-from ingest_assets.sources.base import Clock, Credential, Source, TokenPair, Tokens
+from ingest_assets.sources.base import Clock, Login, Source, TokenPair, Tokens
 from ingest_assets.sources.patience import patiently
 from ingest_assets.storage import tokens as storage
 from ingest_assets.storage.vault import Vault
@@ -68,20 +67,18 @@ class RotatingTokens:
         return not known_bad and pair.lasts(self.clock.now(), MARGIN)
 
 
-def tokens_of(
-    source: Source, credential: Credential, options: Any, *, engine: Engine, vault: Vault, clock: Clock
-) -> Tokens | None:
+def tokens_of(source: Source, login: Login, *, engine: Engine, vault: Vault) -> Tokens | None:
     """Give the login's chain of pairs; None where it has none, or where it may be kept in memory as well."""
-    first = credential.first_token()
-    if first is None or source.exchange is None or not (vault.keys or credential.single_use):
+    first = login.credential.first_token()
+    if first is None or source.exchange is None or not (vault.keys or login.credential.single_use):
         return None
     return RotatingTokens(
         engine=engine,
         vault=vault,
         chain=storage.chain_of(source.name, first),
         first_refresh_token=first,
-        exchange=partial(source.exchange, credential, options),
-        clock=clock,
+        exchange=partial(source.exchange, login),
+        clock=login.clock,
     )
 
 

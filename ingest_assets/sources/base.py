@@ -318,8 +318,8 @@ class Source:
     description: str
     api: str
     """The vendor's API, the upstream end of the lineage."""
-    exchange: Callable[[Any, Any, str], Awaitable[TokenPair]] | None = None
-    """(credential, options, refresh token) -> the next pair, in one request; raises SourceError."""
+    exchange: Callable[[Login, str], Awaitable[TokenPair]] | None = None
+    """(login, refresh token) -> the next pair, in one request; raises SourceError."""
     daily_calls: Callable[[Any], int] | None = None
     """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
 

@@ -121,18 +121,17 @@ class _Limits:
         return self._heavy if heavy else self._all
 
 
-async def exchange(credential: Any, options: Any, refresh_token: str) -> TokenPair:
+async def exchange(login: Login, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair."""
-    login = Login(credential=credential, settings=None, options=options)
     form = {
         "grant_type": "refresh_token",
         "refresh_token": refresh_token,
-        "client_id": credential.client_id,
-        "client_secret": credential.client_secret.get_secret_value(),
+        "client_id": login.credential.client_id,
+        "client_secret": login.credential.client_secret.get_secret_value(),
     }
     async with http_client() as http:
         api = JsonApi(
-            http, login, vendor="Fathom", base_url=options.token_url, headers={}, meaning=_refused_refresh
+            http, login, vendor="Fathom", base_url=login.options.token_url, headers={}, meaning=_refused_refresh
         )
         answer = await api.ask(Request("oauth.token", "POST", "", form=form))
     try:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
@@ -269,7 +269,7 @@ class GmailClient:
     async def _fresh(self, refused: TokenPair | None) -> TokenPair:
         tokens = self._login.tokens
         if tokens is None:
-            return await exchange(self._login.credential, self._login.options, "", self._login.calls)
+            return await exchange(self._login, "")
         return await (tokens.current() if refused is None else tokens.after(refused))
 
     def _send(self, send: Any, method: str) -> Any:
@@ -326,28 +326,26 @@ def _list(answer: Json, key: str) -> list[Any]:
     return items
 
 
-async def exchange(
-    credential: Any, options: Any, refresh_token: str, calls: Counter[str] | None = None
-) -> TokenPair:
+async def exchange(login: Login, refresh_token: str) -> TokenPair:
     """Get an access token for a user's refresh token, or for a service account's mailbox."""
+    credential, token_url = login.credential, login.options.token_url
     if credential.service_account is not None:
         info = orjson.loads(credential.service_account.get_secret_value())
-        login = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]  # Google's
-            info | {"token_uri": options.token_url}, scopes=[READONLY], subject=credential.subject
+        google = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]  # Google's
+            info | {"token_uri": token_url}, scopes=[READONLY], subject=credential.subject
         )
     else:
-        login = Credentials(  # type: ignore[no-untyped-call]  # Google's
+        google = Credentials(  # type: ignore[no-untyped-call]  # Google's
             None,
             refresh_token=refresh_token or credential.refresh_token.get_secret_value(),
             client_id=credential.client_id,
             client_secret=credential.client_secret.get_secret_value(),
-            token_uri=options.token_url,
+            token_uri=token_url,
         )
     http = httplib2.Http(timeout=TIMEOUT)
-    if calls is not None:
-        calls["token"] += 1
+    login.calls["token"] += 1
     try:
-        await asyncio.to_thread(login.refresh, google_auth_httplib2.Request(http))
+        await asyncio.to_thread(google.refresh, google_auth_httplib2.Request(http))
     except RefreshError as error:
         raise _refused(error, credential.subject) from None
     except (GoogleAuthError, ValueError, *NO_CONNECTION) as error:
@@ -355,9 +353,9 @@ async def exchange(
     finally:
         http.close()
     return TokenPair(
-        access_token=login.token,
-        refresh_token=getattr(login, "refresh_token", None) or "",
-        expires_at=login.expiry.replace(tzinfo=UTC),
+        access_token=google.token,
+        refresh_token=getattr(google, "refresh_token", None) or "",
+        expires_at=google.expiry.replace(tzinfo=UTC),
     )
 
 

@@ -181,16 +181,16 @@ class GongClient:
                 return
 
 
-async def exchange(credential: Any, options: Any, refresh_token: str) -> TokenPair:
+async def exchange(login: Login, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair."""
     method = "oauth.token"
-    login = Login(credential=credential, settings=None, options=options)
+    credential = login.credential
     async with http_client() as http:
         api = JsonApi(
             http,
             login,
             vendor="Gong",
-            base_url=options.token_url,
+            base_url=login.options.token_url,
             headers={},
             auth=httpx.BasicAuth(credential.client_id, credential.client_secret.get_secret_value()),
             meaning=_refused_refresh,

@@ -223,18 +223,19 @@ class SlackClient:
             self._paces |= {method: Pace(limit, self._clock) for method, limit in LIMITED.items()}
 
 
-async def exchange(credential: Any, options: Any, refresh_token: str) -> TokenPair:
+async def exchange(login: Login, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair (oauth.v2.access)."""
     method = "oauth.v2.access"
     given = {
-        "client_id": credential.client_id,
-        "client_secret": credential.client_secret.get_secret_value(),
+        "client_id": login.credential.client_id,
+        "client_secret": login.credential.client_secret.get_secret_value(),
         "grant_type": "refresh_token",
         "refresh_token": refresh_token,
     }
-    login = Login(credential=credential, settings=None, options=options)
     async with _session(1) as session:
-        client = SlackClient(_web(session, options.api_url, None), login, in_flight=1, paced=False, limited=False)
+        client = SlackClient(
+            _web(session, login.options.api_url, None), login, in_flight=1, paced=False, limited=False
+        )
         answer = await client._ask(method, given, in_body=True)  # a URL may end in a log
     try:
         lifetime = timedelta(seconds=int(answer["expires_in"]))

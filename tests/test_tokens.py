@@ -1,0 +1,129 @@
+"""Refresh tokens that work once: stored before they are used, refreshed once by however many workers."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from ingest_assets.errors import IngestError
+from ingest_assets.sources import BY_NAME
+from ingest_assets.storage.schema import token_pairs
+from ingest_assets.storage.vault import new_key
+from tests.sources.tenants import FathomTenant, GongTenant, SlackTenant, Tenant
+from tests.workbench import Bench
+
+OAUTH = {"client_id": "app", "client_secret": "app-secret", "refresh_token": "refresh-0"}
+TOKEN_METHOD = {"slack": "oauth.v2.access", "gong": "oauth.token", "fathom": "oauth.token"}
+
+
+def rotating(kind: type[Tenant], bench: Bench, name: str = "acme") -> Tenant:
+    """A customer whose login is an app's, with tokens that replace each other."""
+
+    class Rotating(kind):  # type: ignore[misc, valid-type]  # the class is chosen by the test
+        def found(self) -> str:
+            lifetime = {"expires_in": 3600}
+            if kind is SlackTenant:
+                world = {"channels": [{"name": "general"}]}
+                first = {"token": "xoxe.first"}
+                made = bench.order("slack/team", world=world, **first, **OAUTH, **lifetime)
+                self.channel = made["channels"]["general"]
+                vendor_id = made["team_id"]
+            elif kind is GongTenant:
+                vendor_id = bench.order("gong/company", **OAUTH, **lifetime)["company"]
+            else:
+                vendor_id = bench.order("fathom/org", **OAUTH, **lifetime)["org"]
+            self.secrets = {name: OAUTH[name] for name in ("client_secret", "refresh_token")}
+            return str(vendor_id)
+
+        def given(self) -> dict[str, Any]:
+            return {"client_id": "app", "client_secret": "-", "refresh_token": "-"}
+
+    return Rotating(bench, name)
+
+
+@pytest.fixture(params=[SlackTenant, GongTenant, FathomTenant], ids=lambda kind: kind.source.name)
+def acme(request: pytest.FixtureRequest, bench: Bench) -> Tenant:
+    tenant = rotating(request.param, bench)
+    tenant.add()
+    return tenant.connected()
+
+
+def refreshes(tenant: Tenant) -> int:
+    return tenant.calls().get(TOKEN_METHOD[tenant.source.name], 0)
+
+
+class TestAChainOfTokens:
+    def test_serves_connecting_and_every_sync_until_it_expires(self, acme: Tenant) -> None:
+        acme.reads()
+        acme.reads()
+        assert refreshes(acme) == 1
+        acme.bench.clock.advance(timedelta(hours=2))
+        acme.reads()
+        assert refreshes(acme) == 2
+
+    def test_is_sealed(self, acme: Tenant) -> None:
+        acme.reads()
+        with acme.bench.engine.connect() as conn:
+            [row] = conn.execute(select(token_pairs)).all()
+        assert set(row.pair) == {"sealed"}
+        assert "refresh" not in str(row)
+
+    def test_is_refreshed_once_by_two_workers(self, acme: Tenant) -> None:
+        acme.reads()
+        twin = rotating_twin(acme)  # the same login for another workspace: another account, the same chain
+        acme.bench.clock.advance(timedelta(hours=2))
+        with ThreadPoolExecutor(2) as pool:
+            statuses = list(pool.map(lambda tenant: tenant.sync().status, [acme, twin]))
+        assert statuses == ["success", "success"]
+        assert refreshes(acme) == 2
+
+    def test_goes_on_after_a_refresh_that_got_no_answer(self, acme: Tenant) -> None:
+        acme.reads()
+        acme.bench.clock.advance(timedelta(hours=2))
+        acme.fault("drop", method=TOKEN_METHOD[acme.source.name])
+        acme.reads()
+
+    def test_replaces_a_token_that_the_vendor_no_longer_takes(self, acme: Tenant) -> None:
+        acme.reads()
+        # the vendor's clock runs ahead of ours: the token expired before we thought it would
+        acme.bench.order("clock", advance_seconds=4000)
+        acme.add(hours_ago=2)
+        acme.reads()
+        assert refreshes(acme) == 2
+
+    def test_ends_when_the_app_is_revoked(self, acme: Tenant) -> None:
+        acme.revoke()
+        acme.bench.clock.advance(timedelta(hours=2))
+        verdict = acme.sync()
+        assert acme.account.state == "needs_reconnect"
+        assert "refresh" not in str(verdict.as_json()).replace("refresh token", "")
+
+    def test_survives_a_change_of_keys(self, acme: Tenant) -> None:
+        bench = acme.bench
+        keys = f"{new_key()},{bench.environ['INGEST_ENCRYPTION_KEYS']}"
+        assert bench.run("rotate-keys", INGEST_ENCRYPTION_KEYS=keys).returncode == 0
+        done = bench.run(
+            "sync", acme.source.name, "--workspace", "acme", INGEST_ENCRYPTION_KEYS=keys.partition(",")[0]
+        )
+        assert done.returncode == 0, done.stderr
+        assert refreshes(acme) == 1
+
+
+def rotating_twin(tenant: Tenant) -> Tenant:
+    """The same login, connected to a second workspace."""
+    twin = object.__new__(type(tenant))
+    twin.__dict__ |= {**tenant.__dict__, "name": "twin"}
+    return twin.connected()
+
+
+def test_a_chain_cannot_begin_where_nothing_can_be_sealed(bench: Bench) -> None:
+    tenant = rotating(GongTenant, bench)
+    tenant.bench.environ.pop("INGEST_ENCRYPTION_KEYS")
+    tenant.bench.__dict__.pop("app")
+    with pytest.raises(IngestError, match="INGEST_ENCRYPTION_KEYS is not set"):
+        tenant.connect()
+    assert BY_NAME["gong"].exchange is not None
