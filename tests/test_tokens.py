@@ -122,8 +122,7 @@ def rotating_twin(tenant: Tenant) -> Tenant:
 
 def test_a_chain_cannot_begin_where_nothing_can_be_sealed(bench: Bench) -> None:
     tenant = rotating(GongTenant, bench)
-    tenant.bench.environ.pop("INGEST_ENCRYPTION_KEYS")
-    tenant.bench.__dict__.pop("app")
+    bench.configure(INGEST_ENCRYPTION_KEYS="")
     with pytest.raises(IngestError, match="INGEST_ENCRYPTION_KEYS is not set"):
         tenant.connect()
     assert BY_NAME["gong"].exchange is not None

@@ -187,6 +187,12 @@ class Bench:
     def app(self) -> App:
         return App.load(self.environ)
 
+    def configure(self, **environ: str) -> None:
+        """Set environment variables for what follows."""
+        self.close()
+        self.environ |= environ
+        del self.app
+
     @property
     def engine(self) -> Engine:
         return self.app.engine

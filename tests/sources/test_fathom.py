@@ -1,0 +1,165 @@
+"""Fathom's quirks: keys that see different things, pages that shift, late parts, limits told by headers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from ingest_assets.errors import SourceError
+from ingest_assets.storage.accounts import find_accounts
+from tests.sources.tenants import FathomTenant
+from tests.workbench import Bench
+
+HOUR = timedelta(hours=1)
+OAUTH = {"client_id": "app", "client_secret": "app-secret", "refresh_token": "refresh-0"}
+
+
+@pytest.fixture
+def acme(bench: Bench) -> FathomTenant:
+    tenant = FathomTenant(bench, "acme")
+    tenant.connect()
+    return tenant
+
+
+def meeting(acme: FathomTenant, **fields: Any) -> str:
+    return str(acme.order("meeting", **{"hours_ago": 0.5, **fields})["recording"])
+
+
+class TestSessions:
+    def test_whose_transcript_comes_36_hours_late_end_complete(self, acme: FathomTenant) -> None:
+        late = meeting(acme, lines=["I was there all along."], transcript_after_seconds=36 * 3600)
+        acme.reads()
+        assert acme.rows[late].transcript_state == "pending"
+        for _ in range(48):
+            acme.bench.clock.advance(HOUR)
+            acme.reads()
+        assert acme.rows[late].transcript_state == "ready"
+        assert "I was there all along." in acme.rows[late].text
+
+    def test_bring_summary_and_action_items(self, acme: FathomTenant) -> None:
+        made = meeting(acme, action_items=3)
+        acme.reads()
+        row = acme.rows[made]
+        assert row.summary.startswith("## Summary")
+        assert row.action_items == 3
+
+    def test_of_the_last_week_are_read_anew_daily(self, acme: FathomTenant) -> None:
+        made = meeting(acme, hours_ago=5 * 24)
+        acme.reads()
+        acme.order("summary", recording=int(made), markdown="## Corrected")
+        acme.order("complete", recording=int(made))
+        acme.bench.clock.advance(timedelta(hours=25))
+        acme.reads()
+        row = acme.rows[made]
+        assert row.summary == "## Corrected"
+        assert row.raw["action_items"][0]["completed"] is True
+
+    def test_without_promised_fields_are_stored(self, acme: FathomTenant) -> None:
+        raw = {"scheduled_start_time": None, "calendar_invitees_domains_type": "galaxy_wide", "new2030": [1]}
+        odd = meeting(acme, raw=raw | {"recording_start_time": None, "recorded_by": None})
+        acme.reads()
+        assert odd in acme.living
+
+    def test_that_begin_while_pages_are_read_do_not_shift_them(self, acme: FathomTenant) -> None:
+        made = {meeting(acme, hours_ago=1 + place) for place in range(9)}
+        acme.fault("slow", method="meetings.list", seconds=0.3)
+        acme.reads()
+        assert acme.living == made
+
+    def test_that_are_no_longer_shared_are_tombstoned(self, acme: FathomTenant) -> None:
+        made = meeting(acme)
+        acme.reads()
+        acme.order("hide", recording=int(made), email="bob@vendor.example")
+        assert acme.reads().counts.deleted == 1
+
+    def test_may_be_limited_to_the_newest(self, bench: Bench) -> None:
+        acme = FathomTenant(bench, "acme")
+        acme.connect(newest_sessions=2, last_hours=24)
+        made = [meeting(acme, hours_ago=hours) for hours in (30, 8, 6, 4, 2)]
+        acme.reads()
+        assert acme.living == set(made[-2:])
+
+    def test_in_great_numbers_are_read_in_windows(
+        self, acme: FathomTenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # how many pages make a window too large is a constant; eight pages have to do here
+        monkeypatch.setattr(import_module("ingest_assets.sources.fathom.extract"), "PAGES_A_WINDOW", 2)
+        made = {meeting(acme, hours_ago=24 * day + 1, segments=1) for day in range(24)}
+        acme.reads()
+        assert acme.living == made
+
+
+class TestTwoKeys:
+    def test_that_see_the_same_recording_store_it_once(self, acme: FathomTenant) -> None:
+        made = {meeting(acme) for _ in range(3)}
+        acme.order("user", api_key="another", email="eve@vendor.example", sees="all")
+        acme.secrets = {"api_key": "another"}
+        acme.connect(name="eve")
+        with acme.bench.engine.connect() as conn:
+            first, second = find_accounts(conn, source="fathom")
+        acme.sync(first)
+        verdict = acme.sync(second)
+        assert acme.living == made
+        assert verdict.counts.new == 0
+        assert verdict.left_out == {"held by another account": 3}
+
+
+class TestAnApp:
+    @pytest.fixture
+    def acme(self, bench: Bench) -> FathomTenant:
+        tenant = FathomTenant(bench, "acme")
+        tenant.vendor_id = bench.order("fathom/org", id="apps", **OAUTH)["org"]
+        tenant.secrets = {name: OAUTH[name] for name in ("client_secret", "refresh_token")}
+        tenant.given = lambda: {"client_id": "app", "client_secret": "-", "refresh_token": "-"}  # type: ignore[method-assign]
+        tenant.connect()
+        return tenant
+
+    def test_fetches_transcripts_and_summaries_apart(self, acme: FathomTenant) -> None:
+        made = {meeting(acme) for _ in range(3)}
+        acme.reads()
+        assert acme.living == made
+        assert all(row.text and row.summary for row in acme.rows.values())
+        calls = acme.calls()
+        assert (calls["recordings.transcript"], calls["recordings.summary"]) == (3, 3)
+        acme.reads()
+        assert acme.calls()["recordings.transcript"] == 3
+
+    def test_reads_a_late_transcript(self, acme: FathomTenant) -> None:
+        late = meeting(acme, transcript_after_seconds=3600 * 5)
+        acme.reads()
+        for _ in range(8):
+            acme.bench.clock.advance(HOUR)
+            acme.reads()
+        assert acme.rows[late].transcript_state == "ready"
+
+
+class TestLimits:
+    @pytest.fixture
+    def acme(self, bench: Bench) -> FathomTenant:
+        bench.configure(FATHOM_PACING="true")
+        tenant = FathomTenant(bench, "acme")
+        tenant.connect()
+        tenant.order("settings", enforce_limits=True)
+        return tenant
+
+    @pytest.mark.parametrize("heavy", [30, 5])
+    def test_are_taken_from_the_headers(self, acme: FathomTenant, heavy: int) -> None:
+        for place in range(30):
+            meeting(acme, hours_ago=place + 1, segments=1)
+        acme.order("settings", heavy_limit=heavy)
+        since = acme.bench.requests()
+        acme.reads()
+        counts = acme.bench.ask("ledger/counts", since=since)
+        # one refusal may come before the first header that tells of the lower limit
+        assert counts["throttled"] <= (heavy < 30)
+        assert len(acme.living) == 30
+
+    def test_a_key_that_is_answered_503_is_suspected(self, bench: Bench) -> None:
+        acme = FathomTenant(bench, "acme")
+        acme.fault("status", status=503, times=-1)
+        bench.order("fault", kind="status", vendor="fathom", status=503, times=-1)
+        with pytest.raises(SourceError, match="check the key"):
+            acme.connect()

@@ -1,0 +1,258 @@
+"""Gong's quirks: late transcripts, private calls, hosts, empty ranges, limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from ingest_assets.errors import CredentialRejected
+from ingest_assets.sources.gong.hosts import checked
+from ingest_assets.storage.schema import syncs
+from tests.sources.tenants import GongTenant
+from tests.workbench import Bench
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def acme(bench: Bench) -> GongTenant:
+    tenant = GongTenant(bench, "acme")
+    tenant.connect()
+    return tenant
+
+
+def call(acme: GongTenant, **fields: Any) -> str:
+    return str(acme.order("call", **fields)["call"])
+
+
+class TestTranscripts:
+    def test_that_come_36_hours_late_are_read(self, acme: GongTenant) -> None:
+        late = call(acme, lines=["I was there all along."], transcript_after_seconds=36 * 3600)
+        acme.reads()
+        assert (acme.rows[late].transcript_state, acme.rows[late].text) == ("pending", None)
+        for _ in range(48):
+            acme.bench.clock.advance(HOUR)
+            acme.reads()
+        assert acme.rows[late].transcript_state == "ready"
+        assert "I was there all along." in acme.rows[late].text
+
+    def test_are_looked_for_ever_more_rarely(self, acme: GongTenant) -> None:
+        silent = call(acme, transcript_after_seconds=None)
+        acme.reads()
+        looked = []
+        for hour in range(1, 10 * 24):
+            before = acme.calls().get("calls.transcript", 0)
+            acme.bench.clock.advance(HOUR)
+            acme.reads()
+            looked += [hour] if acme.calls()["calls.transcript"] > before else []
+        first_day = sum(hour <= 24 for hour in looked)
+        last_day = sum(hour > 9 * 24 for hour in looked)
+        assert first_day >= 20
+        assert last_day <= 4
+        assert acme.rows[silent].transcript_state == "none"
+
+    def test_that_come_after_all_are_read_even_weeks_later(self, acme: GongTenant) -> None:
+        silent = call(acme, transcript_after_seconds=None)
+        acme.reads()
+        acme.bench.clock.advance(timedelta(days=8))
+        acme.reads()
+        assert acme.rows[silent].transcript_state == "none"
+        acme.order("transcript", call=silent, lines=["Better late than never."])
+        acme.bench.clock.advance(timedelta(days=4))
+        acme.reads()
+        assert acme.rows[silent].transcript_state == "ready"
+
+    def test_that_are_withdrawn_are_forgotten(self, acme: GongTenant) -> None:
+        said = call(acme)
+        acme.reads()
+        acme.order("transcript", call=said, ready=False)
+        acme.order("edit", call=said, fields={"title": "Redacted"})
+        acme.reads()
+        row = acme.rows[said]
+        assert (row.transcript_state, row.text) == ("withdrawn", None)
+        assert "transcript" not in row.raw
+
+    def test_may_precede_the_details(self, acme: GongTenant) -> None:
+        bare = call(acme, details_after_seconds=7200)
+        acme.reads()
+        assert "parties" not in acme.rows[bare].raw
+        acme.bench.clock.advance(timedelta(hours=3))
+        acme.reads()
+        assert {"parties", "content", "transcript"} <= set(acme.rows[bare].raw)
+
+    def test_name_their_speakers(self, acme: GongTenant) -> None:
+        spoken = call(acme, sentences=60)
+        acme.reads()
+        row = acme.rows[spoken]
+        names = {party["name"] for party in row.raw["parties"] if "speakerId" in party}
+        said_by = {line.partition(":")[0] for line in row.text.splitlines()}
+        assert said_by == names | {"Unknown speaker"}
+
+
+class TestCalls:
+    def test_that_appear_after_their_time_are_found(self, acme: GongTenant) -> None:
+        acme.reads()
+        hidden = call(acme, hours_ago=3, appears_after_seconds=10 * 3600)
+        acme.bench.clock.advance(HOUR)
+        acme.reads()
+        assert hidden not in acme.rows
+        acme.bench.clock.advance(timedelta(hours=10))
+        acme.reads()
+        assert hidden in acme.living
+
+    def test_that_are_private_are_not_stored(self, acme: GongTenant) -> None:
+        call(acme, private=True)
+        verdict = acme.reads()
+        assert (acme.rows, dict(verdict.left_out)) == ({}, {"private": 1})
+
+    def test_that_turn_private_are_tombstoned(self, acme: GongTenant) -> None:
+        once_public = call(acme)
+        acme.reads()
+        acme.order("edit", call=once_public, fields={"isPrivate": True})
+        assert acme.reads().counts.deleted == 1
+        assert acme.rows[once_public].deleted_at is not None
+
+    def test_that_are_private_are_stored_where_the_account_allows_it(self, bench: Bench) -> None:
+        acme = GongTenant(bench, "acme")
+        acme.connect(include_private=True)
+        private = call(acme, private=True)
+        acme.reads()
+        assert private in acme.living
+
+    def test_of_the_last_week_are_read_anew_daily(self, acme: GongTenant) -> None:
+        old = call(acme, hours_ago=5 * 24)
+        acme.reads()
+        acme.order("edit", call=old, fields={"title": "Corrected"})
+        acme.reads()
+        assert acme.rows[old].title != "Corrected"
+        acme.bench.clock.advance(timedelta(hours=25))
+        acme.reads()
+        assert acme.rows[old].title == "Corrected"
+
+    def test_without_any_in_a_range_are_no_error(self, acme: GongTenant) -> None:
+        verdict = acme.reads()
+        assert verdict.counts.seen == 0
+
+    def test_may_be_limited_to_the_newest(self, bench: Bench) -> None:
+        acme = GongTenant(bench, "acme")
+        acme.connect(newest_calls=2, last_hours=24)
+        made = [call(acme, hours_ago=hours) for hours in (30, 8, 6, 4, 2)]
+        acme.reads()
+        assert acme.living == set(made[-2:])
+
+    def test_without_a_time_or_with_odd_values(self, acme: GongTenant) -> None:
+        scheduled_only = call(acme, raw={"started": None})
+        odd = call(acme, raw={"direction": "Hologram", "duration": None, "title": None, "new2030": [1]})
+        timeless = call(acme, raw={"started": None, "scheduled": None})
+        acme.reads()
+        assert acme.living == {scheduled_only, odd}
+        assert [row.item_key for row in acme.rejected] == [timeless]
+
+    def test_in_great_numbers_are_read_in_windows(self, acme: GongTenant, monkeypatch: pytest.MonkeyPatch) -> None:
+        # the number that makes a window too large is a constant; twenty calls have to do here
+        monkeypatch.setattr(import_module("ingest_assets.sources.gong.extract"), "CALLS_A_WINDOW", 5)
+        for hour in range(20):
+            call(acme, hours_ago=24 * hour + 1, sentences=2)
+        acme.reads()
+        assert len(acme.living) == 20
+
+
+class TestHosts:
+    def test_not_found_is_not_an_empty_range(self, acme: GongTenant) -> None:
+        acme.fault("error", method="calls.extensive", status=404, error="No such path", times=-1)
+        verdict = acme.sync()
+        assert verdict.status == "failed"
+        assert "base URL" in str(verdict.reason)
+
+    def test_a_refusal_names_the_host(self, bench: Bench) -> None:
+        acme = GongTenant(bench, "acme")
+        with pytest.raises(CredentialRejected, match=r"Gong at 127\.0\.0\.1:\d+ refused .*api:calls"):
+            acme.connect(base_url=f"{bench.sim.base_url}/gong/eu-7")
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "https://evil.example",
+            "https://api.gong.io.evil.example",
+            "http://us-1.api.gong.io",
+            "https://user:secret@us-1.api.gong.io",
+            "https://127.0.0.1@evil.example",
+            "ftp://us-1.api.gong.io",
+            "us-1.api.gong.io",
+        ],
+    )
+    def test_that_are_not_gongs_get_no_credential(self, address: str) -> None:
+        with pytest.raises(CredentialRejected, match="GONG_ALLOWED_HOSTS"):
+            checked(address, ("127.0.0.1",))
+
+    @pytest.mark.parametrize(
+        ("address", "allowed"),
+        [
+            ("https://us-1.api.gong.io/", ()),
+            ("https://api.gong.io", ()),
+            ("http://127.0.0.1:8000/gong", ("127.0.0.1",)),
+            ("http://127.0.0.1:8000", ("127.0.0.1:8000",)),
+            ("https://gong.example.com", ("*.example.com",)),
+            ("http://10.0.0.7:8080", ("http://10.0.0.7:8080",)),
+        ],
+    )
+    def test_that_are_allowed(self, address: str, allowed: tuple[str, ...]) -> None:
+        assert checked(address, allowed) == address.rstrip("/")
+
+    def test_come_from_the_token_answer_for_apps(self, bench: Bench) -> None:
+        app = {"client_id": "app", "client_secret": "s", "refresh_token": "r"}
+        acme = GongTenant(bench, "acme")
+        made = bench.order("gong/company", name="Elsewhere", region="eu-2", **app)
+        acme.vendor_id, acme.settings = made["company"], {}
+        acme.secrets = {name: app[name] for name in ("client_secret", "refresh_token")}
+        acme.given = lambda: {"client_id": "app", "client_secret": "-", "refresh_token": "-"}  # type: ignore[method-assign]
+        acme.connect()
+        found = call(acme)
+        acme.reads()
+        assert found in acme.living
+
+
+class TestLimits:
+    def test_of_a_second_are_kept(self, bench: Bench) -> None:
+        acme = GongTenant(bench, "acme")
+        acme.bench.configure(GONG_PACING="true")
+        acme.connect()
+        acme.order("settings", enforce_limits=True)
+        for place in range(12):
+            call(acme, hours_ago=place + 1, sentences=1)
+        since = bench.requests()
+        acme.reads()
+        assert bench.ask("ledger/counts", since=since)["throttled"] == 0
+
+    def test_of_a_day_are_planned(self, acme: GongTenant) -> None:
+        acme.bench.configure(GONG_CALLS_PER_DAY="4")
+        call(acme)
+        acme.reads()  # three requests
+        verdict = acme.sync()
+        assert verdict.status == "failed"
+        assert "4 requests of the last 24 hours are spent" in str(verdict.reason)
+        assert acme.account.state == "active"
+        assert acme.account.next_attempt_at > datetime.now(UTC)
+
+    def test_leave_the_live_part_a_share(self, acme: GongTenant, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(import_module("ingest_assets.sources.gong.extract"), "CALLS_A_WINDOW", 3)
+        acme.bench.configure(GONG_CALLS_PER_DAY="40", GONG_BACKFILL_SHARE="0.2")
+        made = [call(acme, hours_ago=24 * day + 1, sentences=1) for day in range(20)]
+        verdict = acme.sync()
+        assert (verdict.status, "share" in str(verdict.reason)) == ("partial", True)
+        assert made[0] in acme.living
+        assert made[-1] not in acme.rows
+        acme.bench.execute("update ingest.syncs set started_at = started_at - interval '2 days'")
+        for _ in range(6):
+            acme.sync()
+            acme.bench.execute("update ingest.syncs set started_at = started_at - interval '2 days'")
+        assert acme.living == set(made)
+
+    def test_are_shown_by_status(self, acme: GongTenant) -> None:
+        acme.reads()
+        [summary] = acme.stored(syncs)
+        used = summary.summary["api_calls"]
+        assert f'"calls_left": {10_000 - used}' in acme.bench.run("status", "--json").stdout
