@@ -37,6 +37,10 @@ class CredentialRejected(SourceError):
     kind = "credential_rejected"
 
 
+class TokenRefused(CredentialRejected):
+    """The vendor does not take the access token; a login that can get another one tries that first."""
+
+
 class UnexpectedResponse(SourceError):
     """A developer must act: the answer contradicts the vendor's documents or our understanding of them."""
 

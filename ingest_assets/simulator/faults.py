@@ -1,6 +1,6 @@
 """Scripted failures: each fault waits for the requests it matches and spoils some of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -98,10 +98,18 @@ class Faults:
         (self._spent if fault.exhausted() else self._active).append(fault)
         return fault.id
 
-    def take(self, vendor: str, method: str, team: str | None, params: Mapping[str, str]) -> Fault | None:
-        """The fault that spoils this request, if any."""
+    def take(
+        self,
+        vendor: str,
+        method: str,
+        team: str | None,
+        params: Mapping[str, str],
+        *,
+        kinds: Collection[Kind] = tuple(Kind),
+    ) -> Fault | None:
+        """The fault that spoils this request, if any, among those of some kinds."""
         for fault in self._active:
-            if fault.strikes(vendor, method, team, params):
+            if fault.kind in kinds and fault.strikes(vendor, method, team, params):
                 if fault.exhausted():
                     self._active.remove(fault)
                     self._spent.append(fault)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import orjson
 
-from ingest_assets.errors import CredentialRejected, SourceError, Transient, UnexpectedResponse
+from ingest_assets.errors import SourceError, TokenRefused, Transient, UnexpectedResponse
 from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.patience import Pace, patiently
 
@@ -75,7 +75,7 @@ class JsonApi:
         pair, tokens = self._pair, self._login.tokens
         try:
             return await self.ask(request)
-        except CredentialRejected:
+        except TokenRefused:
             if tokens is None or pair is None:
                 raise
             if pair is self._pair:  # else another request has brought a new one meanwhile

@@ -136,7 +136,8 @@ class TestEveryErrorCode:
     def test_about_the_login_asks_for_reconnection(self, acme: Workspace, code: str) -> None:
         acme.fault("error", error=code, times=-1)
         verdict = acme.sync()
-        assert (verdict.status, type(verdict.error)) == ("failed", CredentialRejected)
+        assert verdict.status == "failed"
+        assert isinstance(verdict.error, CredentialRejected)
         account = acme.account
         assert (account.state, account.next_attempt_at) == ("needs_reconnect", None)
         assert code in account.reason

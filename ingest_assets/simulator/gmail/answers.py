@@ -111,7 +111,7 @@ def _threads_list(call: Call) -> bytes:
         {
             "id": thread_id,
             "snippet": box.messages_of(thread_id)[-1].snippet,
-            "historyId": str(max(mail.history_id for mail in box.messages_of(thread_id))),
+            "historyId": str(box.touched[thread_id]),
         }
         for thread_id in page
     ]

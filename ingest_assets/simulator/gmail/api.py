@@ -166,8 +166,8 @@ class BatchApi(_Methods):
     ) -> tuple[int, bytes]:
         params = {name: ",".join(values) for name, values in query.items()} | {"ids": ",".join(ids)}
         team = None if access is None else access.email
-        fault = self._simulator.faults.take(VENDOR, method, team, params)
-        if fault is not None and fault.kind in INNER_FAULTS:
+        fault = self._simulator.faults.take(VENDOR, method, team, params, kinds=INNER_FAULTS)
+        if fault is not None:
             status = 429 if fault.kind is Kind.RATELIMIT else fault.status
             reason = REASONS.get(status, "backendError") if fault.kind is not Kind.ERROR else fault.error
             return status, GmailError(status, reason, "Scripted failure").body()

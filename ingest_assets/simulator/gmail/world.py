@@ -121,6 +121,8 @@ class Mailbox:
     history_id: int = 0
     oldest_history: int = 0
     replaced: dict[str, Any] = field(default_factory=dict)
+    touched: dict[str, int] = field(default_factory=dict)
+    """The newest history id of each thread, deletions included."""
     units: int = 0
     recent: deque[tuple[float, int]] = field(default_factory=deque)
     nonce: int = 0
@@ -138,7 +140,7 @@ class Mailbox:
         return self.history_id
 
     def note(self, kind: str, mail: Mail, changed: list[str] | None = None) -> None:
-        mail.history_id = self.next_history()
+        mail.history_id = self.touched[mail.thread_id] = self.next_history()
         self.history.append(
             Change(mail.history_id, kind, mail.id, mail.thread_id, sorted(mail.labels), changed or [])
         )
@@ -175,7 +177,7 @@ class Mailbox:
             return self._packed[thread_id]
         self.nonce += 1
         shown = [mail.shown(form, str(self.nonce)) for mail in messages]
-        newest = str(max(mail.history_id for mail in messages))
+        newest = str(self.touched[thread_id])
         packed = orjson.dumps({"id": thread_id, "historyId": newest, "messages": shown})
         if not volatile:
             self._packed[thread_id] = packed

@@ -11,6 +11,7 @@ from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
     SourceError,
+    TokenRefused,
     Unavailable,
     UnexpectedResponse,
 )
@@ -157,7 +158,7 @@ def _meaning(request: Request, status: int, _body: Any) -> SourceError:
     """What a 4xx means, by its status alone: Fathom documents no error bodies."""
     method = request.method
     if status == UNAUTHORIZED:
-        return CredentialRejected(
+        return TokenRefused(
             f"Fathom refused the login for {method} (HTTP 401): the API key or token is wrong, inactive or "
             "revoked. Connect the account again with `ingest-assets connect fathom`."
         )

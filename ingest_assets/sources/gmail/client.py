@@ -32,6 +32,7 @@ from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
     SourceError,
+    TokenRefused,
     Transient,
     Unavailable,
     UnexpectedResponse,
@@ -260,7 +261,7 @@ class GmailClient:
         pair = self._pair
         try:
             return await asyncio.to_thread(self._send, send, method)
-        except CredentialRejected:
+        except TokenRefused:
             async with self._turn:
                 if pair is self._pair:  # else another request has brought a new one meanwhile
                     self._pair = await self._fresh(pair)

@@ -11,6 +11,7 @@ from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
     SourceError,
+    TokenRefused,
     Transient,
     Unavailable,
     UnexpectedResponse,
@@ -21,7 +22,7 @@ DAY = timedelta(hours=24)
 
 CONNECT = "Connect the mailbox again with `ingest-assets connect gmail`."
 MEANING: dict[tuple[int, str], tuple[type[SourceError], str]] = {
-    (401, "authError"): (CredentialRejected, CONNECT),
+    (401, "authError"): (TokenRefused, CONNECT),
     (403, "rateLimitExceeded"): (Transient, "The quota is used up for the moment."),
     (403, "userRateLimitExceeded"): (Transient, "The mailbox's quota is used up for the moment."),
     (403, "dailyLimitExceeded"): (Transient, "The project's quota of the day is used up."),
@@ -43,7 +44,7 @@ MEANING: dict[tuple[int, str], tuple[type[SourceError], str]] = {
 }
 BY_STATUS: dict[int, tuple[type[SourceError], str]] = {
     400: (UnexpectedResponse, "Please report this: the request was ours."),
-    401: (CredentialRejected, CONNECT),
+    401: (TokenRefused, CONNECT),
     403: (CredentialRejected, "The login may not do this; check its scopes, and connect again."),
     404: (UnexpectedResponse, "Check GMAIL_API_URL."),
 }

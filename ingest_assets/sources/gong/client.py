@@ -14,6 +14,7 @@ from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
     SourceError,
+    TokenRefused,
     Transient,
     Unavailable,
     UnexpectedResponse,
@@ -223,7 +224,7 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
     def meaning(request: Request, status: int, body: Any) -> SourceError:
         method = request.method
         if status == UNAUTHORIZED:
-            return CredentialRejected(
+            return TokenRefused(
                 f"Gong at {host} refused the login for {method} (HTTP 401): the key is wrong or revoked, belongs "
                 f"to a customer of another host, or may not {SCOPES[method]}. A technical administrator finds "
                 "host and keys at app.gong.io/company/api."

@@ -19,8 +19,8 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from ingest_assets.errors import (
-    CredentialRejected,
     SourceError,
+    TokenRefused,
     Transient,
     Unavailable,
     UnexpectedResponse,
@@ -168,7 +168,7 @@ class SlackClient:
         pair = self._pair
         try:
             return await self._ask(method, params)
-        except CredentialRejected:
+        except TokenRefused:
             if self._tokens is None or pair is None:
                 raise
             if pair is self._pair:  # else another request has brought a new one meanwhile

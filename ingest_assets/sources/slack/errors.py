@@ -4,6 +4,7 @@ from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
     SourceError,
+    TokenRefused,
     Transient,
     Unavailable,
     UnexpectedResponse,
@@ -11,11 +12,12 @@ from ingest_assets.errors import (
 
 _CODES: dict[type[SourceError], str] = {
     CredentialRejected: """
-        not_authed invalid_auth account_inactive token_revoked token_expired no_permission org_login_required
+        not_authed account_inactive token_revoked no_permission org_login_required
         enterprise_is_restricted access_denied accesslimited ekm_access_denied team_access_not_granted
         not_allowed_token_type missing_scope deprecated_endpoint method_deprecated two_factor_setup_required
         invalid_refresh_token invalid_client_id bad_client_secret
     """,
+    TokenRefused: "invalid_auth token_expired",
     Unavailable: """
         channel_not_found not_in_channel is_archived channel_is_limited_access
         method_not_supported_for_channel_type thread_not_found too_many_members
@@ -35,7 +37,9 @@ _CODES: dict[type[SourceError], str] = {
 
 MEANING: dict[str, type[SourceError]] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
 
+RECONNECT = "Connect the account again with `ingest-assets connect slack`."
 ACTION: dict[type[SourceError], str] = {
-    CredentialRejected: "Connect the account again with `ingest-assets connect slack`.",
+    CredentialRejected: RECONNECT,
+    TokenRefused: RECONNECT,
     UnexpectedResponse: "Please report this: the request was ours.",
 }

@@ -1,0 +1,349 @@
+"""Gmail's quirks: history, labels, trash, MIME, batches with inner refusals, quota."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from ingest_assets.errors import CredentialRejected, IngestError, SourceError
+from ingest_assets.sources.gmail.records import GmailMessage
+from tests.sources.tenants import GmailTenant
+from tests.workbench import Bench
+
+MESSAGES = GmailMessage.table
+
+
+@pytest.fixture
+def acme(bench: Bench) -> GmailTenant:
+    tenant = GmailTenant(bench, "acme")
+    tenant.connect()
+    return tenant
+
+
+def message(acme: GmailTenant, **fields: Any) -> dict[str, str]:
+    made: dict[str, str] = acme.order("message", **{"hours_ago": 1, **fields})
+    return made
+
+
+def stored(acme: GmailTenant, made: dict[str, str]) -> Any:
+    [row] = [row for row in acme.stored(MESSAGES) if row.external_id == made["message"]]
+    return row
+
+
+class TestTheHistory:
+    def test_that_expired_is_made_up_for(self, acme: GmailTenant) -> None:
+        kept, trashed, deleted, answered = (message(acme) for _ in range(4))
+        acme.reads()
+        acme.order("trash", thread=trashed["thread"])
+        acme.order("delete", thread=deleted["thread"])
+        acme.order("message", thread=answered["thread"], text="An answer meanwhile")
+        new = message(acme, hours_ago=0.1)
+        acme.order("expire_history")
+        verdict = acme.reads()
+        assert acme.living == {kept["thread"], answered["thread"], new["thread"]}
+        assert "An answer meanwhile" in acme.rows[answered["thread"]].text
+        assert verdict.counts.deleted == 2
+        since = acme.bench.requests()
+        acme.reads()
+        assert acme.calls(since) == {"history.list": 1}
+
+    def test_that_expired_hides_no_message_deleted_in_a_living_thread(self, acme: GmailTenant) -> None:
+        first = message(acme, text="The first")
+        second = message(acme, thread=first["thread"], text="The second")
+        acme.reads()
+        acme.order("delete", message=second["message"])
+        acme.order("expire_history")
+        acme.reads()
+        assert stored(acme, second).deleted_at is not None
+        assert "The second" not in acme.rows[first["thread"]].text
+
+    def test_that_expires_again_and_again_does_not_make_us_loop(self, acme: GmailTenant) -> None:
+        message(acme)
+        acme.reads()
+        for _ in range(3):
+            acme.order("expire_history")
+            since = acme.bench.requests()
+            acme.reads()
+            assert acme.calls(since)["history.list"] == 1
+
+    def test_tells_of_trash_and_of_what_comes_back(self, acme: GmailTenant) -> None:
+        made = message(acme)
+        acme.reads()
+        acme.order("trash", thread=made["thread"])
+        acme.reads()
+        assert acme.living == set()
+        assert stored(acme, made).deleted_at is not None
+        acme.order("labels", thread=made["thread"], add=["INBOX"], remove=["TRASH"])
+        acme.reads()
+        assert acme.living == {made["thread"]}
+        assert stored(acme, made).deleted_at is None
+
+    def test_tells_of_one_message_that_was_deleted(self, acme: GmailTenant) -> None:
+        first = message(acme, text="The first")
+        second = message(acme, thread=first["thread"], text="The second")
+        acme.reads()
+        acme.order("delete", message=second["message"])
+        acme.reads()
+        assert stored(acme, second).deleted_at is not None
+        assert stored(acme, first).deleted_at is None
+        assert "The second" not in acme.rows[first["thread"]].text
+
+    def test_tells_of_labels(self, acme: GmailTenant) -> None:
+        made = message(acme)
+        acme.reads()
+        acme.order("labels", message=made["message"], add=["STARRED"])
+        assert acme.reads().counts.changed == 1
+        assert stored(acme, made).label_ids == "INBOX,STARRED"
+
+    def test_is_one_request_when_nothing_happened(self, acme: GmailTenant) -> None:
+        message(acme)
+        acme.reads()
+        since = acme.bench.requests()
+        acme.reads()
+        assert acme.calls(since) == {"history.list": 1}
+
+    def test_an_interrupted_first_sync_does_not_fetch_again(self, acme: GmailTenant) -> None:
+        acme.bench.configure(GMAIL_BATCH_SIZE="2")
+        for place in range(8):
+            message(acme, hours_ago=place + 1)
+        acme.fault("status", method="batch", status=500, skip=2, times=-1)
+        acme.sync()
+        acme.calm()
+        held = len(acme.living)
+        assert 0 < held < 8
+        since = acme.bench.requests()
+        acme.reads()
+        assert len(acme.living) == 8
+        assert acme.calls(since)["batch"] == (8 - held + 1) // 2
+
+
+class TestSelection:
+    def test_leaves_out_spam_trash_and_drafts(self, acme: GmailTenant) -> None:
+        mail = message(acme)
+        message(acme, labels=["SPAM"])
+        message(acme, labels=["TRASH"])
+        acme.order("draft")
+        acme.reads()
+        assert acme.living == {mail["thread"]}
+
+    def test_by_labels(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(labels=("Customers", "STARRED"), exclude_labels=("SENT",))
+        wanted = message(acme, labels=["INBOX", "Customers"])
+        both = message(acme, labels=["Customers", "STARRED"])
+        message(acme, labels=["INBOX"])
+        message(acme, labels=["Customers", "SENT"])
+        acme.reads()
+        assert acme.living == {wanted["thread"], both["thread"]}
+        acme.order("labels", thread=wanted["thread"], remove=["Customers"])
+        acme.reads()
+        assert acme.living == {both["thread"]}
+
+    def test_that_changed_is_read_anew(self, acme: GmailTenant) -> None:
+        message(acme, labels=["INBOX"])
+        wanted = message(acme, labels=["Customers"])
+        acme.reads()
+        acme.connect(labels=("Customers",))
+        acme.reads()
+        assert acme.living == {wanted["thread"]}
+
+    def test_may_be_limited_to_the_newest(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(newest_threads=2)
+        made = [message(acme, hours_ago=hours)["thread"] for hours in (8, 6, 4, 2)]
+        acme.reads()
+        assert acme.living == set(made[-2:])
+
+
+class TestMail:
+    def test_is_read_from_nested_parts(self, acme: GmailTenant) -> None:
+        files = [{"filename": "offer.pdf", "mime_type": "application/pdf", "size": 5000}]
+        made = message(acme, text="The plain one", html="<p>The rich one</p>", attachments=files)
+        acme.reads()
+        row = stored(acme, made)
+        assert (row.text, row.attachment_count) == ("The plain one", 1)
+        assert "offer.pdf" in json.dumps(row.raw)
+        assert "attachmentId" not in json.dumps(row.raw)
+
+    def test_of_html_becomes_text(self, acme: GmailTenant) -> None:
+        html = "<style>p {color: red}</style><p>Dear <b>team</b>,</p><ul><li>one</li></ul><script>x()</script>"
+        made = message(acme, html=html)
+        acme.reads()
+        text = stored(acme, made).text
+        assert "Dear team," in text
+        assert "one" in text
+        assert not [word for word in ("color", "x()", "<") if word in text]
+
+    def test_with_an_empty_plain_part_is_read_from_html(self, acme: GmailTenant) -> None:
+        made = message(acme, text="  \n", html="<p>Only here</p>")
+        acme.reads()
+        assert stored(acme, made).text == "Only here"
+
+    @pytest.mark.parametrize("charset", ["iso-8859-1", "utf-8", "windows-1252", "koi8-r"])
+    def test_is_decoded_by_its_charset(self, acme: GmailTenant, charset: str) -> None:
+        said = "Привет" if charset == "koi8-r" else "Grüße"
+        made = message(acme, text=said, charset=charset)
+        acme.reads()
+        assert stored(acme, made).text == said
+
+    def test_in_an_unknown_charset_is_read_as_far_as_possible(self, acme: GmailTenant) -> None:
+        headers = [{"name": "Content-Type", "value": "text/plain; charset=klingon"}]
+        body = {"size": 2, "data": "SGk"}  # without padding
+        payload = {"partId": "", "mimeType": "text/plain", "filename": "", "headers": headers, "body": body}
+        made = message(acme, payload=payload)
+        acme.reads()
+        assert stored(acme, made).text == "Hi"
+
+    def test_whose_body_is_kept_apart_is_fetched(self, acme: GmailTenant) -> None:
+        made = message(acme, text="Behind an attachment", body_as_attachment=True)
+        acme.reads()
+        assert stored(acme, made).text == "Behind an attachment"
+        before = acme.content()
+        acme.forget_cursors()
+        acme.reads()
+        assert acme.content() == before
+
+    def test_that_is_too_large_is_stored_without_its_body_and_says_so(self, acme: GmailTenant) -> None:
+        acme.bench.configure(GMAIL_MAX_MESSAGE_BYTES="100000")
+        made = message(acme, text="Much", size_bytes=100_001)
+        acme.reads()
+        row = stored(acme, made)
+        assert (row.text, row.body_omitted) == (None, True)
+
+    def test_keeps_the_id_that_it_has_everywhere(self, acme: GmailTenant) -> None:
+        made = message(acme, headers={"MESSAGE-ID": "<same@everywhere>"})
+        acme.reads()
+        assert stored(acme, made).rfc822_message_id
+
+    def test_without_a_time_is_set_aside(self, acme: GmailTenant) -> None:
+        odd = message(acme, raw={"internalDate": None})
+        fine = message(acme)
+        acme.reads()
+        assert acme.living == {fine["thread"]}
+        assert [row.item_key for row in acme.rejected] == [odd["message"]]
+
+    def test_a_thread_is_readable_in_order(self, acme: GmailTenant) -> None:
+        first = message(acme, text="Question?", sender="Ann <ann@acme.example>", hours_ago=3)
+        message(acme, thread=first["thread"], text="Answer.", sender="bob@vendor.example", hours_ago=2)
+        acme.reads()
+        text = acme.rows[first["thread"]].text
+        assert text.index("Ann <ann@acme.example>") < text.index("Question?") < text.index("Answer.")
+
+
+class TestBatches:
+    @pytest.mark.parametrize("status", [429, 403, 503])
+    def test_ask_again_for_what_was_put_off(self, acme: GmailTenant, status: int) -> None:
+        for place in range(10):
+            message(acme, hours_ago=place + 1)
+        acme.fault("status", method="threads.get", status=status, skip=2, times=4)
+        acme.reads()
+        assert len(acme.living) == 10
+        assert acme.bench.clock.pauses
+
+    def test_a_thread_that_went_meanwhile_is_gone(self, acme: GmailTenant) -> None:
+        made = message(acme)
+        acme.reads()
+        acme.order("labels", thread=made["thread"], add=["STARRED"])
+        acme.fault("status", method="threads.get", status=404)
+        acme.reads()
+        assert acme.living == set()
+
+    def test_a_quota_is_not_a_refusal(self, acme: GmailTenant) -> None:
+        message(acme)
+        acme.fault("error", method="threads.list", status=403, error="rateLimitExceeded")
+        acme.reads()
+        acme.fault("error", method="history.list", status=403, error="domainPolicy", times=-1)
+        verdict = acme.sync()
+        assert acme.account.state == "needs_reconnect"
+        assert "administrator" in str(verdict.reason)
+        assert acme.calls()["token"] == 1  # another token would not help
+
+    def test_stay_under_the_quota(self, bench: Bench) -> None:
+        bench.configure(GMAIL_PACING="true")
+        acme = GmailTenant(bench, "acme")
+        acme.connect()
+        acme.order("settings", enforce_limits=True)
+        for place in range(400):
+            message(acme, hours_ago=1 + place / 10)
+        since = bench.requests()
+        acme.reads()
+        counts = bench.ask("ledger/counts", since=since)
+        assert counts["throttled"] == 0
+        assert not counts["by_error"]
+        assert len(acme.living) == 400
+        assert sum(bench.clock.pauses) >= 60
+
+
+class TestConnecting:
+    def test_names_a_label_that_does_not_exist(self, bench: Bench) -> None:
+        with pytest.raises(IngestError, match="no label 'Nope'"):
+            GmailTenant(bench, "acme").connect(labels=("Nope",))
+
+    def test_names_a_missing_scope(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.order("credential", scopes=["https://www.googleapis.com/auth/gmail.metadata"])
+        with pytest.raises(CredentialRejected, match=r"gmail\.readonly"):
+            acme.connect()
+
+    def test_tells_of_a_mailbox_without_gmail(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.order("settings", enabled=False)
+        with pytest.raises(SourceError, match="no Gmail mailbox"):
+            acme.connect()
+
+    def test_by_a_service_account_opens_what_it_may(self, bench: Bench, tmp_path: Any) -> None:
+        pair = generate_private_key(65537, 2048)
+        private = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        for user in ("ann", "bob", "eve"):
+            bench.order("gmail/mailbox", email=f"{user}@acme.example", threads=2)
+        bench.order(
+            "gmail/service_account",
+            client_email="robot@acme.iam.example",
+            public_key=public,
+            subjects=["ann@acme.example", "bob@acme.example"],
+            unauthorized=["eve@acme.example"],
+        )
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps({"client_email": "robot@acme.iam.example", "private_key": private}))
+        subjects = "ann@acme.example,bob@acme.example,eve@acme.example,nobody@acme.example"
+        done = bench.run(
+            "connect", "gmail", "--workspace", "acme", "--service-account", str(key), "--subjects", subjects
+        )
+        assert done.returncode == 2
+        assert done.stdout.count("Connected Gmail") == 2
+        refusals = done.stderr.strip().splitlines()
+        assert len(refusals) == 2
+        assert "eve@acme.example" in refusals[0]
+        assert "domain-wide delegation" in refusals[0]
+        assert "nobody@acme.example" in refusals[1]
+        assert "PRIVATE" not in done.stdout + done.stderr
+        synced = bench.run("sync", "gmail", "--workspace", "acme")
+        assert synced.returncode == 0, synced.stderr
+        assert synced.stdout.count(": success, 2 new") == 2
+        bench.clock.advance(timedelta(0))
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ((), "--service-account and --subjects"),
+            (("--client-id", "x"), "--client-id, --client-secret and --refresh-token"),
+            (("--service-account", "/nowhere/key.json", "--subjects", "a@x"), "cannot be read"),
+            (
+                ("--client-id", "x", "--client-secret", "plain", "--refresh-token", "y"),
+                "never given on the command",
+            ),
+        ],
+    )
+    def test_says_in_one_sentence_what_is_missing(
+        self, bench: Bench, arguments: tuple[str, ...], said: str
+    ) -> None:
+        done = bench.run("connect", "gmail", "--workspace", "acme", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
