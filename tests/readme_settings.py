@@ -10,7 +10,7 @@ def table() -> str:
     for group in setting_groups():
         for variable, name in group.variables().items():
             field = group.model_fields[name]
-            default = "" if field.default in (None, PydanticUndefined) else f"`{field.default}`"
+            default = "" if field.default in (None, "", PydanticUndefined) else f"`{field.default}`"
             lines.append(f"| `{variable}` | {default} | {field.description} |")
     return "\n".join(lines)
 
