@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 
 MESSAGES = GmailMessage.table
+AT_ONCE = 1e-6  # minutes
 
 
 @pytest.fixture
@@ -33,6 +36,13 @@ def message(acme: GmailTenant, **fields: Any) -> dict[str, str]:
 def stored(acme: GmailTenant, made: dict[str, str]) -> Any:
     [row] = [row for row in acme.stored(MESSAGES) if row.external_id == made["message"]]
     return row
+
+
+def part(mime_type: str, text: str = "", **fields: Any) -> dict[str, Any]:
+    """Give a part of a payload; fields go over it."""
+    data = urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    bare = {"partId": "", "mimeType": mime_type, "filename": "", "headers": [], "body": {"size": len(text)}}
+    return bare | ({"body": {"size": len(text), "data": data}} if text else {}) | fields
 
 
 class TestTheHistory:
@@ -121,6 +131,46 @@ class TestTheHistory:
         assert len(acme.living) == 8
         assert acme.calls(since)["batch"] == (8 - held + 1) // 2
 
+    def test_whose_page_token_died_is_made_up_for(self, acme: GmailTenant) -> None:
+        kept = message(acme)
+        acme.reads()
+        new = [message(acme, hours_ago=0)["thread"] for _ in range(7)]
+        acme.fault("invalid_cursor", method="history.list", only_with_cursor=True)
+        acme.reads()
+        assert acme.living == {kept["thread"], *new}
+
+    def test_that_repeats_a_page_token_ends_the_sync(self, acme: GmailTenant) -> None:
+        message(acme)
+        acme.reads()
+        for _ in range(7):
+            message(acme, hours_ago=0)
+        acme.fault("repeat_cursor", method="history.list", times=-1)
+        assert "repeats" in str(acme.sync().reason)
+        acme.calm()
+        acme.reads()
+        assert len(acme.living) == 8
+
+    def test_a_first_sync_that_is_late_goes_on_where_it_stopped(self, acme: GmailTenant) -> None:
+        acme.bench.configure(GMAIL_BATCH_SIZE="2")
+        for place in range(8):
+            message(acme, hours_ago=place + 1)
+        assert acme.sync(sync_minutes=AT_ONCE).status == "partial"
+        assert 0 < len(acme.living) < 8
+        since = acme.bench.requests()
+        held = len(acme.living)
+        acme.reads()
+        assert len(acme.living) == 8
+        assert acme.calls(since)["batch"] == (8 - held + 1) // 2
+
+    def test_of_two_hundred_threads_takes_seven_requests(self, acme: GmailTenant) -> None:
+        acme.order("settings", page_cap=500)
+        for place in range(200):
+            message(acme, hours_ago=1 + place / 100)
+        since = acme.bench.requests()
+        acme.reads()
+        assert len(acme.living) == 200
+        assert sum(acme.calls(since).values()) <= 7
+
 
 class TestSelection:
     def test_leaves_out_spam_trash_and_drafts(self, acme: GmailTenant) -> None:
@@ -130,6 +180,15 @@ class TestSelection:
         acme.order("draft")
         acme.reads()
         assert acme.living == {mail["thread"]}
+
+    def test_leaves_out_an_answer_that_was_not_sent(self, acme: GmailTenant) -> None:
+        made = message(acme, text="A question")
+        acme.reads()
+        message(acme, thread=made["thread"], labels=["DRAFT"], text="Half an answer")
+        acme.reads()
+        row = acme.rows[made["thread"]]
+        assert row.message_count == 1
+        assert "Half an answer" not in row.text
 
     def test_by_labels(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")
@@ -169,6 +228,23 @@ class TestMail:
         assert (row.text, row.attachment_count) == ("The plain one", 1)
         assert "offer.pdf" in json.dumps(row.raw)
         assert "attachmentId" not in json.dumps(row.raw)
+
+    def test_that_was_forwarded_whole_is_read_too_but_no_calendar(self, acme: GmailTenant) -> None:
+        forwarded = [part("text/plain", "Forwarded")]
+        parts = [
+            part("text/plain", "See below"),
+            part("message/rfc822", parts=forwarded, filename="noname.eml"),
+            part("text/calendar", "BEGIN:VCALENDAR"),
+        ]
+        made = message(acme, payload=part("multipart/mixed", parts=parts))
+        acme.reads()
+        assert stored(acme, made).text == "See below\n\nForwarded"
+
+    def test_with_nul_bytes_is_stored_without_them(self, acme: GmailTenant) -> None:
+        made = message(acme, text="a\0b", subject="s\0t")
+        acme.reads()
+        row = stored(acme, made)
+        assert (row.text, row.subject) == ("ab", "st")
 
     def test_of_html_becomes_text(self, acme: GmailTenant) -> None:
         html = "<style>p {color: red}</style><p>Dear <b>team</b>,</p><ul><li>one</li></ul><script>x()</script>"
@@ -227,6 +303,29 @@ class TestMail:
         assert acme.living == {fine["thread"]}
         assert [row.item_key for row in acme.rejected] == [odd["message"]]
 
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"internalDate": "soon"},
+            {"sizeEstimate": "big"},
+            {"labelIds": [1]},
+            {"threadId": None},
+            {"payload": "oops"},
+            {"payload": {"mimeType": "text/plain", "headers": "oops"}},
+            {"payload": {"mimeType": "text/plain", "body": {"data": "a"}}},
+            {"payload": {"mimeType": "multipart/mixed", "parts": ["oops"]}},
+        ],
+        ids=["date", "size", "labels", "thread", "payload", "headers", "base64", "parts"],
+    )
+    def test_that_is_malformed_is_set_aside_and_the_rest_arrives(
+        self, acme: GmailTenant, odd: dict[str, Any]
+    ) -> None:
+        message(acme, raw=odd)
+        fine = message(acme)
+        acme.reads()
+        assert acme.living == {fine["thread"]}
+        assert len(acme.rejected) == 1
+
     def test_a_thread_is_readable_in_order(self, acme: GmailTenant) -> None:
         first = message(acme, text="Question?", sender="Ann <ann@acme.example>", hours_ago=3)
         message(acme, thread=first["thread"], text="Answer.", sender="bob@vendor.example", hours_ago=2)
@@ -244,6 +343,14 @@ class TestBatches:
         acme.reads()
         assert len(acme.living) == 10
         assert acme.bench.clock.pauses
+
+    @pytest.mark.parametrize("kind", ["truncate", "drop"])
+    def test_that_come_back_broken_are_asked_again(self, acme: GmailTenant, kind: str) -> None:
+        for place in range(10):
+            message(acme, hours_ago=place + 1)
+        acme.fault(kind, method="batch")
+        acme.reads()
+        assert len(acme.living) == 10
 
     def test_a_thread_that_went_meanwhile_is_gone(self, acme: GmailTenant) -> None:
         made = message(acme)
@@ -277,6 +384,19 @@ class TestBatches:
         assert not counts["by_error"]
         assert len(acme.living) == 400
         assert sum(bench.clock.pauses) >= 60
+
+
+class TestSecrets:
+    def test_and_what_mail_says_are_not_logged(self, acme: GmailTenant, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        message(acme, text="Between us", subject="Confidential")
+        acme.fault("status", method="threads.list", status=500)
+        acme.reads()
+        acme.fault("error", method="history.list", status=400, error="invalidArgument")
+        said = f"{acme.sync().reason} {caplog.text}"
+        assert not [
+            word for word in ("Between us", "Confidential", "google-secret", "1//", "ya29.") if word in said
+        ]
 
 
 class TestConnecting:
