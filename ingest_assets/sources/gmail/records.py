@@ -74,7 +74,6 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     """A thread; `text` is all its messages, oldest first, each under its sender and time."""
 
     indexes: ClassVar = (("account_id", "occurred_at"), ("workspace_id", "occurred_at"))
-    telling: ClassVar = ("text",)
 
     subject: str | None
     message_count: int
