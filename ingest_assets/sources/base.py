@@ -156,7 +156,7 @@ def rejection(record: type[Record], payload: Any, error: Exception, *, external_
     return Rejected(record, payload, what, external_id)
 
 
-UNPARSEABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+UNPARSEABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 """What parsing a malformed item raises; pydantic's ValidationError is a ValueError."""
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ingest_assets.errors import CredentialRejected, IngestError, SourceError
 from ingest_assets.sources.gmail.records import GmailMessage
+from ingest_assets.sources.patience import PATIENCE
 from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 
@@ -131,6 +132,25 @@ class TestTheHistory:
         assert len(acme.living) == 8
         assert acme.calls(since)["batch"] == (8 - held + 1) // 2
 
+    def test_that_names_much_is_followed_batch_by_batch(self, acme: GmailTenant) -> None:
+        acme.bench.configure(GMAIL_BATCH_SIZE="2")
+        made = [message(acme, hours_ago=place + 1) for place in range(8)]
+        acme.reads()
+        for one in made:
+            acme.order("labels", message=one["message"], add=["STARRED"])
+        for _ in range(4):  # each out of time after its first batch
+            acme.sync(sync_minutes=AT_ONCE)
+        assert all("STARRED" in row.label_ids for row in acme.stored(MESSAGES))
+
+    def test_that_is_no_history_is_told(self, acme: GmailTenant) -> None:
+        message(acme)
+        acme.reads()
+        new = message(acme)
+        acme.fault("garbage_page", method="history.list")
+        assert "no list of history" in str(acme.sync().reason)
+        acme.reads()
+        assert new["thread"] in acme.living
+
     def test_whose_page_token_died_is_made_up_for(self, acme: GmailTenant) -> None:
         kept = message(acme)
         acme.reads()
@@ -203,6 +223,17 @@ class TestSelection:
         acme.reads()
         assert acme.living == {both["thread"]}
 
+    @pytest.mark.parametrize("label", ["INBOX", "SPAM"])
+    def test_mail_that_was_never_selected_is_no_deletion(self, bench: Bench, label: str) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(labels=("Customers",))
+        wanted = message(acme, labels=["Customers"])
+        acme.reads()
+        for _ in range(60):
+            message(acme, labels=[label], hours_ago=0)
+        assert acme.reads().counts.deleted == 0
+        assert acme.living == {wanted["thread"]}
+
     def test_that_changed_is_read_anew(self, acme: GmailTenant) -> None:
         message(acme, labels=["INBOX"])
         wanted = message(acme, labels=["Customers"])
@@ -217,6 +248,16 @@ class TestSelection:
         made = [message(acme, hours_ago=hours)["thread"] for hours in (8, 6, 4, 2)]
         acme.reads()
         assert acme.living == set(made[-2:])
+
+    def test_of_the_newest_sees_what_was_deleted_while_the_history_was_lost(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(newest_threads=5)
+        kept, deleted = message(acme), message(acme)
+        acme.reads()
+        acme.order("delete", thread=deleted["thread"])
+        acme.order("expire_history")
+        acme.reads()
+        assert acme.living == {kept["thread"]}
 
 
 class TestMail:
@@ -267,8 +308,9 @@ class TestMail:
         acme.reads()
         assert stored(acme, made).text == said
 
-    def test_in_an_unknown_charset_is_read_as_far_as_possible(self, acme: GmailTenant) -> None:
-        headers = [{"name": "Content-Type", "value": "text/plain; charset=klingon"}]
+    @pytest.mark.parametrize("charset", ["klingon", "base64", "quoted-printable", "idna"])
+    def test_in_an_unknown_charset_is_read_as_far_as_possible(self, acme: GmailTenant, charset: str) -> None:
+        headers = [{"name": "Content-Type", "value": f"text/plain; charset={charset}"}]
         body = {"size": 2, "data": "SGk"}  # without padding
         payload = {"partId": "", "mimeType": "text/plain", "filename": "", "headers": headers, "body": body}
         made = message(acme, payload=payload)
@@ -303,10 +345,17 @@ class TestMail:
         assert acme.living == {fine["thread"]}
         assert [row.item_key for row in acme.rejected] == [odd["message"]]
 
+    def test_whose_body_is_kept_apart_is_fetched_beside_a_malformed_one(self, acme: GmailTenant) -> None:
+        made = message(acme, text="Behind an attachment", body_as_attachment=True)
+        message(acme, thread=made["thread"], raw={"sizeEstimate": "big"})
+        acme.reads()
+        assert stored(acme, made).text == "Behind an attachment"
+
     @pytest.mark.parametrize(
         "odd",
         [
             {"internalDate": "soon"},
+            {"internalDate": "9" * 20},
             {"sizeEstimate": "big"},
             {"labelIds": [1]},
             {"threadId": None},
@@ -315,7 +364,7 @@ class TestMail:
             {"payload": {"mimeType": "text/plain", "body": {"data": "a"}}},
             {"payload": {"mimeType": "multipart/mixed", "parts": ["oops"]}},
         ],
-        ids=["date", "size", "labels", "thread", "payload", "headers", "base64", "parts"],
+        ids=["date", "year", "size", "labels", "thread", "payload", "headers", "base64", "parts"],
     )
     def test_that_is_malformed_is_set_aside_and_the_rest_arrives(
         self, acme: GmailTenant, odd: dict[str, Any]
@@ -344,13 +393,26 @@ class TestBatches:
         assert len(acme.living) == 10
         assert acme.bench.clock.pauses
 
-    @pytest.mark.parametrize("kind", ["truncate", "drop"])
+    @pytest.mark.parametrize("kind", ["truncate", "drop", "html"])
     def test_that_come_back_broken_are_asked_again(self, acme: GmailTenant, kind: str) -> None:
         for place in range(10):
             message(acme, hours_ago=place + 1)
-        acme.fault(kind, method="batch")
+        acme.fault(kind, method="batch", status=200)
         acme.reads()
         assert len(acme.living) == 10
+
+    def test_that_hold_a_refusal_for_the_day_are_not_waited_for(self, acme: GmailTenant) -> None:
+        message(acme)
+        acme.fault("error", method="threads.get", status=403, error="dailyLimitExceeded", times=-1)
+        assert acme.sync().status == "failed"
+        assert sum(acme.bench.clock.pauses) <= PATIENCE.total_seconds()
+        assert acme.account.next_attempt_at is not None
+
+    def test_ask_with_another_token_where_one_call_was_refused(self, acme: GmailTenant) -> None:
+        made = message(acme)
+        acme.fault("error", method="threads.get", status=401, error="authError")
+        acme.reads()
+        assert acme.living == {made["thread"]}
 
     def test_a_thread_that_went_meanwhile_is_gone(self, acme: GmailTenant) -> None:
         made = message(acme)

@@ -41,7 +41,7 @@ from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.gmail.batch import Answer, packed, unpacked
 from ingest_assets.sources.gmail.errors import TOKEN_ERRORS, meaning
 from ingest_assets.sources.gmail.quota import UnitBudget
-from ingest_assets.sources.patience import FIRST_PAUSE, TRIES, patiently
+from ingest_assets.sources.patience import FIRST_PAUSE, PATIENCE, TRIES, patiently
 
 READONLY = "https://www.googleapis.com/auth/gmail.readonly"
 GOOGLE = "https://gmail.googleapis.com"
@@ -134,7 +134,7 @@ class GmailClient:
         """Give the pages of what changed. Raises CursorExpired where Gmail does not know that far back."""
         arguments = {"startHistoryId": since, "historyTypes": HISTORY, "maxResults": PAGE}
         async for answer in self._pages("history.list", self._users.history().list, arguments):
-            yield answer
+            yield answer | {"history": _list(answer, "history")}
 
     async def threads(self, ids: Sequence[str]) -> AsyncGenerator[dict[str, Json | None]]:
         """Give threads with their messages, a batch at a time; None for one that is gone."""
@@ -202,6 +202,7 @@ class GmailClient:
         """Send a batch; ask again, alone and in smaller batches, for inner requests that were put off."""
         found: dict[str, Json | None] = {}
         waiting = list(requests)
+        waited = timedelta(0)
         for tries in count(1):
             put_off: list[str] = []
             delay: Transient | None = None
@@ -219,10 +220,11 @@ class GmailClient:
                         found[key] = answer
             if delay is None:
                 return found
-            if tries == TRIES:
-                raise delay
             pause = max(delay.retry_after or timedelta(0), FIRST_PAUSE * 4**tries)
+            if tries == TRIES or waited + pause > PATIENCE:
+                raise delay
             await self._login.clock.sleep(pause.total_seconds())
+            waited += pause
             waiting = put_off
         raise AssertionError("count() does not end")
 
@@ -280,6 +282,7 @@ class GmailClient:
         try:
             answer = send(http)
         except SourceError:
+            self._idle.put(http)  # the answer was read to its end
             raise
         except (GoogleError, ValueError, *NO_CONNECTION) as error:
             http.close()

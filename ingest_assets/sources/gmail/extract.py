@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,7 +13,7 @@ from pydantic import BaseModel
 from ingest_assets.errors import CursorExpired, UnexpectedResponse
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
 from ingest_assets.sources.gmail.client import GmailClient
-from ingest_assets.sources.gmail.mime import decoded, kept_apart
+from ingest_assets.sources.gmail.mime import kept_apart
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, visible
 from ingest_assets.sources.patience import ahead
 from ingest_assets.storage import reads
@@ -66,18 +68,25 @@ class _Mailbox:
                 yield page
 
     async def _changes(self, cursor: MailboxCursor) -> AsyncGenerator[Page]:
-        """Read the threads that the history names, and move on to where it ends."""
-        changed: dict[str, None] = {}
-        newest = cursor.history_id
+        """Read the threads that the history names, and move on with each batch, in the end to where it ends."""
+        before: dict[str, str] = {}  # by thread: where the history stood before it named the thread
+        reached = cursor.history_id
+        newest: str | None = None  # as of the first page: what happens while we page is read again
         async with aclosing(self.client.history(cursor.history_id)) as answers:
             async for answer in answers:
-                newest = answer.get("historyId") or newest
-                for entry in answer.get("history") or ():
-                    changed |= dict.fromkeys(_threads_in(entry))
-        async with aclosing(self._threads(list(changed))) as pages:
-            async for page in pages:
+                newest = newest or answer.get("historyId")
+                for entry in answer["history"]:
+                    for thread_id in _threads_in(entry):
+                        before.setdefault(thread_id, reached)
+                    reached = entry.get("id", reached)
+        waiting = list(before)
+        async with aclosing(self._threads(waiting)) as pages:
+            async for size, page in pages:
+                waiting = waiting[size:]
+                if waiting:
+                    page = replace(page, cursor=cursor.model_copy(update={"history_id": before[waiting[0]]}))
                 yield page
-        yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest}))
+        yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest or reached}))
 
     async def _everything(self, since: datetime) -> AsyncGenerator[Page]:
         """List all threads since a moment, read those that changed, and look for those that are gone.
@@ -91,10 +100,8 @@ class _Mailbox:
         held = await self._held(since)
         stale = [thread_id for thread_id, history_id in listed.items() if held.get(thread_id, "") != history_id]
         absent = [thread_id for thread_id in held if thread_id not in listed]
-        if self.run.settings.newest_threads is not None:
-            absent = []
         async with aclosing(self._threads([*stale, *absent])) as pages:
-            async for page in pages:
+            async for _size, page in pages:
                 yield page
         cursor = MailboxCursor(history_id=pinned, covered_from=since, selection=self.selection)
         yield Page(stream=MAILBOX, cursor=cursor)
@@ -123,10 +130,11 @@ class _Mailbox:
         )
         return {row.external_id: row.history_id for row in rows}
 
-    async def _threads(self, ids: Sequence[str]) -> AsyncGenerator[Page]:
+    async def _threads(self, ids: Sequence[str]) -> AsyncGenerator[tuple[int, Page]]:
+        """Give pages in the order of the ids, and how many of these each is about."""
         async with aclosing(self.client.threads(ids)) as batches:
             async for threads in batches:
-                yield await self._page(threads)
+                yield len(threads), await self._page(threads)
 
     async def _page(self, threads: dict[str, dict[str, Any] | None]) -> Page:
         """Store what is selected of some threads; what is stored of them and no longer there is gone."""
@@ -152,20 +160,25 @@ class _Mailbox:
                 rejected.append(rejection(GmailThread, _outline(thread), error, external_id=thread_id))
                 untouched.add(thread_id)
         kept = {record.external_id for record in records if isinstance(record, GmailMessage)}
-        rows = await self._stored(
-            reads.rows_in,
-            GmailMessage.table,
-            "thread_id",
-            [thread_id for thread_id in threads if thread_id not in untouched],
-            ["external_id"],
-        )
-        lost = [row.external_id for row in rows if row.external_id not in kept]
+        living = await self._living(GmailThread, "external_id", gone)  # most mail in spam never was
+        touched = [thread_id for thread_id in threads if thread_id not in untouched]
+        lost = [one for one in await self._living(GmailMessage, "thread_id", touched) if one not in kept]
         return Page(
-            records, gone=gone, also_gone={GmailMessage: lost} if lost else {}, rejected=rejected, stream=MAILBOX
+            records,
+            gone=living,
+            also_gone={GmailMessage: lost} if lost else {},
+            rejected=rejected,
+            stream=MAILBOX,
         )
 
+    async def _living(self, record: type[Record], column: str, values: Sequence[str]) -> list[str]:
+        if not values:
+            return []
+        rows = await self._stored(reads.rows_in, record.table, column, values, ["external_id"])
+        return [row.external_id for row in rows]
+
     def _messages(
-        self, thread: dict[str, Any], fetched: dict[str, dict[str, bytes]]
+        self, thread: dict[str, Any], fetched: dict[str, dict[str, str]]
     ) -> tuple[list[GmailMessage], list[Rejected]]:
         """Parse a thread's mail, or nothing where the labels leave the thread out."""
         shown = [message for message in thread["messages"] if visible(message)]
@@ -188,26 +201,26 @@ class _Mailbox:
                 rejected.append(rejection(GmailMessage, message, error, external_id=external_id))
         return messages, rejected
 
-    async def _fetched(self, threads: Sequence[dict[str, Any]]) -> dict[str, dict[str, bytes]]:
+    async def _fetched(self, threads: Sequence[dict[str, Any]]) -> dict[str, dict[str, str]]:
         """Get the bodies that Gmail keeps apart, by message and partId."""
         wanted: dict[tuple[str, str], str] = {}
-        for thread in threads:
+        for message in chain.from_iterable(map(_mail_in, threads)):
             try:
-                wanted |= self._apart(thread)
+                wanted |= self._apart(message)
             except UNPARSEABLE:
-                continue  # it is set aside when the thread is parsed
+                continue  # it is set aside when it is parsed
         if not wanted:
             return {}
-        found: dict[str, dict[str, bytes]] = {}
+        found: dict[str, dict[str, str]] = {}
         for (message_id, attachment_id), data in (await self.client.contents(list(wanted))).items():
-            found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = decoded(data)
+            found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = data
         return found
 
-    def _apart(self, thread: dict[str, Any]) -> dict[tuple[str, str], str]:
+    def _apart(self, message: dict[str, Any]) -> dict[tuple[str, str], str]:
+        if not visible(message) or (message.get("sizeEstimate") or 0) > self.run.options.max_message_bytes:
+            return {}
         return {
             (message["id"], part["body"]["attachmentId"]): part.get("partId", "")
-            for message in thread["messages"]
-            if visible(message) and (message.get("sizeEstimate") or 0) <= self.run.options.max_message_bytes
             for part in kept_apart(message.get("payload") or {})
         }
 
@@ -217,6 +230,11 @@ class _Mailbox:
                 return read(conn, table, self.run.account.account_id, *arguments)
 
         return await asyncio.to_thread(ask)
+
+
+def _mail_in(thread: Any) -> Sequence[Any]:
+    messages = thread.get("messages") if isinstance(thread, dict) else None
+    return messages if isinstance(messages, list) else ()
 
 
 def _labels(message: Any) -> Sequence[str]:

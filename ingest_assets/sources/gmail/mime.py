@@ -1,6 +1,5 @@
 """From a Gmail payload, a tree of MIME parts, to readable text."""
 
-import codecs
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
@@ -54,10 +53,10 @@ def attachments_of(payload: Part) -> int:
     return sum(bool(part.get("filename")) for part in parts_of(payload))
 
 
-def text_of(payload: Part, fetched: Mapping[str, bytes]) -> str:
+def text_of(payload: Part, fetched: Mapping[str, str]) -> str:
     """Read a payload: of alternatives the plain one unless it is empty, of the rest everything in order.
 
-    `fetched`: contents of parts that were kept apart, by partId.
+    `fetched`: contents of parts that were kept apart, as Gmail encodes them, by partId.
     """
     if payload.get("mimeType") == ALTERNATIVE:
         # plain text first; of the rest the last is the richest, and turning HTML into text is slow
@@ -69,21 +68,21 @@ def text_of(payload: Part, fetched: Mapping[str, bytes]) -> str:
     return "\n\n".join(text.strip() for text in (*own, *inner) if text.strip())
 
 
-def _read(part: Part, fetched: Mapping[str, bytes]) -> str:
+def _read(part: Part, fetched: Mapping[str, str]) -> str:
     data = (part.get("body") or {}).get("data")
-    content = fetched.get(part.get("partId", "")) if data is None else decoded(data)
+    content = decoded(fetched.get(part.get("partId", ""), "") if data is None else data)
     if not content:
         return ""
-    text = content.decode(_charset(part), errors="replace")
+    found = CHARSET.search(headers_of(part).get("content-type", ""))
+    text = _told(content, found[1] if found else UTF_8)
     return text if part.get("mimeType") == PLAIN else get_text(text)
 
 
-def _charset(part: Part) -> str:
-    found = CHARSET.search(headers_of(part).get("content-type", ""))
+def _told(content: bytes, charset: str) -> str:
     try:
-        return codecs.lookup(found[1]).name if found else UTF_8
-    except LookupError:
-        return UTF_8
+        return content.decode(charset, errors="replace")
+    except (LookupError, ValueError):  # unknown, or Python knows it as something else: base64, idna
+        return content.decode(UTF_8, errors="replace")
 
 
 def stripped(part: Part) -> Part:

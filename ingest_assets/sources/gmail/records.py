@@ -42,7 +42,7 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
 
     @classmethod
     def from_api(
-        cls, account: Account, message: dict[str, Any], fetched: Mapping[str, bytes], *, max_bytes: int
+        cls, account: Account, message: dict[str, Any], fetched: Mapping[str, str], *, max_bytes: int
     ) -> "GmailMessage":
         """Parse a message of threads.get; `fetched`: bodies that Gmail keeps apart, by partId."""
         payload = message.get("payload") or {}
@@ -74,6 +74,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     """A thread; `text` is all its messages, oldest first, each under its sender and time."""
 
     indexes: ClassVar = (("account_id", "occurred_at"), ("workspace_id", "occurred_at"))
+    telling: ClassVar = ("text",)
 
     subject: str | None
     message_count: int
