@@ -101,11 +101,14 @@ def _connect_command(source: Source) -> click.Command:
         connected = connect_account(
             app, source, workspace, given=given, settings=settings, name=name, read_secret=_read_secret
         )
-        for called, probe in connected.accounts:
+        for called, probe, is_new in connected.accounts:
             for warning in probe.warnings:
                 click.echo(warning, err=True)
+            who = f"{source.title} {called!r} ({probe.external_id or called})"
             click.echo(
-                f"Connected {source.title} {called!r} ({probe.external_id or called}) to workspace {workspace}."
+                f"Connected {who} to workspace {workspace}."
+                if is_new
+                else f"Gave {who} of workspace {workspace} a new login and these settings."
             )
         for error in connected.refused:
             click.echo(f"Not connected: {error}", err=True)

@@ -25,8 +25,8 @@ VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 class Connected:
     """What `connect` did: the accounts that it stored, and why others could not be."""
 
-    accounts: list[tuple[str, Probe]]
-    """(the account's name, what was found)"""
+    accounts: list[tuple[str, Probe, bool]]
+    """(the account's name, what was found, whether the account is new)"""
     refused: list[SourceError]
 
 
@@ -64,17 +64,20 @@ def connect_account(
         raise IngestError(" ".join(map(str, refused)))
     if name is not None and len(found) > 1:
         raise IngestError("--name names one account, and this login opens several; leave it out.")
+    done = []
     try:
         with engine.begin() as conn:
             storage.register_workspace(conn, workspace_id)
             for probe in probes:
-                storage.save_account(conn, _account(source, workspace_id, name or probe.name, probe, stored))
+                called = name or probe.name
+                is_new = storage.save_account(conn, _account(source, workspace_id, called, probe, stored))
+                done.append((called, probe, is_new))
     except IntegrityError:
         names = ", ".join(repr(name or probe.name) for probe in probes)
         raise IngestError(
             f"Workspace {workspace_id} has another {source.title} account named {names}; pass --name."
         ) from None
-    return Connected([(name or probe.name, probe) for probe in probes], refused)
+    return Connected(done, refused)
 
 
 def _account(

@@ -40,7 +40,9 @@ DATABASE = "ingest"
 PATIENCE_SECONDS = 240
 
 START_SCHEDULE = """mutation($selector: ScheduleSelector!) {
-  startSchedule(scheduleSelector: $selector) { __typename ... on PythonError { message } } }"""
+  startSchedule(scheduleSelector: $selector) {
+    __typename ... on ScheduleStateResult { scheduleState { id } } } }"""
+STOP_SCHEDULE = """mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }"""
 PARTITIONS = """query($key: AssetKeyInput!) {
   assetNodeOrError(assetKey: $key) { __typename ... on AssetNode {
     partitionStats { numMaterialized numFailed } } } }"""
@@ -77,7 +79,10 @@ def demo() -> int:
             click.echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
             return 1
         if sys.stdout.isatty() and not os.environ.get("CI"):
-            click.echo("The schedule ticks every minute. Ctrl-C stops everything.")
+            click.echo(
+                "The schedules are off again, so that the pages keep still; switch them on under Automation, or "
+                "materialize a partition from its page. Ctrl-C stops everything."
+            )
             try:
                 signal.pause()  # until the user has seen enough
             except KeyboardInterrupt:
@@ -108,21 +113,26 @@ def _simulator(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _watch(app: App, web: str, dagster: subprocess.Popen[str]) -> str | None:
-    """Switch the schedules on and follow the daemon; return why it did not end well, or None."""
+    """Switch the schedules on for one tick and follow the daemon; return why it did not end well, or None."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     told: dict[str, str] = {}
-    switched_on = False
+    ticking: list[str] = []
+    ticked = False
     while time.monotonic() < deadline:
         if dagster.poll() is not None:
             return "Dagster stopped."
         try:
-            if not switched_on:
-                switched_on = _switch_on(web)
-            elif _finished(web):
+            if not ticking:
+                ticking = _switch_on(web)
+            elif ticked and _finished(web):
                 return None
         except (httpx.HTTPError, KeyError):
             pass  # the web server is still starting; the deadline bounds this
-        for entry in status_entries(app):
+        entries = status_entries(app)
+        if not ticked and all(entry["last_success"] or entry["reason"] for entry in entries):
+            _switch_off(web, ticking)
+            ticked = True
+        for entry in entries:
             who = f"{entry['workspace']} {entry['source']} {entry['account']}"
             news = f"{who}: {entry['state']}, {entry['rows']} rows"
             if told.get(who) != news and (entry["rows"] or entry["reason"]):
@@ -132,7 +142,9 @@ def _watch(app: App, web: str, dagster: subprocess.Popen[str]) -> str | None:
     return f"The partitions did not get done within {PATIENCE_SECONDS} s."
 
 
-def _switch_on(web: str) -> bool:
+def _switch_on(web: str) -> list[str]:
+    """Start all schedules and give their ids, none while the code server is still loading."""
+    started: list[str] = []
     for source in SOURCES:
         selector = {
             "repositoryLocationName": "ingest_assets",
@@ -141,9 +153,16 @@ def _switch_on(web: str) -> bool:
         }
         answer = _graphql(web, START_SCHEDULE, {"selector": selector})["startSchedule"]
         if answer["__typename"] != "ScheduleStateResult":
-            return False  # the code server is still loading
-        click.echo(f"Switched the schedule {source.name}_sync on; it ticks at the next full minute ...")
-    return True
+            return []
+        started.append(answer["scheduleState"]["id"])
+    click.echo("Switched the schedules on; they tick at the next full minute ...")
+    return started
+
+
+def _switch_off(web: str, schedules: list[str]) -> None:
+    """Let no further tick cover the partitions with runs: the pages are to be looked at."""
+    for schedule in schedules:
+        _graphql(web, STOP_SCHEDULE, {"id": schedule})
 
 
 def _finished(web: str) -> bool:

@@ -18,8 +18,8 @@ from ingest_assets.sources import BY_NAME
 WORKSPACES = {"acme": 1, "globex": 2, "initech": 3}  # name and seed
 SLACK_WORLD = {"channels": 3, "messages": 120, "threads": 10, "replies": 4, "span_hours": 240}
 REVOKED_SLACK = "initech"
-MAILBOXES = {"acme": ("sales", "support", "ceo"), "globex": ("team",), "initech": ("team",)}
-LOST_MAILBOX = "ceo@acme.example"
+MAILBOXES = {"acme": ("ann", "bob", "cleo"), "globex": ("gus",), "initech": ("ida",)}
+LOST_MAILBOX = "cleo@acme.example"
 EXPECTED_FAILURES = {"slack": 1, "gong": 0, "fathom": 0, "gmail": 1}
 """Partitions that are to be red, by source."""
 SERVICE_ACCOUNT = "ingest@demo.iam.example"
@@ -68,7 +68,7 @@ def connect_everything(app: App, vendors: str, folder: Path) -> None:
                 name=None,
                 read_secret=customer.secrets.__getitem__,
             )
-            accounts = ", ".join(account for account, _ in connected.accounts)
+            accounts = ", ".join(account for account, _, _ in connected.accounts)
             click.echo(f"Connected {BY_NAME[customer.source].title} ({accounts}) to workspace {name}.")
     order("slack/token", team=f"T0{REVOKED_SLACK.upper()}", revoked=True)
     order("gmail/settings", mailbox=LOST_MAILBOX, enabled=False)

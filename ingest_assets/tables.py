@@ -15,18 +15,16 @@ from ingest_assets.storage.overview import account_overview
 from ingest_assets.storage.schema import ACTIVE
 
 DAY = timedelta(days=1)
-PIPE_WIDTH = 240  # where there is no terminal to fit into
+WIDTH = 240  # more than any row needs
 
 
 def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> None:
-    """Print entries under their column names; a pipe gets them at full width."""
+    """Print entries under their column names."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for entry in entries:
         table.add_row(*("" if entry[column] is None else str(entry[column]) for column in columns))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    console.print(table)
+    # at full width everywhere: a terminal that is too narrow wraps a line, and a name cut short helps nobody
+    Console(width=WIDTH, soft_wrap=True).print(table)
 
 
 def status_entries(app: App) -> list[dict[str, Any]]:

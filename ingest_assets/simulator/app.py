@@ -13,7 +13,7 @@ from starlette.routing import Route
 from ingest_assets.simulator import control
 from ingest_assets.simulator.fathom import api as fathom
 from ingest_assets.simulator.gmail import api as gmail
-from ingest_assets.simulator.gong import api as gong
+from ingest_assets.simulator.gong import routes as gong
 from ingest_assets.simulator.slack.api import SlackApi
 from ingest_assets.simulator.state import Simulator
 from ingest_assets.simulator.wire import Protocol

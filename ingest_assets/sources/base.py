@@ -281,7 +281,13 @@ class Credential(BaseModel):
 
     def first_token(self) -> str | None:
         """Give the refresh token that this login begins with, or None where it needs no other token."""
-        return None
+        token = getattr(self, "refresh_token", None)
+        return None if token is None else str(token.get_secret_value())
+
+
+def one_of(*ways: Sequence[object]) -> bool:
+    """Tell whether exactly one way to log in is given, and that one whole."""
+    return sum(any(way) for way in ways) == sum(all(way) for way in ways) == 1
 
 
 class AccountSettings(BaseModel):

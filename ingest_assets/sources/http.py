@@ -11,11 +11,18 @@ from typing import Any
 import httpx
 import orjson
 
-from ingest_assets.errors import SourceError, TokenRefused, Transient, UnexpectedResponse
+from ingest_assets.errors import (
+    CredentialRejected,
+    SourceError,
+    TokenRefused,
+    Transient,
+    UnexpectedResponse,
+)
 from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.patience import Pace, patiently
 
 TIMEOUT = httpx.Timeout(60, connect=10)
+REFRESH_REFUSED = (400, 401)  # invalid_grant and invalid_client
 HTTP_OK, HTTP_CLIENT_ERROR, HTTP_TOO_MANY, HTTP_SERVER_ERROR = 200, 400, 429, 500
 
 
@@ -135,6 +142,47 @@ async def http_client() -> AsyncGenerator[httpx.AsyncClient]:
 def _trusted() -> ssl.SSLContext:
     """Read the certificate authorities once: it takes longer than a request."""
     return httpx.create_ssl_context()
+
+
+async def next_pair(
+    login: Login, form: Mapping[str, str], *, vendor: str, auth: httpx.Auth | None = None
+) -> TokenPair:
+    """Trade a single-use refresh token at `options.token_url`, as OAuth 2 has it (RFC 6749, section 6).
+
+    Raises CredentialRejected where the vendor does not take the token.
+    """
+
+    def meaning(_request: Request, status: int, _body: Any) -> SourceError:
+        if status in REFRESH_REFUSED:
+            return CredentialRejected(
+                f"{vendor} refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not "
+                "of this app. Authorise the app again and connect with the new refresh token."
+            )
+        setting = f"{login.options.prefix}_TOKEN_URL"
+        return UnexpectedResponse(f"{vendor}'s token endpoint answered HTTP {status}; check {setting}.")
+
+    async with http_client() as http:
+        api = JsonApi(
+            http,
+            login,
+            vendor=vendor,
+            base_url=login.options.token_url,
+            headers={},
+            meaning=meaning,
+            auth=auth,
+        )
+        answer = await api.ask(Request("oauth.token", "POST", "", form={"grant_type": "refresh_token", **form}))
+    try:
+        expires_in = answer.get("expires_in")
+        lifetime = None if expires_in is None else timedelta(seconds=int(expires_in))
+        return TokenPair(
+            access_token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+            expires_at=None if lifetime is None else login.clock.now() + lifetime,
+            base_url=answer.get("api_base_url_for_customer"),  # Gong's
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UnexpectedResponse(f"{vendor}'s answer to oauth.token holds no pair of tokens.") from None
 
 
 def _seconds(header: str | None) -> timedelta | None:

@@ -5,7 +5,6 @@ sync, a longer one daily, and what has no transcript yet at ages of its own. Onl
 page cursor dies within the hour and never leaves the walk that got it.
 """
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -18,6 +17,7 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import CursorExpired
 from ingest_assets.sources.base import Extraction, Page, Record
+from ingest_assets.sources.batch import stored
 from ingest_assets.sources.patience import ahead
 from ingest_assets.sources.readiness import UNREADY, due
 from ingest_assets.storage import reads
@@ -110,8 +110,8 @@ class WindowReader(ABC):
         """Ids that the window under way has shown."""
         self._finished: list[Window] = []
         self._confirmations = CONFIRMATIONS
-        stored = run.cursors.get(self.stream)
-        known = None if stored is None else WindowsCursor.model_validate(stored)
+        position = run.cursors.get(self.stream)
+        known = None if position is None else WindowsCursor.model_validate(position)
         history = run.settings.at_most(timedelta(days=run.options.history_days))
         self._cursor = plan(known, run.started_at, history, self.look_back)
 
@@ -222,9 +222,4 @@ class WindowReader(ABC):
 
     async def stored(self, read: Any, *arguments: Any) -> Any:
         """Ask the database about the account's records."""
-
-        def ask() -> Any:
-            with self.run.engine.connect() as conn:
-                return read(conn, self.record.table, self.run.account.account_id, *arguments)
-
-        return await asyncio.to_thread(ask)
+        return await stored(self.run, read, self.record.table, self.run.account.account_id, *arguments)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.schema import (
@@ -48,9 +48,12 @@ def workspace_ids(conn: Connection) -> list[str]:
     return list(conn.execute(select(workspaces.c.workspace_id).order_by(workspaces.c.created_at)).scalars())
 
 
-def save_account(conn: Connection, values: Mapping[str, Any]) -> int:
-    """Connect an account, or heal the one that has the same external id; its cursors go on where they were."""
-    account_id: int = conn.execute(
+def save_account(conn: Connection, values: Mapping[str, Any]) -> bool:
+    """Connect an account, or heal the one that has the same external id; its cursors go on where they were.
+
+    True if the account is new.
+    """
+    is_new: bool = conn.execute(
         insert(accounts)
         .values(**values)
         .on_conflict_do_update(
@@ -63,9 +66,9 @@ def save_account(conn: Connection, values: Mapping[str, Any]) -> int:
                 **_FRESH,
             },
         )
-        .returning(accounts.c.account_id)
+        .returning(text("xmax = 0"))
     ).scalar_one()
-    return account_id
+    return is_new
 
 
 def find_accounts(

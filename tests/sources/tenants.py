@@ -12,6 +12,7 @@ from ingest_assets.connecting import Connected, connect_account
 from ingest_assets.sources.base import Source
 from ingest_assets.sources.fathom import FATHOM
 from ingest_assets.sources.gmail import GMAIL
+from ingest_assets.sources.gmail.records import GmailMessage
 from ingest_assets.sources.gong import GONG
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors
@@ -285,6 +286,15 @@ class GmailTenant(Tenant):
         return str(
             self.order("message", text="Something new", attachments=attachments, hours_ago=hours_ago)["thread"]
         )
+
+    def message(self, **fields: Any) -> dict[str, str]:
+        """Deliver a message; return its ids and its thread's."""
+        made: dict[str, str] = self.order("message", **{"hours_ago": 1, **fields})
+        return made
+
+    def stored_message(self, made: dict[str, str]) -> Row[Any]:
+        [row] = [row for row in self.stored(GmailMessage.table) if row.external_id == made["message"]]
+        return row
 
     def change(self, external_id: str) -> None:
         self.order("message", thread=external_id, text="One more thing")

@@ -75,6 +75,16 @@ class TestSessions:
         acme.order("hide", recording=int(made), email="bob@vendor.example")
         assert acme.reads().counts.deleted == 1
 
+    def test_that_were_deleted_before_their_transcript_came_are_not_looked_for_again(
+        self, acme: FathomTenant
+    ) -> None:
+        late = meeting(acme, hours_ago=10, transcript_after_seconds=None)
+        acme.reads()
+        acme.order("delete", recording=int(late))
+        acme.bench.clock.advance(timedelta(hours=12))
+        acme.reads()
+        assert acme.living == set()
+
     def test_may_be_limited_to_the_newest(self, bench: Bench) -> None:
         acme = FathomTenant(bench, "acme")
         acme.connect(newest_sessions=2, last_hours=24)
@@ -93,6 +103,14 @@ class TestSessions:
 
 
 class TestTwoKeys:
+    def test_under_one_name_are_one_account_with_a_new_key(self, acme: FathomTenant) -> None:
+        acme.order("user", api_key="another", email="eve@vendor.example", sees="all")
+        done = acme.bench.run(
+            "connect", "fathom", "--workspace", "acme", "--api-key", "env:ANOTHER", ANOTHER="another"
+        )
+        assert "Gave Fathom 'default' (default) of workspace acme a new login" in done.stdout
+        assert acme.account.credential == {"api_key": {"env": "ANOTHER"}}
+
     def test_that_see_the_same_recording_store_it_once(self, acme: FathomTenant) -> None:
         made = {meeting(acme) for _ in range(3)}
         acme.order("user", api_key="another", email="eve@vendor.example", sees="all")

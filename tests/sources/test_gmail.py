@@ -1,10 +1,9 @@
-"""Gmail's quirks: history, labels, trash, MIME, batches with inner refusals, quota."""
+"""Gmail's quirks: history, labels, trash, batches with inner refusals, quota."""
 
 from __future__ import annotations
 
 import json
 import logging
-from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -29,31 +28,14 @@ def acme(bench: Bench) -> GmailTenant:
     return tenant
 
 
-def message(acme: GmailTenant, **fields: Any) -> dict[str, str]:
-    made: dict[str, str] = acme.order("message", **{"hours_ago": 1, **fields})
-    return made
-
-
-def stored(acme: GmailTenant, made: dict[str, str]) -> Any:
-    [row] = [row for row in acme.stored(MESSAGES) if row.external_id == made["message"]]
-    return row
-
-
-def part(mime_type: str, text: str = "", **fields: Any) -> dict[str, Any]:
-    """Give a part of a payload; fields go over it."""
-    data = urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-    bare = {"partId": "", "mimeType": mime_type, "filename": "", "headers": [], "body": {"size": len(text)}}
-    return bare | ({"body": {"size": len(text), "data": data}} if text else {}) | fields
-
-
 class TestTheHistory:
     def test_that_expired_is_made_up_for(self, acme: GmailTenant) -> None:
-        kept, trashed, deleted, answered = (message(acme) for _ in range(4))
+        kept, trashed, deleted, answered = (acme.message() for _ in range(4))
         acme.reads()
         acme.order("trash", thread=trashed["thread"])
         acme.order("delete", thread=deleted["thread"])
         acme.order("message", thread=answered["thread"], text="An answer meanwhile")
-        new = message(acme, hours_ago=0.1)
+        new = acme.message(hours_ago=0.1)
         acme.order("expire_history")
         verdict = acme.reads()
         assert acme.living == {kept["thread"], answered["thread"], new["thread"]}
@@ -64,17 +46,17 @@ class TestTheHistory:
         assert acme.calls(since) == {"history.list": 1}
 
     def test_that_expired_hides_no_message_deleted_in_a_living_thread(self, acme: GmailTenant) -> None:
-        first = message(acme, text="The first")
-        second = message(acme, thread=first["thread"], text="The second")
+        first = acme.message(text="The first")
+        second = acme.message(thread=first["thread"], text="The second")
         acme.reads()
         acme.order("delete", message=second["message"])
         acme.order("expire_history")
         acme.reads()
-        assert stored(acme, second).deleted_at is not None
+        assert acme.stored_message(second).deleted_at is not None
         assert "The second" not in acme.rows[first["thread"]].text
 
     def test_that_expires_again_and_again_does_not_make_us_loop(self, acme: GmailTenant) -> None:
-        message(acme)
+        acme.message()
         acme.reads()
         for _ in range(3):
             acme.order("expire_history")
@@ -83,36 +65,36 @@ class TestTheHistory:
             assert acme.calls(since)["history.list"] == 1
 
     def test_tells_of_trash_and_of_what_comes_back(self, acme: GmailTenant) -> None:
-        made = message(acme)
+        made = acme.message()
         acme.reads()
         acme.order("trash", thread=made["thread"])
         acme.reads()
         assert acme.living == set()
-        assert stored(acme, made).deleted_at is not None
+        assert acme.stored_message(made).deleted_at is not None
         acme.order("labels", thread=made["thread"], add=["INBOX"], remove=["TRASH"])
         acme.reads()
         assert acme.living == {made["thread"]}
-        assert stored(acme, made).deleted_at is None
+        assert acme.stored_message(made).deleted_at is None
 
     def test_tells_of_one_message_that_was_deleted(self, acme: GmailTenant) -> None:
-        first = message(acme, text="The first")
-        second = message(acme, thread=first["thread"], text="The second")
+        first = acme.message(text="The first")
+        second = acme.message(thread=first["thread"], text="The second")
         acme.reads()
         acme.order("delete", message=second["message"])
         acme.reads()
-        assert stored(acme, second).deleted_at is not None
-        assert stored(acme, first).deleted_at is None
+        assert acme.stored_message(second).deleted_at is not None
+        assert acme.stored_message(first).deleted_at is None
         assert "The second" not in acme.rows[first["thread"]].text
 
     def test_tells_of_labels(self, acme: GmailTenant) -> None:
-        made = message(acme)
+        made = acme.message()
         acme.reads()
         acme.order("labels", message=made["message"], add=["STARRED"])
         assert acme.reads().counts.changed == 1
-        assert stored(acme, made).label_ids == "INBOX,STARRED"
+        assert acme.stored_message(made).label_ids == "INBOX,STARRED"
 
     def test_is_one_request_when_nothing_happened(self, acme: GmailTenant) -> None:
-        message(acme)
+        acme.message()
         acme.reads()
         since = acme.bench.requests()
         acme.reads()
@@ -121,7 +103,7 @@ class TestTheHistory:
     def test_an_interrupted_first_sync_does_not_fetch_again(self, acme: GmailTenant) -> None:
         acme.bench.configure(GMAIL_BATCH_SIZE="2")
         for place in range(8):
-            message(acme, hours_ago=place + 1)
+            acme.message(hours_ago=place + 1)
         acme.fault("status", method="batch", status=500, skip=2, times=-1)
         acme.sync()
         acme.calm()
@@ -134,7 +116,7 @@ class TestTheHistory:
 
     def test_that_names_much_is_followed_batch_by_batch(self, acme: GmailTenant) -> None:
         acme.bench.configure(GMAIL_BATCH_SIZE="2")
-        made = [message(acme, hours_ago=place + 1) for place in range(8)]
+        made = [acme.message(hours_ago=place + 1) for place in range(8)]
         acme.reads()
         for one in made:
             acme.order("labels", message=one["message"], add=["STARRED"])
@@ -143,27 +125,27 @@ class TestTheHistory:
         assert all("STARRED" in row.label_ids for row in acme.stored(MESSAGES))
 
     def test_that_is_no_history_is_told(self, acme: GmailTenant) -> None:
-        message(acme)
+        acme.message()
         acme.reads()
-        new = message(acme)
+        new = acme.message()
         acme.fault("garbage_page", method="history.list")
         assert "no list of history" in str(acme.sync().reason)
         acme.reads()
         assert new["thread"] in acme.living
 
     def test_whose_page_token_died_is_made_up_for(self, acme: GmailTenant) -> None:
-        kept = message(acme)
+        kept = acme.message()
         acme.reads()
-        new = [message(acme, hours_ago=0)["thread"] for _ in range(7)]
+        new = [acme.message(hours_ago=0)["thread"] for _ in range(7)]
         acme.fault("invalid_cursor", method="history.list", only_with_cursor=True)
         acme.reads()
         assert acme.living == {kept["thread"], *new}
 
     def test_that_repeats_a_page_token_ends_the_sync(self, acme: GmailTenant) -> None:
-        message(acme)
+        acme.message()
         acme.reads()
         for _ in range(7):
-            message(acme, hours_ago=0)
+            acme.message(hours_ago=0)
         acme.fault("repeat_cursor", method="history.list", times=-1)
         assert "repeats" in str(acme.sync().reason)
         acme.calm()
@@ -173,7 +155,7 @@ class TestTheHistory:
     def test_a_first_sync_that_is_late_goes_on_where_it_stopped(self, acme: GmailTenant) -> None:
         acme.bench.configure(GMAIL_BATCH_SIZE="2")
         for place in range(8):
-            message(acme, hours_ago=place + 1)
+            acme.message(hours_ago=place + 1)
         assert acme.sync(sync_minutes=AT_ONCE).status == "partial"
         assert 0 < len(acme.living) < 8
         since = acme.bench.requests()
@@ -185,7 +167,7 @@ class TestTheHistory:
     def test_of_two_hundred_threads_takes_seven_requests(self, acme: GmailTenant) -> None:
         acme.order("settings", page_cap=500)
         for place in range(200):
-            message(acme, hours_ago=1 + place / 100)
+            acme.message(hours_ago=1 + place / 100)
         since = acme.bench.requests()
         acme.reads()
         assert len(acme.living) == 200
@@ -194,17 +176,17 @@ class TestTheHistory:
 
 class TestSelection:
     def test_leaves_out_spam_trash_and_drafts(self, acme: GmailTenant) -> None:
-        mail = message(acme)
-        message(acme, labels=["SPAM"])
-        message(acme, labels=["TRASH"])
+        mail = acme.message()
+        acme.message(labels=["SPAM"])
+        acme.message(labels=["TRASH"])
         acme.order("draft")
         acme.reads()
         assert acme.living == {mail["thread"]}
 
     def test_leaves_out_an_answer_that_was_not_sent(self, acme: GmailTenant) -> None:
-        made = message(acme, text="A question")
+        made = acme.message(text="A question")
         acme.reads()
-        message(acme, thread=made["thread"], labels=["DRAFT"], text="Half an answer")
+        acme.message(thread=made["thread"], labels=["DRAFT"], text="Half an answer")
         acme.reads()
         row = acme.rows[made["thread"]]
         assert row.message_count == 1
@@ -213,10 +195,10 @@ class TestSelection:
     def test_by_labels(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")
         acme.connect(labels=("Customers", "STARRED"), exclude_labels=("SENT",))
-        wanted = message(acme, labels=["INBOX", "Customers"])
-        both = message(acme, labels=["Customers", "STARRED"])
-        message(acme, labels=["INBOX"])
-        message(acme, labels=["Customers", "SENT"])
+        wanted = acme.message(labels=["INBOX", "Customers"])
+        both = acme.message(labels=["Customers", "STARRED"])
+        acme.message(labels=["INBOX"])
+        acme.message(labels=["Customers", "SENT"])
         acme.reads()
         assert acme.living == {wanted["thread"], both["thread"]}
         acme.order("labels", thread=wanted["thread"], remove=["Customers"])
@@ -227,16 +209,16 @@ class TestSelection:
     def test_mail_that_was_never_selected_is_no_deletion(self, bench: Bench, label: str) -> None:
         acme = GmailTenant(bench, "acme")
         acme.connect(labels=("Customers",))
-        wanted = message(acme, labels=["Customers"])
+        wanted = acme.message(labels=["Customers"])
         acme.reads()
         for _ in range(60):
-            message(acme, labels=[label], hours_ago=0)
+            acme.message(labels=[label], hours_ago=0)
         assert acme.reads().counts.deleted == 0
         assert acme.living == {wanted["thread"]}
 
     def test_that_changed_is_read_anew(self, acme: GmailTenant) -> None:
-        message(acme, labels=["INBOX"])
-        wanted = message(acme, labels=["Customers"])
+        acme.message(labels=["INBOX"])
+        wanted = acme.message(labels=["Customers"])
         acme.reads()
         acme.connect(labels=("Customers",))
         acme.reads()
@@ -245,14 +227,14 @@ class TestSelection:
     def test_may_be_limited_to_the_newest(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")
         acme.connect(newest_threads=2)
-        made = [message(acme, hours_ago=hours)["thread"] for hours in (8, 6, 4, 2)]
+        made = [acme.message(hours_ago=hours)["thread"] for hours in (8, 6, 4, 2)]
         acme.reads()
         assert acme.living == set(made[-2:])
 
     def test_of_the_newest_sees_what_was_deleted_while_the_history_was_lost(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")
         acme.connect(newest_threads=5)
-        kept, deleted = message(acme), message(acme)
+        kept, deleted = acme.message(), acme.message()
         acme.reads()
         acme.order("delete", thread=deleted["thread"])
         acme.order("expire_history")
@@ -260,134 +242,11 @@ class TestSelection:
         assert acme.living == {kept["thread"]}
 
 
-class TestMail:
-    def test_is_read_from_nested_parts(self, acme: GmailTenant) -> None:
-        files = [{"filename": "offer.pdf", "mime_type": "application/pdf", "size": 5000}]
-        made = message(acme, text="The plain one", html="<p>The rich one</p>", attachments=files)
-        acme.reads()
-        row = stored(acme, made)
-        assert (row.text, row.attachment_count) == ("The plain one", 1)
-        assert "offer.pdf" in json.dumps(row.raw)
-        assert "attachmentId" not in json.dumps(row.raw)
-
-    def test_that_was_forwarded_whole_is_read_too_but_no_calendar(self, acme: GmailTenant) -> None:
-        forwarded = [part("text/plain", "Forwarded")]
-        parts = [
-            part("text/plain", "See below"),
-            part("message/rfc822", parts=forwarded, filename="noname.eml"),
-            part("text/calendar", "BEGIN:VCALENDAR"),
-        ]
-        made = message(acme, payload=part("multipart/mixed", parts=parts))
-        acme.reads()
-        assert stored(acme, made).text == "See below\n\nForwarded"
-
-    def test_with_nul_bytes_is_stored_without_them(self, acme: GmailTenant) -> None:
-        made = message(acme, text="a\0b", subject="s\0t")
-        acme.reads()
-        row = stored(acme, made)
-        assert (row.text, row.subject) == ("ab", "st")
-
-    def test_of_html_becomes_text(self, acme: GmailTenant) -> None:
-        html = "<style>p {color: red}</style><p>Dear <b>team</b>,</p><ul><li>one</li></ul><script>x()</script>"
-        made = message(acme, html=html)
-        acme.reads()
-        text = stored(acme, made).text
-        assert "Dear team," in text
-        assert "one" in text
-        assert not [word for word in ("color", "x()", "<") if word in text]
-
-    def test_with_an_empty_plain_part_is_read_from_html(self, acme: GmailTenant) -> None:
-        made = message(acme, text="  \n", html="<p>Only here</p>")
-        acme.reads()
-        assert stored(acme, made).text == "Only here"
-
-    @pytest.mark.parametrize("charset", ["iso-8859-1", "utf-8", "windows-1252", "koi8-r"])
-    def test_is_decoded_by_its_charset(self, acme: GmailTenant, charset: str) -> None:
-        said = "Привет" if charset == "koi8-r" else "Grüße"
-        made = message(acme, text=said, charset=charset)
-        acme.reads()
-        assert stored(acme, made).text == said
-
-    @pytest.mark.parametrize("charset", ["klingon", "base64", "quoted-printable", "idna"])
-    def test_in_an_unknown_charset_is_read_as_far_as_possible(self, acme: GmailTenant, charset: str) -> None:
-        headers = [{"name": "Content-Type", "value": f"text/plain; charset={charset}"}]
-        body = {"size": 2, "data": "SGk"}  # without padding
-        payload = {"partId": "", "mimeType": "text/plain", "filename": "", "headers": headers, "body": body}
-        made = message(acme, payload=payload)
-        acme.reads()
-        assert stored(acme, made).text == "Hi"
-
-    def test_whose_body_is_kept_apart_is_fetched(self, acme: GmailTenant) -> None:
-        made = message(acme, text="Behind an attachment", body_as_attachment=True)
-        acme.reads()
-        assert stored(acme, made).text == "Behind an attachment"
-        before = acme.content()
-        acme.forget_cursors()
-        acme.reads()
-        assert acme.content() == before
-
-    def test_that_is_too_large_is_stored_without_its_body_and_says_so(self, acme: GmailTenant) -> None:
-        acme.bench.configure(GMAIL_MAX_MESSAGE_BYTES="100000")
-        made = message(acme, text="Much", size_bytes=100_001)
-        acme.reads()
-        row = stored(acme, made)
-        assert (row.text, row.body_omitted) == (None, True)
-
-    def test_keeps_the_id_that_it_has_everywhere(self, acme: GmailTenant) -> None:
-        made = message(acme, headers={"MESSAGE-ID": "<same@everywhere>"})
-        acme.reads()
-        assert stored(acme, made).rfc822_message_id
-
-    def test_without_a_time_is_set_aside(self, acme: GmailTenant) -> None:
-        odd = message(acme, raw={"internalDate": None})
-        fine = message(acme)
-        acme.reads()
-        assert acme.living == {fine["thread"]}
-        assert [row.item_key for row in acme.rejected] == [odd["message"]]
-
-    def test_whose_body_is_kept_apart_is_fetched_beside_a_malformed_one(self, acme: GmailTenant) -> None:
-        made = message(acme, text="Behind an attachment", body_as_attachment=True)
-        message(acme, thread=made["thread"], raw={"sizeEstimate": "big"})
-        acme.reads()
-        assert stored(acme, made).text == "Behind an attachment"
-
-    @pytest.mark.parametrize(
-        "odd",
-        [
-            {"internalDate": "soon"},
-            {"internalDate": "9" * 20},
-            {"sizeEstimate": "big"},
-            {"labelIds": [1]},
-            {"threadId": None},
-            {"payload": "oops"},
-            {"payload": {"mimeType": "text/plain", "headers": "oops"}},
-            {"payload": {"mimeType": "text/plain", "body": {"data": "a"}}},
-            {"payload": {"mimeType": "multipart/mixed", "parts": ["oops"]}},
-        ],
-        ids=["date", "year", "size", "labels", "thread", "payload", "headers", "base64", "parts"],
-    )
-    def test_that_is_malformed_is_set_aside_and_the_rest_arrives(
-        self, acme: GmailTenant, odd: dict[str, Any]
-    ) -> None:
-        message(acme, raw=odd)
-        fine = message(acme)
-        acme.reads()
-        assert acme.living == {fine["thread"]}
-        assert len(acme.rejected) == 1
-
-    def test_a_thread_is_readable_in_order(self, acme: GmailTenant) -> None:
-        first = message(acme, text="Question?", sender="Ann <ann@acme.example>", hours_ago=3)
-        message(acme, thread=first["thread"], text="Answer.", sender="bob@vendor.example", hours_ago=2)
-        acme.reads()
-        text = acme.rows[first["thread"]].text
-        assert text.index("Ann <ann@acme.example>") < text.index("Question?") < text.index("Answer.")
-
-
 class TestBatches:
     @pytest.mark.parametrize("status", [429, 403, 503])
     def test_ask_again_for_what_was_put_off(self, acme: GmailTenant, status: int) -> None:
         for place in range(10):
-            message(acme, hours_ago=place + 1)
+            acme.message(hours_ago=place + 1)
         acme.fault("status", method="threads.get", status=status, skip=2, times=4)
         acme.reads()
         assert len(acme.living) == 10
@@ -396,26 +255,26 @@ class TestBatches:
     @pytest.mark.parametrize("kind", ["truncate", "drop", "html"])
     def test_that_come_back_broken_are_asked_again(self, acme: GmailTenant, kind: str) -> None:
         for place in range(10):
-            message(acme, hours_ago=place + 1)
+            acme.message(hours_ago=place + 1)
         acme.fault(kind, method="batch", status=200)
         acme.reads()
         assert len(acme.living) == 10
 
     def test_that_hold_a_refusal_for_the_day_are_not_waited_for(self, acme: GmailTenant) -> None:
-        message(acme)
+        acme.message()
         acme.fault("error", method="threads.get", status=403, error="dailyLimitExceeded", times=-1)
         assert acme.sync().status == "failed"
         assert sum(acme.bench.clock.pauses) <= PATIENCE.total_seconds()
         assert acme.account.next_attempt_at is not None
 
     def test_ask_with_another_token_where_one_call_was_refused(self, acme: GmailTenant) -> None:
-        made = message(acme)
+        made = acme.message()
         acme.fault("error", method="threads.get", status=401, error="authError")
         acme.reads()
         assert acme.living == {made["thread"]}
 
     def test_a_thread_that_went_meanwhile_is_gone(self, acme: GmailTenant) -> None:
-        made = message(acme)
+        made = acme.message()
         acme.reads()
         acme.order("labels", thread=made["thread"], add=["STARRED"])
         acme.fault("status", method="threads.get", status=404)
@@ -423,7 +282,7 @@ class TestBatches:
         assert acme.living == set()
 
     def test_a_quota_is_not_a_refusal(self, acme: GmailTenant) -> None:
-        message(acme)
+        acme.message()
         acme.fault("error", method="threads.list", status=403, error="rateLimitExceeded")
         acme.reads()
         acme.fault("error", method="history.list", status=403, error="domainPolicy", times=-1)
@@ -438,7 +297,7 @@ class TestBatches:
         acme.connect()
         acme.order("settings", enforce_limits=True)
         for place in range(400):
-            message(acme, hours_ago=1 + place / 10)
+            acme.message(hours_ago=1 + place / 10)
         since = bench.requests()
         acme.reads()
         counts = bench.ask("ledger/counts", since=since)
@@ -451,7 +310,7 @@ class TestBatches:
 class TestSecrets:
     def test_and_what_mail_says_are_not_logged(self, acme: GmailTenant, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
-        message(acme, text="Between us", subject="Confidential")
+        acme.message(text="Between us", subject="Confidential")
         acme.fault("status", method="threads.list", status=500)
         acme.reads()
         acme.fault("error", method="history.list", status=400, error="invalidArgument")
@@ -509,6 +368,28 @@ class TestConnecting:
         assert synced.returncode == 0, synced.stderr
         assert synced.stdout.count(": success, 2 new") == 2
         bench.clock.advance(timedelta(0))
+
+    def test_tells_of_a_key_file_that_is_none(self, bench: Bench, tmp_path: Any) -> None:
+        key = tmp_path / "key.json"
+        for content, said in (
+            ("{}", "not the JSON key"),
+            ('{"client_email": "a@b", "private_key": "nonsense"}', "private_key"),
+        ):
+            key.write_text(content)
+            done = bench.run(
+                "connect",
+                "gmail",
+                "--workspace",
+                "acme",
+                "--service-account",
+                str(key),
+                "--subjects",
+                "a@x.example",
+            )
+            assert (done.returncode, done.stdout) == (2, "")
+            assert said in done.stderr
+            assert done.stderr.count("\n") == 1
+            assert "nonsense" not in done.stderr
 
     @pytest.mark.parametrize(
         ("arguments", "said"),

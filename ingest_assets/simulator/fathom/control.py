@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,8 +9,9 @@ from starlette.routing import Route
 
 from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.fathom import seeding
-from ingest_assets.simulator.fathom.world import NEVER, Grant, Org, Rotation, Settings, User
+from ingest_assets.simulator.fathom.world import NEVER, Grant, Org, Settings, User
 from ingest_assets.simulator.orders import Order, order
+from ingest_assets.simulator.rotation import rotation
 from ingest_assets.simulator.state import Simulator
 
 Count = Annotated[int, Field(ge=0)]
@@ -182,10 +182,13 @@ def _add_org(simulator: Simulator, wanted: AddOrg) -> dict[str, Any]:
     user = _user(org, wanted.email, None, wanted.role, sees_all=True)
     if wanted.api_key is not None:
         world.issue(wanted.api_key, Grant(org, user, is_key=True))
-    if wanted.client_id and wanted.client_secret and wanted.refresh_token:
-        org.rotation = Rotation(wanted.client_id, wanted.client_secret, wanted.refresh_token, wanted.expires_in)
-        first = wanted.access_token or f"fathom-access-{sha256(wanted.refresh_token.encode()).hexdigest()[:24]}"
-        world.issue(first, Grant(org, user, is_key=False, expires_at=now + wanted.expires_in))
+    app = rotation("fathom", wanted.client_id, wanted.client_secret, wanted.refresh_token, wanted.expires_in)
+    if app is not None:
+        org.rotation = app
+        world.issue(
+            wanted.access_token or app.first_token(),
+            Grant(org, user, is_key=False, expires_at=now + wanted.expires_in),
+        )
     elif wanted.api_key is None:
         raise OrderError("an organisation needs api_key, or client_id, client_secret and refresh_token")
     world.orgs[org.id] = org

@@ -4,11 +4,11 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from math import ceil
 from typing import Any
 
 from ingest_assets.simulator.errors import OrderError
+from ingest_assets.simulator.rotation import Rotation
 
 NEVER = float("inf")
 MINUTE = 60.0
@@ -78,24 +78,6 @@ class Grant:
     is_key: bool
     revoked: bool = False
     expires_at: float | None = None
-
-
-@dataclass(slots=True)
-class Rotation:
-    """An OAuth app's tokens: each refresh token works once."""
-
-    client_id: str
-    client_secret: str
-    refresh_token: str
-    expires_in: int
-    issued: int = 0
-
-    def next_pair(self) -> str:
-        """A new access token; the refresh token is replaced."""
-        self.issued += 1
-        digest = sha256(f"{self.refresh_token}/{self.issued}".encode()).hexdigest()
-        self.refresh_token = f"fathom-refresh-{digest[:32]}"
-        return f"fathom-access-{digest[32:]}"
 
 
 @dataclass(slots=True, eq=False)

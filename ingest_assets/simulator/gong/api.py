@@ -6,7 +6,7 @@ cursor   only where more follows, only at the top level of the body, for an hour
 denied   a missing scope is 401 for calls and 403 for users and workspaces
 """
 
-from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import orjson
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ingest_assets.simulator.faults import Fault, Kind
+from ingest_assets.simulator.gong.tokens import basic
 from ingest_assets.simulator.gong.world import Call, Company, Grant, Json
 from ingest_assets.simulator.state import Simulator
 from ingest_assets.simulator.vendor import Asked, Wire, attend, flattened
@@ -69,15 +69,6 @@ class _Asked:
     repeat_cursor: bool = False
 
 
-def routes(simulator: Simulator) -> list[Route]:
-    api = GongApi(simulator)
-    token = "/gong/oauth2/generate-customer-token"  # noqa: S105 - a path
-    return [
-        Route(token, TokenApi(simulator)),
-        Route("/gong/{region}/v2/{path:path}", api),
-    ]
-
-
 class GongApi:
     """The ASGI application behind a customer's host."""
 
@@ -100,7 +91,7 @@ class GongApi:
             Wire(scope, receive, send),
             Asked(VENDOR, method, company, params),
             lambda repeat: self._answer(asked, repeat),
-            _instead,
+            instead,
         )
 
     def _grant(self, authorization: str) -> Grant | None:
@@ -109,7 +100,7 @@ class GongApi:
         if kind.lower() == "bearer":
             found = grants.get(credential)
             return found if found is not None and found.secret is None else None
-        key, _, secret = _basic(authorization)
+        key, _, secret = basic(authorization)
         found = grants.get(key)
         return found if found is not None and found.secret == secret else None
 
@@ -298,58 +289,7 @@ def _decoded(cursor: object, query: str, now: float) -> Json:
     return decoded
 
 
-class TokenApi:
-    """Where OAuth apps refresh their tokens."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self._simulator = simulator
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        given |= dict(parse_qsl((await read_body(receive)).decode("latin-1")))
-        client_id, _, secret = _basic(header(scope, b"authorization"))
-        company = self._simulator.gong.app(client_id)
-        host = f"http://{header(scope, b'host')}"
-        await attend(
-            self._simulator,
-            Wire(scope, receive, send),
-            Asked(VENDOR, "oauth.token", None if company is None else company.id, given),
-            lambda _repeat: self._answer(company, secret, given, host),
-            _instead,
-        )
-
-    def _answer(self, company: Company | None, secret: str, given: dict[str, str], host: str) -> Answer:
-        world, now = self._simulator.gong, self._simulator.clock.now()
-        if company is None or company.rotation is None or company.rotation.client_secret != secret:
-            return _refused("invalid_client", "Client authentication failed.", 401)
-        rotation = company.rotation
-        revoked = any(grant.revoked and grant.secret is None for grant in world.grants_of(company))
-        if given.get("grant_type") != "refresh_token":
-            return _refused("unsupported_grant_type", "Only refresh_token.")
-        if revoked or given.get("refresh_token") != rotation.refresh_token:
-            return _refused("invalid_grant", "Token has been expired or revoked.")
-        scopes = next(iter(world.grants_of(company))).scopes
-        token = rotation.next_pair()
-        world.issue(token, Grant(company, None, scopes, expires_at=now + rotation.expires_in))
-        return Answer(
-            orjson.dumps(
-                {
-                    "access_token": token,
-                    "refresh_token": rotation.refresh_token,
-                    "token_type": "bearer",
-                    "expires_in": rotation.expires_in,
-                    "scope": " ".join(sorted(scopes)),
-                    "api_base_url_for_customer": f"{host}/gong/{company.region}",
-                }
-            )
-        )
-
-
-def _refused(code: str, text: str, status: int = 400) -> Answer:
-    return Answer(orjson.dumps({"error": code, "error_description": text}), status, error=code)
-
-
-def _instead(fault: Fault) -> Answer | None:
+def instead(fault: Fault) -> Answer | None:
     match fault.kind:
         case Kind.RATELIMIT:
             return GongError(429, "API rate limit exceeded", retry_after=fault.retry_after).answer()
@@ -374,11 +314,3 @@ def _parsed(body: bytes) -> Json | None:
     except orjson.JSONDecodeError:
         return None
     return document if isinstance(document, dict) else None
-
-
-def _basic(authorization: str) -> tuple[str, str, str]:
-    kind, _, credential = authorization.partition(" ")
-    try:
-        return b64decode(credential).decode().partition(":") if kind.lower() == "basic" else ("", "", "")
-    except (Base64Error, UnicodeDecodeError):
-        return "", "", ""

@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from ingest_assets.simulator.errors import OrderError
 from ingest_assets.simulator.gong import seeding
-from ingest_assets.simulator.gong.world import NEVER, SCOPES, Call, Company, Grant, Rotation, Settings
+from ingest_assets.simulator.gong.world import NEVER, SCOPES, Call, Company, Grant, Settings
 from ingest_assets.simulator.orders import Order, order
+from ingest_assets.simulator.rotation import rotation
 from ingest_assets.simulator.state import Simulator
 
 Count = Annotated[int, Field(ge=0)]
@@ -151,12 +152,13 @@ def _add_company(simulator: Simulator, wanted: AddCompany) -> dict[str, Any]:
     scopes = frozenset(wanted.scopes)
     if wanted.access_key is not None:
         world.issue(wanted.access_key, Grant(company, wanted.access_key_secret, scopes))
-    if wanted.client_id and wanted.client_secret and wanted.refresh_token:
-        company.rotation = Rotation(
-            wanted.client_id, wanted.client_secret, wanted.refresh_token, wanted.expires_in
+    app = rotation("gong", wanted.client_id, wanted.client_secret, wanted.refresh_token, wanted.expires_in)
+    if app is not None:
+        company.rotation = app
+        world.issue(
+            wanted.access_token or app.first_token(),
+            Grant(company, None, scopes, expires_at=now + wanted.expires_in),
         )
-        first = wanted.access_token or f"gong-access-{sha256(wanted.refresh_token.encode()).hexdigest()[:24]}"
-        world.issue(first, Grant(company, None, scopes, expires_at=now + wanted.expires_in))
     elif wanted.access_key is None:
         raise OrderError("a company needs access_key, or client_id, client_secret and refresh_token")
     world.companies[company.id] = company

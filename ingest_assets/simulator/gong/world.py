@@ -4,13 +4,13 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from hashlib import sha256
 from typing import Any
 from zlib import crc32
 
 import orjson
 
 from ingest_assets.simulator.errors import OrderError
+from ingest_assets.simulator.rotation import Rotation
 
 SCOPES = (
     "api:calls:read:basic",
@@ -105,24 +105,6 @@ class Grant:
     scopes: frozenset[str]
     revoked: bool = False
     expires_at: float | None = None
-
-
-@dataclass(slots=True)
-class Rotation:
-    """An OAuth app's tokens: each refresh token works once."""
-
-    client_id: str
-    client_secret: str
-    refresh_token: str
-    expires_in: int
-    issued: int = 0
-
-    def next_pair(self) -> str:
-        """A new access token; the refresh token is replaced."""
-        self.issued += 1
-        digest = sha256(f"{self.refresh_token}/{self.issued}".encode()).hexdigest()
-        self.refresh_token = f"gong-refresh-{digest[:32]}"
-        return f"gong-access-{digest[32:]}"
 
 
 @dataclass(slots=True, eq=False)

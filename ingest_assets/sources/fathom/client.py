@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -16,12 +16,12 @@ from ingest_assets.errors import (
     UnexpectedResponse,
 )
 from ingest_assets.sources.base import Login, TokenPair
-from ingest_assets.sources.http import JsonApi, Request, http_client
+from ingest_assets.sources.http import JsonApi, Request, http_client, next_pair
 from ingest_assets.sources.patience import Pace
+from ingest_assets.sources.times import whole_seconds
 
 PER_MINUTE, HEAVY_PER_MINUTE = 60, 30
 RANGE = ("created_after", "created_before")
-ALMOST_A_SECOND = timedelta(microseconds=999_999)
 HEAVY = frozenset({"recordings.transcript", "recordings.summary"})
 INLINE = {"include_transcript": "true", "include_summary": "true"}
 ALWAYS = {"include_action_items": "true", "include_crm_matches": "true"}
@@ -62,7 +62,7 @@ class FathomClient:
 
     async def meetings(self, since: datetime, until: datetime) -> AsyncGenerator[list[Any]]:
         """Give the meetings created in a range, in Fathom's order, whichever that is."""
-        chosen = dict(zip(RANGE, _range(since, until), strict=True)) | ALWAYS
+        chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True)) | ALWAYS
         if self.inline:
             chosen |= INLINE
         cursor: str | None = None
@@ -124,34 +124,13 @@ class _Limits:
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair."""
+    app = login.credential
     form = {
-        "grant_type": "refresh_token",
         "refresh_token": refresh_token,
-        "client_id": login.credential.client_id,
-        "client_secret": login.credential.client_secret.get_secret_value(),
+        "client_id": app.client_id,
+        "client_secret": app.client_secret.get_secret_value(),
     }
-    async with http_client() as http:
-        api = JsonApi(
-            http, login, vendor="Fathom", base_url=login.options.token_url, headers={}, meaning=_refused_refresh
-        )
-        answer = await api.ask(Request("oauth.token", "POST", "", form=form))
-    try:
-        expires_in = answer.get("expires_in")
-        lifetime = None if expires_in is None else timedelta(seconds=int(expires_in))
-        return TokenPair(
-            access_token=answer["access_token"],
-            refresh_token=answer["refresh_token"],
-            expires_at=None if lifetime is None else login.clock.now() + lifetime,
-        )
-    except (KeyError, TypeError, ValueError):
-        raise UnexpectedResponse("Fathom's answer to oauth.token holds no pair of tokens.") from None
-
-
-def _refused_refresh(_request: Request, status: int, _body: Any) -> SourceError:
-    return CredentialRejected(
-        f"Fathom refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not of this "
-        "app. Authorise the app again and connect with the new refresh token."
-    )
+    return await next_pair(login, form, vendor="Fathom")
 
 
 def _meaning(request: Request, status: int, _body: Any) -> SourceError:
@@ -176,12 +155,3 @@ def _meaning(request: Request, status: int, _body: Any) -> SourceError:
 
 def _number(header: str | None) -> int | None:
     return int(header) if header is not None and header.isdecimal() else None
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _range(since: datetime, until: datetime) -> tuple[str, str]:
-    """Write a range in whole seconds that holds at least all of it."""
-    return _iso(since), _iso(until + ALMOST_A_SECOND)

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.errors import Transient
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe
+from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
 from ingest_assets.sources.fathom.client import FathomClient
 
 PROBED = timedelta(days=30)
@@ -31,13 +31,9 @@ class FathomCredential(Credential):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        app = (self.client_id, self.client_secret, self.refresh_token)
-        if any(app) != all(app) or (self.api_key is None) == (self.refresh_token is None):
+        if not one_of((self.api_key,), (self.client_id, self.client_secret, self.refresh_token)):
             raise ValueError("Pass --api-key, or all of --client-id, --client-secret and --refresh-token")
         return self
-
-    def first_token(self) -> str | None:
-        return None if self.refresh_token is None else self.refresh_token.get_secret_value()
 
 
 class FathomSettings(AccountSettings):

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from ingest_assets.errors import Unavailable
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, rejection
 from ingest_assets.sources.fathom.client import FathomClient
-from ingest_assets.sources.fathom.records import FathomSession, at, hash_of, id_of
+from ingest_assets.sources.fathom.records import FathomSession, hash_of, id_of
 from ingest_assets.sources.readiness import READY
+from ingest_assets.sources.times import at
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
@@ -66,10 +67,13 @@ class _Sessions(WindowReader):
         return True
 
     async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
+        self.listed = set()
         for window in _around(sorted(row.created_at for row in rows)):
             async with aclosing(self.client.meetings(window.since, window.until)) as pages:
                 async for meetings in pages:
                     yield await self.page(meetings, deep=True)
+        if gone := await self.gone(sorted({row.external_id for row in rows} - self.listed)):
+            yield Page(gone=gone)
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         meetings: dict[str, dict[str, Any]] = {}

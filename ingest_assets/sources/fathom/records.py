@@ -2,25 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from ingest_assets.sources.base import HASH_BYTES, Account, ConversationRecord, dump_json, storable_text
 from ingest_assets.sources.readiness import state_of
+from ingest_assets.sources.times import at
 
 FETCHED_APART = frozenset({"transcript", "default_summary"})
 """What an OAuth app does not get in the list."""
 UNKNOWN_SPEAKER = "Unknown speaker"
-
-
-def at(moment: str) -> datetime:
-    """Read a time that names its offset."""
-    parsed = datetime.fromisoformat(moment)
-    if parsed.tzinfo is None:
-        raise ValueError("a time without an offset")
-    return parsed.astimezone(UTC)
 
 
 def hash_of(meeting: Mapping[str, Any]) -> str:

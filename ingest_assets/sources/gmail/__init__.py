@@ -15,9 +15,9 @@ messages    never change but for their labels
 """
 
 from ingest_assets.sources.base import Source
-from ingest_assets.sources.gmail.client import exchange
 from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings, probe
 from ingest_assets.sources.gmail.extract import extract
+from ingest_assets.sources.gmail.login import exchange
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 
 GMAIL = Source(

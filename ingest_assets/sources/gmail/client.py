@@ -6,30 +6,23 @@ Three addresses have to be told one by one: `api_endpoint` moves neither the bat
 import asyncio
 import json
 import logging
-import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, timedelta
+from datetime import timedelta
 from functools import cache, partial
-from http.client import HTTPException
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
-import google_auth_httplib2
 import httplib2
 import orjson
-from google.auth.exceptions import GoogleAuthError, RefreshError
-from google.oauth2 import service_account
-from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import Resource, build
 from googleapiclient.errors import Error as GoogleError
 from googleapiclient.errors import HttpError
 from googleapiclient.http import HttpRequest
 
 from ingest_assets.errors import (
-    CredentialRejected,
     CursorExpired,
     SourceError,
     TokenRefused,
@@ -39,18 +32,16 @@ from ingest_assets.errors import (
 )
 from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.gmail.batch import Answer, packed, unpacked
-from ingest_assets.sources.gmail.errors import TOKEN_ERRORS, meaning
+from ingest_assets.sources.gmail.errors import meaning
+from ingest_assets.sources.gmail.login import NO_CONNECTION, TIMEOUT, exchange
 from ingest_assets.sources.gmail.quota import UnitBudget
 from ingest_assets.sources.patience import FIRST_PAUSE, PATIENCE, TRIES, patiently
 
-READONLY = "https://www.googleapis.com/auth/gmail.readonly"
 GOOGLE = "https://gmail.googleapis.com"
 PAGE = 500  # the most that threads.list and history.list give
-TIMEOUT = 60  # seconds
 HTTP_REDIRECTION = 300
 IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many
 HISTORY = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"]
-NO_CONNECTION = (OSError, HTTPException, httplib2.HttpLib2Error)
 
 logging.getLogger("googleapiclient").setLevel(logging.CRITICAL)  # it would log addresses with what they ask
 
@@ -328,49 +319,3 @@ def _list(answer: Json, key: str) -> list[Any]:
     if not isinstance(items, list):
         raise UnexpectedResponse(f"Gmail's answer has no list of {key}.")
     return items
-
-
-async def exchange(login: Login, refresh_token: str) -> TokenPair:
-    """Get an access token for a user's refresh token, or for a service account's mailbox."""
-    credential, token_url = login.credential, login.options.token_url
-    if credential.service_account is not None:
-        info = orjson.loads(credential.service_account.get_secret_value())
-        google = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]  # Google's
-            info | {"token_uri": token_url}, scopes=[READONLY], subject=credential.subject
-        )
-    else:
-        google = Credentials(  # type: ignore[no-untyped-call]  # Google's
-            None,
-            refresh_token=refresh_token or credential.refresh_token.get_secret_value(),
-            client_id=credential.client_id,
-            client_secret=credential.client_secret.get_secret_value(),
-            token_uri=token_url,
-        )
-    http = httplib2.Http(timeout=TIMEOUT)
-    login.calls["token"] += 1
-    try:
-        await asyncio.to_thread(google.refresh, google_auth_httplib2.Request(http))
-    except RefreshError as error:
-        raise _refused(error, credential.subject) from None
-    except (GoogleAuthError, ValueError, *NO_CONNECTION) as error:
-        raise Transient(f"Google's token endpoint did not answer ({type(error).__name__}).") from None
-    finally:
-        http.close()
-    return TokenPair(
-        access_token=google.token,
-        refresh_token=getattr(google, "refresh_token", None) or "",
-        expires_at=google.expiry.replace(tzinfo=UTC),
-    )
-
-
-def _refused(error: RefreshError, subject: str | None) -> SourceError:
-    details = error.args[1] if len(error.args) > 1 else None
-    code = details.get("error") if isinstance(details, dict) else None
-    if error.retryable:
-        return Transient("Google's token endpoint asks us to try again.")
-    if code in TOKEN_ERRORS:
-        whose = f" for {subject}" if subject else ""
-        return CredentialRejected(f"Google gave no token{whose} ({code}): {TOKEN_ERRORS[code]}")
-    if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code):
-        return CredentialRejected(f"Google gave no token ({code}). Connect the mailbox again.")
-    return Transient("Google's token endpoint gave an answer that is not Google's; check GOOGLE_TOKEN_URL.")

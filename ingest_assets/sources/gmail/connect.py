@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ingest_assets.errors import IngestError, SourceError, UnexpectedResponse
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe
+from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
 from ingest_assets.sources.gmail.client import GOOGLE, GmailClient
 from ingest_assets.sources.gmail.quota import COSTS
 
@@ -36,7 +36,7 @@ class GmailCredential(Credential):
     def _one_way(self) -> Self:
         user = (self.client_id, self.client_secret, self.refresh_token)
         delegated = (self.service_account, self.subjects or self.subject)
-        if all(user) == all(delegated) or any(user) == any(delegated):
+        if not one_of(user, delegated):
             raise ValueError(
                 "Pass --client-id, --client-secret and --refresh-token, or --service-account and --subjects"
             )

@@ -1,6 +1,5 @@
 """Read one mailbox: everything once, then what its history says has changed."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import CursorExpired, UnexpectedResponse
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
+from ingest_assets.sources.batch import stored
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.mime import kept_apart
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, visible
@@ -45,8 +45,8 @@ class _Mailbox:
         self.run, self.client = run, client
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
         self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]
-        stored = run.cursors.get(MAILBOX)
-        self.cursor = None if stored is None else MailboxCursor.model_validate(stored)
+        position = run.cursors.get(MAILBOX)
+        self.cursor = None if position is None else MailboxCursor.model_validate(position)
         history = run.settings.at_most(timedelta(days=run.options.history_days))
         self.wanted_from = run.started_at - history
 
@@ -225,11 +225,7 @@ class _Mailbox:
         }
 
     async def _stored(self, read: Any, table: Any, *arguments: Any) -> Any:
-        def ask() -> Any:
-            with self.run.engine.connect() as conn:
-                return read(conn, table, self.run.account.account_id, *arguments)
-
-        return await asyncio.to_thread(ask)
+        return await stored(self.run, read, table, self.run.account.account_id, *arguments)
 
 
 def _mail_in(thread: Any) -> Sequence[Any]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,12 +21,12 @@ from ingest_assets.errors import (
 )
 from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.gong.hosts import checked
-from ingest_assets.sources.http import JsonApi, Request, http_client
+from ingest_assets.sources.http import JsonApi, Request, http_client, next_pair
 from ingest_assets.sources.patience import Pace
+from ingest_assets.sources.times import whole_seconds
 
 IDS_A_REQUEST = 100
 RANGE = ("fromDateTime", "toDateTime")
-ALMOST_A_SECOND = timedelta(microseconds=999_999)
 PER_SECOND = 3
 SECOND = 1.05  # a little more than the vendor's, for the way there
 DAY_SPENT_PAUSE = timedelta(hours=1)
@@ -113,7 +113,7 @@ class GongClient:
 
     async def calls(self, since: datetime, until: datetime) -> AsyncGenerator[CallsPage]:
         """Give the calls of a range in Gong's order, whichever that is; 100 a page."""
-        chosen = dict(zip(RANGE, _range(since, until), strict=True))
+        chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True))
         async for answer in self._post_pages("calls.extensive", chosen, contentSelector=CONTENT):
             total = (answer.get("records") or {}).get("totalRecords")
             yield CallsPage(_items(answer, "calls"), total if isinstance(total, int) else 0)
@@ -135,7 +135,7 @@ class GongClient:
 
     async def may_read_transcripts(self, since: datetime, until: datetime) -> None:
         """Raise CredentialRejected if not."""
-        chosen = dict(zip(RANGE, _range(since, until), strict=True))
+        chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True))
         async for _answer in self._post_pages("calls.transcript", chosen):
             return
 
@@ -184,38 +184,9 @@ class GongClient:
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair."""
-    method = "oauth.token"
-    credential = login.credential
-    async with http_client() as http:
-        api = JsonApi(
-            http,
-            login,
-            vendor="Gong",
-            base_url=login.options.token_url,
-            headers={},
-            auth=httpx.BasicAuth(credential.client_id, credential.client_secret.get_secret_value()),
-            meaning=_refused_refresh,
-        )
-        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        answer = await api.ask(Request(method, "POST", "", form=form))
-    try:
-        expires_in = answer.get("expires_in")
-        lifetime = None if expires_in is None else timedelta(seconds=int(expires_in))
-        return TokenPair(
-            access_token=answer["access_token"],
-            refresh_token=answer["refresh_token"],
-            expires_at=None if lifetime is None else login.clock.now() + lifetime,
-            base_url=answer.get("api_base_url_for_customer"),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise UnexpectedResponse(f"Gong's answer to {method} holds no pair of tokens.") from None
-
-
-def _refused_refresh(_request: Request, status: int, _body: Any) -> SourceError:
-    return CredentialRejected(
-        f"Gong refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not of this app. "
-        "Authorise the app again and connect with the new refresh token."
-    )
+    app = login.credential
+    basic = httpx.BasicAuth(app.client_id, app.client_secret.get_secret_value())
+    return await next_pair(login, {"refresh_token": refresh_token}, vendor="Gong", auth=basic)
 
 
 def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
@@ -278,12 +249,3 @@ def _next(answer: Json, seen: set[str], method: str) -> str | None:
     if cursor is not None:
         seen.add(cursor)
     return cursor
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _range(since: datetime, until: datetime) -> tuple[str, str]:
-    """Write a range in whole seconds that holds at least all of it."""
-    return _iso(since), _iso(until + ALMOST_A_SECOND)

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.errors import CredentialRejected, IngestError
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe
+from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
 from ingest_assets.sources.gong.client import GongClient
 
 PROBED = timedelta(hours=1)
@@ -36,18 +36,12 @@ class GongCredential(Credential):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        key, app = (
-            (self.access_key, self.access_key_secret),
-            (self.client_id, self.client_secret, self.refresh_token),
-        )
-        if all(key) == all(app) or any(key) == any(app):
+        key = (self.access_key, self.access_key_secret)
+        if not one_of(key, (self.client_id, self.client_secret, self.refresh_token)):
             raise ValueError(
                 "Pass --access-key and --access-key-secret, or --client-id, --client-secret and --refresh-token"
             )
         return self
-
-    def first_token(self) -> str | None:
-        return None if self.refresh_token is None else self.refresh_token.get_secret_value()
 
     def basic(self) -> httpx.Auth:
         if self.access_key is None or self.access_key_secret is None:

@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
+from ingest_assets.sources.base import Extraction, Page, rejection
+from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of
 from ingest_assets.sources.patience import interleave
@@ -55,14 +57,10 @@ async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page
 
 
 def _parsed(run: Extraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[Any]) -> Page:
-    records: list[Record] = []
-    rejected: list[Rejected] = []
+    batch = Batch()
     for item in items:
-        try:
-            records.append(record.from_api(run.account, item))
-        except UNPARSEABLE as error:
-            rejected.append(rejection(record, item, error, external_id=None))
-    return Page(records, rejected=rejected)
+        batch.parse(record, item, partial(record.from_api, run.account))
+    return Page(batch.records, rejected=batch.rejected)
 
 
 class _Calls(WindowReader):
@@ -109,7 +107,8 @@ class _Calls(WindowReader):
         self.listed.update(calls)
         columns = ("details_hash", "transcript_state", "first_seen_at", "deleted_at")
         known: dict[str, Any] = await self.stored(reads.stored, list(calls), columns)
-        rejected = [
+        batch = Batch()
+        batch.rejected += [
             rejection(GongCall, call, KeyError("metaData.id"), external_id=None)
             for call in items
             if _id(call) is None
@@ -125,17 +124,13 @@ class _Calls(WindowReader):
         transcripts: dict[str, list[Any]] = {}
         for start in range(0, len(wanted), IDS_A_REQUEST):
             transcripts |= await self.client.transcripts(wanted[start : start + IDS_A_REQUEST])
-        records: list[Record] = []
         for call_id in wanted:
-            try:
-                row, transcript = known.get(call_id), transcripts.get(call_id)
-                records.append(self._record(calls[call_id], transcript, row))
-            except UNPARSEABLE as error:
-                rejected.append(rejection(GongCall, calls[call_id], error, external_id=call_id))
+            parse = partial(self._record, transcript=transcripts.get(call_id), row=known.get(call_id))
+            batch.parse(GongCall, calls[call_id], parse, external_id=call_id)
         gone = [call_id for call_id in private if call_id in known and known[call_id].deleted_at is None]
-        return Page(records, gone=gone, rejected=rejected)
+        return Page(batch.records, gone=gone, rejected=batch.rejected)
 
-    def _record(self, call: dict[str, Any], transcript: list[Any] | None, row: Any) -> GongCall:
+    def _record(self, call: dict[str, Any], *, transcript: list[Any] | None, row: Any) -> GongCall:
         return GongCall.from_api(
             self.run.account,
             call,

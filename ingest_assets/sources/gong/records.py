@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -16,17 +16,10 @@ from ingest_assets.sources.base import (
     storable_text,
 )
 from ingest_assets.sources.readiness import state_of
+from ingest_assets.sources.times import at
 
 SIGNED = "media"  # URLs that are signed anew for every request
 UNKNOWN_SPEAKER = "Unknown speaker"
-
-
-def at(moment: str) -> datetime:
-    """Read a time that names its offset."""
-    parsed = datetime.fromisoformat(moment)
-    if parsed.tzinfo is None:
-        raise ValueError("a time without an offset")
-    return parsed.astimezone(UTC)
 
 
 def lasting(call: Mapping[str, Any]) -> dict[str, Any]:

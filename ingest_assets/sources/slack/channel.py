@@ -12,8 +12,8 @@ from typing import Any
 
 from ingest_assets.errors import CursorExpired, SourceError, Unavailable, UnexpectedResponse
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, rejection
+from ingest_assets.sources.batch import Batch, Result, stored
 from ingest_assets.sources.patience import interleave
-from ingest_assets.sources.slack.batch import Batch, Result, stored
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, SlackClient
 from ingest_assets.sources.slack.directory import Directory
 from ingest_assets.sources.slack.plan import (

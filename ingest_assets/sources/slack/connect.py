@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.errors import CredentialRejected, IngestError
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe
+from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
 from ingest_assets.sources.slack.client import SlackClient
 
 PUBLIC_SCOPES = frozenset({"channels:read", "channels:history", "users:read"})
@@ -28,13 +28,9 @@ class SlackCredential(Credential):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        rotation = (self.client_id, self.client_secret, self.refresh_token)
-        if any(rotation) != all(rotation) or (self.token is None) == (self.refresh_token is None):
+        if not one_of((self.token,), (self.client_id, self.client_secret, self.refresh_token)):
             raise ValueError("Pass --token, or all of --client-id, --client-secret and --refresh-token")
         return self
-
-    def first_token(self) -> str | None:
-        return None if self.refresh_token is None else self.refresh_token.get_secret_value()
 
 
 class SlackSettings(AccountSettings):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import Unavailable
 from ingest_assets.sources.base import Extraction, Page
-from ingest_assets.sources.slack.batch import Batch, stored
+from ingest_assets.sources.batch import Batch, stored
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackUser
 from ingest_assets.sources.slack.text import markup_of, mentioned
