@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from ingest_assets.errors import IngestError
-from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.schema import token_pairs
 from ingest_assets.storage.vault import new_key
 from tests.sources.tenants import FathomTenant, GongTenant, SlackTenant, Tenant
@@ -125,4 +124,3 @@ def test_a_chain_cannot_begin_where_nothing_can_be_sealed(bench: Bench) -> None:
     bench.configure(INGEST_ENCRYPTION_KEYS="")
     with pytest.raises(IngestError, match="INGEST_ENCRYPTION_KEYS is not set"):
         tenant.connect()
-    assert BY_NAME["gong"].exchange is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -65,9 +66,18 @@ class TestSessions:
 
     def test_that_begin_while_pages_are_read_do_not_shift_them(self, acme: FathomTenant) -> None:
         made = {meeting(acme, hours_ago=1 + place) for place in range(9)}
-        acme.fault("slow", method="meetings.list", seconds=0.3)
+        acme.fault("slow", method="meetings.list", seconds=0.3, times=3)
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(acme.sync)
+            while not acme.calls().get("meetings.list"):
+                pass  # until the first page is asked for: the range's end is pinned by then
+            meanwhile = [meeting(acme, hours_ago=-0.01) for _ in range(4)]
+            assert running.result().status == "success"
+        assert made <= acme.living
+        acme.calm()
+        acme.bench.clock.advance(HOUR)
         acme.reads()
-        assert acme.living == made
+        assert acme.living == made | set(meanwhile)
 
     def test_that_are_no_longer_shared_are_tombstoned(self, acme: FathomTenant) -> None:
         made = meeting(acme)
