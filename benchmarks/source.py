@@ -33,8 +33,8 @@ class Job:
     source: Source
     yardstick: str
     """A module of this package that fetches and copies the same pages."""
-    found: Callable[[Simulator, int, bool], None]
-    """Make a customer with so many items, the vendor's limits enforced or not."""
+    found: Callable[[Simulator, int], dict[str, str]]
+    """Make a customer with so many items; return how the simulator's orders name it."""
     environ: Callable[[Simulator], dict[str, str]]
     secrets: Mapping[str, str]
     """Environment variables, by the names that `given` refers to."""
@@ -56,7 +56,7 @@ def benchmark(job: Job, stage: Stage) -> Iterator[Result]:
     """Run all parts."""
     name = job.source.title
     yield from _calls(job, stage)
-    job.found(stage.simulator, job.many, False)
+    job.found(stage.simulator, job.many)
     rounds = [_round(job, stage, number, 0) for number in range(1, ROUNDS + 1)]
     bare, ours = [one for one, _ in rounds], [one for _, one in rounds]
     what = f"{name}, {job.many} {job.items}"
@@ -89,7 +89,7 @@ def _calls(job: Job, stage: Stage) -> Iterator[Result]:
     """Count the requests of a first sync and of one that finds nothing new."""
     what = f"{job.source.title}, {job.few} {job.items}"
     print(f"{job.source.name}: counting the calls of a first and of a second sync")
-    job.found(stage.simulator, job.few, False)
+    job.found(stage.simulator, job.few)
     with stage.database(migrated=True) as url:
         environ = _connected(job, stage.simulator, url)
         first = _ours(job, stage, environ)
@@ -104,10 +104,12 @@ def _paced(job: Job, stage: Stage) -> Iterator[Result]:
     what = f"{job.source.title}, {job.paced} {job.items} under the vendor's limits"
     print(f"{job.source.name}: a sync of {job.paced} {job.items} under the vendor's limits takes its time")
     stage.simulator.order("/latency", seconds=0)
-    job.found(stage.simulator, job.paced, True)
+    customer = job.found(stage.simulator, job.paced)
     with stage.database(migrated=True) as url:
         pacing = {f"{job.source.name.upper()}_PACING": "true"}
         environ = _connected(job, stage.simulator, url) | pacing
+        # from now on: what connecting asked for would count, too
+        stage.simulator.order(f"/{job.source.name}/settings", **customer, enforce_limits=True)
         since = stage.simulator.requests()
         run = _ours(job, stage, environ)
         counts = stage.simulator.ask("/ledger/counts", since=since)

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
@@ -91,11 +91,16 @@ class JsonApi:
 
     async def ask(self, request: Request) -> dict[str, Any]:
         """Ask once."""
-        if (pace := self._pace(request)) is not None:
-            await pace.wait()
+        pace = self._pace(request)
+        async with nullcontext() if pace is None else pace.turn():
+            response = await self._send(request)
+        self._seen(request, response.headers)
+        return self._understood(request, response)
+
+    async def _send(self, request: Request) -> httpx.Response:
         self._login.calls[request.method] += 1
         try:
-            response = await self._http.request(
+            return await self._http.request(
                 request.verb,
                 self.base_url + request.path,
                 params=request.params,
@@ -108,8 +113,6 @@ class JsonApi:
             raise Transient(
                 f"{self._vendor} did not answer {request.method} ({type(error).__name__})."
             ) from None  # its text may hold the address with its parameters
-        self._seen(request, response.headers)
-        return self._understood(request, response)
 
     def _understood(self, request: Request, response: httpx.Response) -> dict[str, Any]:
         status = response.status_code

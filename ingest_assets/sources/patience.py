@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from itertools import count
 from typing import TypeVar
@@ -45,34 +45,58 @@ def _growing(tries: int) -> timedelta:
 
 
 class Pace:
-    """At most `limit` starts in any stretch of so many seconds: a burst first, then the vendor's rate."""
+    """At most `limit` requests in any stretch of so many seconds: a burst first, then the vendor's rate.
+
+    A request keeps its place until so long after its answer. It reached the vendor somewhere between start and
+    answer, so no delay on the way, and none of ours before the sending, can crowd the vendor's own window.
+    """
 
     def __init__(self, limit: int, clock: Clock, seconds: float = MINUTE) -> None:
         self.limit = limit
         self._seconds = seconds
         self._clock = clock
         self._held_until = 0.0
-        self._starts: deque[float] = deque()
+        self._answered: deque[float] = deque()
+        self._under_way = 0
         self._turn = asyncio.Lock()
+        self._answer = asyncio.Event()
 
-    async def wait(self) -> None:
-        """Return when another request may start."""
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Begin when another request may start; the block is the request."""
         async with self._turn:
-            while (pause := self._pause()) > 0:
-                await self._clock.sleep(pause)
-            self._starts.append(self._clock.now().timestamp())
+            while not self._free():
+                await self._wait()
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._answered.append(self._now())
+            self._answer.set()
 
     def hold(self, seconds: float) -> None:
         """Start nothing for a while: the vendor says that the limit is used up."""
-        self._held_until = max(self._held_until, self._clock.now().timestamp() + seconds)
+        self._held_until = max(self._held_until, self._now() + seconds)
 
-    def _pause(self) -> float:
-        now = self._clock.now().timestamp()
+    def _free(self) -> bool:
+        while self._answered and self._answered[0] <= self._now() - self._seconds:
+            self._answered.popleft()
+        return self._now() >= self._held_until and len(self._answered) + self._under_way < self.limit
+
+    async def _wait(self) -> None:
+        """Wait for the next moment at which something changes."""
+        now = self._now()
         if now < self._held_until:
-            return self._held_until - now
-        while self._starts and self._starts[0] <= now - self._seconds:
-            self._starts.popleft()
-        return 0.0 if len(self._starts) < self.limit else self._starts[-self.limit] + self._seconds - now
+            await self._clock.sleep(self._held_until - now)
+        elif self._answered:
+            await self._clock.sleep(self._answered[0] + self._seconds - now)
+        else:
+            self._answer.clear()
+            await self._answer.wait()
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
 
 async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -> AsyncGenerator[Item]:

@@ -6,7 +6,7 @@ The SDK's asynchronous client gets one aiohttp session: without it every request
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from logging import CRITICAL, Logger
@@ -176,9 +176,8 @@ class SlackClient:
         return await self._ask(method, params)
 
     async def _ask(self, method: str, params: dict[str, Any], *, in_body: bool = False) -> dict[str, Any]:
-        async with self._in_flight:
-            if (pace := self._paces.get(method)) is not None:
-                await pace.wait()
+        pace = self._paces.get(method)
+        async with self._in_flight, nullcontext() if pace is None else pace.turn():
             self._calls[method] += 1
             try:
                 if in_body:
