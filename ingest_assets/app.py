@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from ingest_assets.features.extract import Extractor
+from ingest_assets.features.settings import ModelSettings
 from ingest_assets.settings import CoreSettings, SettingsError, SettingsGroup, refuse_unknown
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.base import Source
@@ -23,7 +25,7 @@ NO_DATABASE = (
 
 def setting_groups() -> list[type[SettingsGroup]]:
     """Name all groups of settings."""
-    return [CoreSettings, *(source.options for source in SOURCES)]
+    return [CoreSettings, *(source.options for source in SOURCES), ModelSettings]
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,17 @@ class App:
 
     core: CoreSettings
     options: Mapping[str, Any]
+    model: ModelSettings
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> "App":
         """Read the environment. Raises SettingsError for an unknown or malformed setting."""
         refuse_unknown(environ, setting_groups())
-        return cls(CoreSettings.load(environ), {source.name: source.options.load(environ) for source in SOURCES})
+        return cls(
+            CoreSettings.load(environ),
+            {source.name: source.options.load(environ) for source in SOURCES},
+            ModelSettings.load(environ),
+        )
 
     @property
     def database_url(self) -> str:
@@ -64,6 +71,9 @@ class App:
 
     def worker(self, owner: str) -> Worker:
         return Worker(engine=self.engine, vault=self.vault, core=self.core, owner=owner)
+
+    def extractor(self, owner: str) -> Extractor:
+        return Extractor(engine=self.engine, settings=self.model, owner=owner)
 
     def options_of(self, source: Source) -> Any:
         return self.options[source.name]

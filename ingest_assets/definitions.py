@@ -6,9 +6,13 @@ import dagster as dg
 
 from ingest_assets.app import App
 from ingest_assets.assets.checks import source_checks
+from ingest_assets.assets.features import features_asset
 from ingest_assets.assets.records import api_spec, asset_key, records_asset
+from ingest_assets.features.kinds import FEATURED
 from ingest_assets.resources.ingestion import Api, Credentials, Database, Limits
+from ingest_assets.resources.language_model import LanguageModel
 from ingest_assets.schedules.due import retry_sensor, sync_job, sync_schedule
+from ingest_assets.schedules.unread import features_job, features_sensor
 from ingest_assets.sources import SOURCES
 
 SECRETS = {"database_url", "encryption_keys"}  # read from the environment by the run that needs them
@@ -17,22 +21,31 @@ SECRETS = {"database_url", "encryption_keys"}  # read from the environment by th
 def build(app: App) -> dg.Definitions:
     """Assemble the definitions for a set of settings."""
     jobs = {source.name: sync_job(source) for source in SOURCES}
+    reading = {kind.source.name: features_job(kind) for kind in FEATURED}
     keys = dg.EnvVar("INGEST_ENCRYPTION_KEYS") if app.core.encryption_keys else ""
     return dg.Definitions(
         assets=[
             *(api_spec(source) for source in SOURCES),
             *(records_asset(source, app.core) for source in SOURCES),
+            *(features_asset(kind, app.model) for kind in FEATURED),
         ],
         asset_checks=[check for source in SOURCES for check in source_checks(source, asset_key(source))],
-        jobs=list(jobs.values()),
+        jobs=[*jobs.values(), *reading.values()],
         schedules=[
             sync_schedule(source, jobs[source.name], app.options_of(source).sync_cron) for source in SOURCES
         ],
-        sensors=[retry_sensor(source, jobs[source.name]) for source in SOURCES],
+        sensors=[
+            *(retry_sensor(source, jobs[source.name]) for source in SOURCES),
+            *(features_sensor(kind, reading[kind.source.name]) for kind in FEATURED),
+        ],
         resources={
             "database": Database(url=dg.EnvVar("DATABASE_URL")),
             "credentials": Credentials(encryption_keys=keys),
             "limits": Limits(settings=app.core.model_dump(mode="json", exclude=SECRETS)),
+            "language_model": LanguageModel(
+                api_key=dg.EnvVar("OPENAI_API_KEY") if app.model.api_key else "",
+                settings=app.model.model_dump(mode="json", exclude={"api_key"}, exclude_none=True),
+            ),
             **{source.name: Api(settings=app.options_of(source).model_dump(mode="json")) for source in SOURCES},
         },
         executor=dg.in_process_executor,

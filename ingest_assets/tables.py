@@ -10,7 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest_assets.app import App
+from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.model import KINDS
+from ingest_assets.features.prompt import clock
 from ingest_assets.sources import SOURCES
+from ingest_assets.storage import features as storage
 from ingest_assets.storage.overview import account_overview
 from ingest_assets.storage.schema import ACTIVE
 
@@ -62,6 +66,48 @@ def print_status(entries: Sequence[Mapping[str, Any]]) -> None:
     for entry in entries:
         if entry["reason"]:
             click.echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")
+
+
+def feature_entries(app: App, workspace_id: str) -> list[dict[str, Any]]:
+    """Give what `features` shows, newest conversation first."""
+    with app.engine.connect() as conn:
+        rows = [(kind, row) for kind in FEATURED for row in storage.newest(conn, kind.table, workspace_id)]
+    rows.sort(key=lambda pair: pair[1].occurred_at, reverse=True)
+    return [
+        {
+            "source": kind.source.name,
+            "id": row.external_id,
+            "occurred_at": _moment(row.occurred_at),
+            "title": row.title,
+            "state": row.state,
+            "reason": row.reason,
+            "model": row.model,
+            "extracted_at": _moment(row.extracted_at),
+            "summary": row.summary,
+            "found": len(row.items),
+            "dropped": row.dropped,
+            "items": row.items,
+        }
+        for kind, row in rows
+    ]
+
+
+def print_features(entry: Mapping[str, Any]) -> None:
+    """Print one conversation's features, kind by kind, every one with its quote, speaker and time."""
+    click.secho(f"{entry['title'] or entry['id']}", bold=True)
+    click.echo(f"{entry['source']} {entry['id']}, {entry['occurred_at']}, read by {entry['model']}")
+    if entry["reason"]:
+        click.echo(f"{entry['state']}: {entry['reason']}")
+    click.echo(f"\n{entry['summary'] or 'No summary.'}")
+    for name in KINDS:
+        items = [item for item in entry["items"] if item["kind"] == name]
+        if items:
+            click.secho(f"\n{name.replace('_', ' ')}", bold=True)
+        for item in items:
+            facts = [item[field] for field in ("person", "due", "sentiment") if item[field]]
+            click.echo(f"  {item['statement']}" + (f" ({', '.join(facts)})" if facts else ""))
+            until = "" if item["end"] is None else f"-{clock(item['end'])}"
+            click.echo(f"    {clock(item['start'])}{until} {item['speaker']} ({item['side']}): “{item['quote']}”")
 
 
 def _moment(moment: datetime | None) -> str | None:

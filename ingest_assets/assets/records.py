@@ -72,7 +72,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         required_resource_keys=WORKER_RESOURCES | {source.name},
     )
     def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
-        keys = config.workspaces or _partitions(context)
+        keys = config.workspaces or partitions_of(context)
         one = worker(context.resources, owner=context.run.run_id)
         options = getattr(context.resources, source.name).options(source)
         failed: dict[str, list[Verdict]] = {}
@@ -108,14 +108,15 @@ def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:
         kinds={source.name, "postgres"},
         owners=OWNERS,
         tags={"source": source.name},
-        metadata={"dagster/table_name": table.fullname, "dagster/column_schema": _columns(table)},
+        metadata={"dagster/table_name": table.fullname, "dagster/column_schema": column_schema(table)},
         partitions_def=workspaces,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=core.freshness_minutes)),
         skippable=True,
     )
 
 
-def _partitions(context: dg.AssetExecutionContext) -> Sequence[str]:
+def partitions_of(context: dg.AssetExecutionContext) -> Sequence[str]:
+    """Name the workspaces of a run with partitions. Raises dg.Failure for a run without."""
     if not context.has_partition_key and not context.has_partition_key_range:
         raise dg.Failure(
             "This run names no workspace; choose partitions, or list them in the config.", allow_retries=False
@@ -163,7 +164,8 @@ def _preview(verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def _columns(table: Table) -> dg.TableSchema:
+def column_schema(table: Table) -> dg.TableSchema:
+    """Show a table's columns."""
     return dg.TableSchema(
         [
             dg.TableColumn(

@@ -6,13 +6,13 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
-import ingest_assets.sources  # noqa: F401  (defines the raw tables in the metadata)
+import ingest_assets.features.kinds  # noqa: F401  (with the sources it defines all other tables in the metadata)
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.storage.schema import metadata
 
 
 def _ours(name: str | None, kind: str, _parents: Any) -> bool:
-    return kind != "schema" or name in {"ingest", "raw"}
+    return kind != "schema" or name in {"ingest", "raw", "features"}
 
 
 def _run(conn: Connection) -> None:

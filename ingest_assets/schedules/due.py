@@ -80,9 +80,7 @@ def _tick(context: Any, source: Source, job_name: str, now: datetime, *, retries
     with engine.connect() as conn:
         register(context.instance, storage.workspace_ids(conn))
         rows = storage.due_workspaces(conn, source.name, now, retries_only=retries_only)
-    running = context.instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=LIVE))
-    busy = {run.tags.get("dagster/partition") for run in running}
-    batch_runs = [run.run_id for run in running if BATCH_TAG in run.tags]
+    running, busy, batch_runs = under_way(context.instance, job_name)
     together = [row.workspace_id for row in rows if not row.alone and row.workspace_id not in busy]
     alone = [row.workspace_id for row in rows if row.alone and row.workspace_id not in busy]
     why = f"No {source.title} workspace is due ({len(rows)} due, {len(running)} runs under way)."
@@ -90,13 +88,19 @@ def _tick(context: Any, source: Source, job_name: str, now: datetime, *, retries
         why = f"The batch run {batch_runs[0]} is unfinished; {len(together)} workspaces wait for the next tick."
         context.log.info(why)
         together = []
-    requests = list(_requests(source, together, alone, f"{now:%Y-%m-%dT%H:%M:%S}"))
-    return requests or dg.SkipReason(why)
+    found = list(requests(op_name(source), together, alone, f"{now:%Y-%m-%dT%H:%M:%S}"))
+    return found or dg.SkipReason(why)
 
 
-def _requests(
-    source: Source, together: Sequence[str], alone: Sequence[str], moment: str
-) -> Iterator[dg.RunRequest]:
+def under_way(instance: dg.DagsterInstance, job_name: str) -> tuple[Sequence[Any], set[str | None], list[str]]:
+    """Give a job's live runs, the workspaces that have one of their own, and the ids of batches."""
+    running = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=LIVE))
+    busy = {run.tags.get("dagster/partition") for run in running}
+    return running, busy, [run.run_id for run in running if BATCH_TAG in run.tags]
+
+
+def requests(op: str, together: Sequence[str], alone: Sequence[str], moment: str) -> Iterator[dg.RunRequest]:
+    """Ask for a batch where there are many, and for partition runs otherwise."""
     single = list(alone[:ALONE])
     if len(together) <= FEW:
         single += together
@@ -105,7 +109,7 @@ def _requests(
             keys = list(together[start : start + BATCH])
             yield dg.RunRequest(
                 run_key=f"{moment}:{start}",
-                run_config={"ops": {op_name(source): {"config": {"workspaces": keys}}}},
+                run_config={"ops": {op: {"config": {"workspaces": keys}}}},
                 tags={BATCH_TAG: str(len(keys))},
             )
     for workspace_id in single:

@@ -14,6 +14,7 @@ from ingest_assets.simulator import control
 from ingest_assets.simulator.fathom import api as fathom
 from ingest_assets.simulator.gmail import api as gmail
 from ingest_assets.simulator.gong import routes as gong
+from ingest_assets.simulator.language_model import api as language_model
 from ingest_assets.simulator.slack.api import SlackApi
 from ingest_assets.simulator.state import Simulator
 from ingest_assets.simulator.wire import Protocol
@@ -52,6 +53,7 @@ def create_app() -> Starlette:
             *gong.routes(simulator),
             *fathom.routes(simulator),
             *gmail.routes(simulator),
+            *language_model.routes(simulator),
             *control.routes(simulator),
         ]
     )

@@ -10,12 +10,13 @@ from ingest_assets.simulator.fathom import control as fathom_control
 from ingest_assets.simulator.faults import FOREVER, Fault, Kind
 from ingest_assets.simulator.gmail import control as gmail_control
 from ingest_assets.simulator.gong import control as gong_control
+from ingest_assets.simulator.language_model import control as model_control
 from ingest_assets.simulator.orders import Nothing, Order, order
 from ingest_assets.simulator.slack import control as slack_control
 from ingest_assets.simulator.slack.world import SlackWorld
 from ingest_assets.simulator.state import Simulator
 
-VENDORS = ("slack", "gong", "fathom", "gmail")
+VENDORS = ("slack", "gong", "fathom", "gmail", "openai")
 CURSOR_KINDS = (Kind.REPEAT_CURSOR,)  # these mean nothing on a first page
 
 
@@ -76,6 +77,7 @@ def routes(simulator: Simulator) -> list[Route]:
         *gong_control.routes(simulator),
         *gmail_control.routes(simulator),
         *fathom_control.routes(simulator),
+        *model_control.routes(simulator),
     ]
 
 

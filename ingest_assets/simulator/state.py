@@ -7,6 +7,7 @@ from ingest_assets.simulator.fathom.world import FathomWorld
 from ingest_assets.simulator.faults import Faults
 from ingest_assets.simulator.gmail.world import GmailWorld
 from ingest_assets.simulator.gong.world import GongWorld
+from ingest_assets.simulator.language_model.world import ModelWorld
 from ingest_assets.simulator.ledger import Ledger
 from ingest_assets.simulator.slack.world import SlackWorld
 
@@ -22,6 +23,7 @@ class Simulator:
     gong: GongWorld = field(default_factory=GongWorld)
     gmail: GmailWorld = field(default_factory=GmailWorld)
     fathom: FathomWorld = field(default_factory=FathomWorld)
+    language_model: ModelWorld = field(default_factory=ModelWorld)
     latency: float = 0.0  # seconds added to every vendor request
 
     def reset(self) -> None:
@@ -33,4 +35,5 @@ class Simulator:
         self.gong = GongWorld()
         self.gmail = GmailWorld()
         self.fathom = FathomWorld()
+        self.language_model = ModelWorld()
         self.latency = 0.0

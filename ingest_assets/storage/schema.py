@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Numeric,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -167,3 +168,48 @@ def record_table(
         *(Index(None, *columns) for columns in indexes),
         schema="raw",
     )
+
+
+def feature_table(name: str) -> Table:
+    """Define `features.<name>`: what was found in a conversation, one row for each that was read or tried."""
+    return Table(
+        name,
+        metadata,
+        Column("workspace_id", Text, primary_key=True),
+        Column("external_id", Text, primary_key=True, comment="of the row in schema raw"),
+        Column("occurred_at", timestamp, nullable=False),
+        Column("title", Text, nullable=False),
+        Column("state", Text, nullable=False, comment="ready, retry, or rejected: the next change tries again"),
+        Column("reason", Text, comment="why it is not ready"),
+        Column("attempts", Integer, nullable=False, comment="failed ones in a row"),
+        Column("version", Text, nullable=False, comment="of prompt, schema and model, as last tried"),
+        Column("record_hash", BYTEA, nullable=False, comment="content_hash of the row in raw, as last tried"),
+        Column("transcript_key", Text, comment="what the features were drawn from: transcript and version"),
+        Column("model", Text),
+        Column("summary", Text),
+        Column("items", JSONB, nullable=False, comment="each with quote, speaker, side, start and end (ms)"),
+        Column("dropped", Integer, nullable=False, comment="items whose quote does not stand in the transcript"),
+        Column("extracted_at", timestamp),
+        Column("tried_at", timestamp, nullable=False, server_default=func.now()),
+        CheckConstraint("state in ('ready', 'retry', 'rejected')", name="state"),
+        schema="features",
+    )
+
+
+model_requests = Table(
+    "model_requests",
+    metadata,
+    Column("request_id", BigInteger, Identity(), primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("external_id", Text, comment="null where a whole run had to stop"),
+    Column("owner", Text, nullable=False, comment="the Dagster run, or the command"),
+    Column("outcome", Text, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("output_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("dollars", Numeric, nullable=False, server_default="0"),
+    Column("made_at", timestamp, nullable=False, server_default=func.now()),
+    Column("wait_until", timestamp, comment="before then no schedule starts the workspace's extraction"),
+    Index(None, "workspace_id", "made_at"),
+    schema="features",
+)

@@ -1,0 +1,315 @@
+"""Read a workspace's new transcripts: each conversation is one transaction, paid for once.
+
+    pending, newest first -> within the budget -> ask part by part -> find each quote -> [row of features]
+
+Every request leaves a row in `features.model_requests`, in a transaction of its own as soon as it is answered.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row
+
+from ingest_assets.features import prompt
+from ingest_assets.features.budget import Budget, dollars, next_start
+from ingest_assets.features.client import (
+    FINAL,
+    MALFORMED,
+    STOP_PAUSE,
+    LanguageModel,
+    ModelBusy,
+    ModelStopped,
+    Rejected,
+    TooLong,
+    Usage,
+)
+from ingest_assets.features.evidence import Evidence
+from ingest_assets.features.kinds import Featured
+from ingest_assets.features.model import Feature, Findings, digest, parse
+from ingest_assets.features.parts import halves, parts, tokens
+from ingest_assets.features.settings import ModelSettings
+from ingest_assets.features.transcript import Transcript
+from ingest_assets.sources.base import UNPARSEABLE, Clock, storable, storable_text
+from ingest_assets.storage import features as storage
+
+SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
+ATTEMPTS = 3  # of a conversation whose answer could not be used, in different runs
+LIKELY_ANSWER = 1_500  # tokens, for the budget until the answer is there
+UNREADABLE = "the stored transcript does not have the form that the vendor documents"
+NO_KEY = "OPENAI_API_KEY is not set: no features are extracted. Everything else is complete without it."
+
+
+@dataclass
+class Report:
+    """What became of one workspace's conversations. Counts only, never a text."""
+
+    workspace_id: str
+    status: str = SUCCESS
+    reason: str | None = None
+    extracted: int = 0
+    unchanged: int = 0
+    """Conversations whose rows changed, but not what was said in them."""
+    rejected: int = 0
+    forgotten: int = 0
+    remaining: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
+    malformed: int = 0
+    """Items that did not follow the schema."""
+    requests: int = 0
+    usage: Usage = field(default_factory=Usage)
+    dollars: float = 0.0
+    format: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """What the extractions of a process share."""
+
+    engine: Engine
+    settings: ModelSettings
+    owner: str
+    clock: Clock = field(default_factory=Clock)
+
+    def run(self, kind: Featured, workspace_id: str) -> Report:
+        """Extract what is pending in a workspace. Raises OperationalError when the database went away."""
+        if self.settings.api_key is None:
+            return Report(workspace_id, SKIPPED, NO_KEY)
+        with storage.alone(self.engine, kind.table, workspace_id) as alone:
+            if not alone:
+                return Report(workspace_id, SKIPPED, "another run is reading this workspace's conversations")
+            return asyncio.run(_Extraction(self, kind, workspace_id).run())
+
+
+@dataclass
+class _Reading:
+    """What was found in one conversation so far."""
+
+    summaries: list[str] = field(default_factory=list)
+    features: dict[tuple[Any, ...], Feature] = field(default_factory=dict)
+    dropped: int = 0
+
+
+class _Extraction:
+    """One workspace's extraction under way."""
+
+    def __init__(self, shared: Extractor, kind: Featured, workspace_id: str) -> None:
+        self.engine, self.settings, self.clock, self.owner = (
+            shared.engine,
+            shared.settings,
+            shared.clock,
+            shared.owner,
+        )
+        self.kind, self.workspace_id = kind, workspace_id
+        self.version = prompt.version(self.settings.model)
+        self.report = Report(workspace_id)
+        self.stopped: tuple[str, str, datetime] | None = None  # status, reason, when to go on
+        self.budget = Budget.load(self.settings, self.engine, workspace_id, self.clock.now())
+
+    async def run(self) -> Report:
+        with self.engine.begin() as conn:
+            self.report.forgotten = storage.forget_gone(
+                conn, self.kind.records, self.kind.table, self.workspace_id
+            )
+            waiting = storage.pending(conn, self.kind.records, self.kind.table, self.version, self.workspace_id)
+        self.report.remaining = len(waiting)
+        queue = iter(waiting)
+        async with LanguageModel.open(self.settings, self.clock) as model:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.settings.parallel, len(waiting))):
+                    group.create_task(self._work(model, queue))
+            self.report.requests = model.requests
+            self.report.format = model.format["type"] if model.requests else None
+        self.report.usage = self.budget.used
+        self.report.dollars = float(dollars(self.settings, self.budget.used))
+        if self.stopped is not None:
+            self.report.status, reason, until = self.stopped
+            self.report.reason = f"{reason} {self.report.remaining} remain." if self.report.remaining else reason
+            await asyncio.to_thread(self._note, None, self.report.status, Usage(), until)
+        return self.report
+
+    async def _work(self, model: LanguageModel, queue: Any) -> None:
+        for external_id in queue:
+            if self.stopped is None:
+                await self._conversation(model, external_id)
+
+    async def _conversation(self, model: LanguageModel, external_id: str) -> None:
+        row, before = await asyncio.to_thread(self._load, external_id)
+        if row is None:
+            return
+        tried: dict[str, Any] = {
+            "workspace_id": self.workspace_id,
+            "external_id": external_id,
+            "occurred_at": row.occurred_at,
+            "title": "",
+            "version": self.version,
+            "record_hash": row.content_hash,
+        }
+        try:
+            transcript = self.kind.transcript(row.raw)
+        except UNPARSEABLE:
+            await self._save(tried | {"state": storage.REJECTED, "reason": UNREADABLE, "attempts": 1})
+            self.report.rejected += 1
+            return
+        tried["title"] = storable_text(transcript.title)
+        lines = prompt.written(transcript)
+        key = digest(self.version, transcript.title, *lines)
+        if before is not None and before.transcript_key == key:
+            await self._save(tried | {"state": storage.READY, "reason": None, "attempts": 0})
+            self.report.unchanged += 1
+            return
+        reading = _Reading()
+        try:
+            if await self._read(model, external_id, transcript, lines, reading):
+                await self._save(tried | self._found(reading, key))
+                self._count(reading)
+        except (Rejected, TooLong) as error:
+            attempts = 1 + (before.attempts if before is not None and before.version == self.version else 0)
+            again = isinstance(error, Rejected) and error.outcome not in FINAL and attempts < ATTEMPTS
+            state = storage.RETRY if again else storage.REJECTED
+            await self._save(tried | {"state": state, "reason": str(error), "attempts": attempts})
+            self.report.rejected += 1
+        except ModelBusy as error:
+            self.stopped = self.stopped or (PARTIAL, str(error), error.until)
+        except ModelStopped as error:
+            self.stopped = (FAILED, str(error), self.clock.now() + STOP_PAUSE)
+
+    async def _read(
+        self,
+        model: LanguageModel,
+        external_id: str,
+        transcript: Transcript,
+        lines: Sequence[str],
+        reading: _Reading,
+    ) -> bool:
+        """Read all parts. False: the budget came first, and nothing is to be stored of half a conversation."""
+        evidence = Evidence(transcript)
+        for part in parts(lines, self.settings.part_tokens):
+            if not await self._part(model, external_id, transcript.title, part, evidence, reading):
+                return False
+        return True
+
+    def _found(self, reading: _Reading, key: str) -> dict[str, Any]:
+        features = sorted(reading.features.values(), key=lambda one: (one.start, one.kind))
+        return {
+            "state": storage.READY,
+            "reason": None,
+            "attempts": 0,
+            "transcript_key": key,
+            "model": self.settings.model,
+            "summary": storable_text("\n\n".join(reading.summaries)),
+            "items": storable([asdict(one) for one in features]),
+            "dropped": reading.dropped,
+            "extracted_at": self.clock.now(),
+        }
+
+    def _count(self, reading: _Reading) -> None:
+        self.report.extracted += 1
+        self.report.dropped += reading.dropped
+        self.report.kinds.update(one.kind for one in reading.features.values())
+
+    async def _part(
+        self,
+        model: LanguageModel,
+        external_id: str,
+        title: str,
+        lines: Sequence[str],
+        evidence: Evidence,
+        reading: _Reading,
+    ) -> bool:
+        """Ask about one part; in halves where it is too long. False: the budget does not allow it."""
+        try:
+            findings = await self._ask(model, external_id, prompt.messages(title, lines))
+        except TooLong:
+            two = halves(lines)
+            if two is None:
+                raise
+            for half in two:
+                if not await self._part(model, external_id, title, half, evidence, reading):
+                    return False
+            return True
+        if findings is None:
+            return False
+        reading.summaries.append(findings.summary)
+        for item in findings.items:
+            feature = evidence.feature(item)
+            if feature is None:
+                reading.dropped += 1
+            else:
+                reading.features.setdefault((feature.kind, feature.start, feature.quote), feature)
+        return True
+
+    async def _ask(self, model: LanguageModel, external_id: str, asked: list[dict[str, Any]]) -> Findings | None:
+        """Ask, and once more with the faults named; None when the budget does not allow it."""
+        content = await self._request(model, external_id, asked)
+        if content is None:
+            return None
+        findings, faults = parse(content)
+        if not faults:
+            return findings
+        corrected = await self._request(model, external_id, prompt.repair(asked, content, faults))
+        if corrected is not None:
+            findings, faults = parse(corrected)
+        if findings is None:
+            raise Rejected(MALFORMED, Usage())
+        self.report.malformed += len(faults)
+        return findings
+
+    async def _request(self, model: LanguageModel, external_id: str, asked: list[dict[str, Any]]) -> str | None:
+        estimate = Usage(sum(tokens(message["content"]) for message in asked), LIKELY_ANSWER)
+        limit = self.budget.reserve(estimate)
+        if limit is not None:
+            now = self.clock.now()
+            self.stopped = self.stopped or (PARTIAL, f"{limit} is reached.", next_start(limit, now))
+            return None
+        usage = Usage()
+        try:
+            content, usage = await model.ask(asked)
+        except Rejected as error:
+            usage = error.usage
+            await asyncio.to_thread(self._note, external_id, error.outcome, usage, None)
+            raise
+        finally:
+            self.budget.settle(estimate, usage)
+        await asyncio.to_thread(self._note, external_id, "answered", usage, None)
+        return content
+
+    def _load(self, external_id: str) -> tuple[Row[Any] | None, Row[Any] | None]:
+        with self.engine.connect() as conn:
+            return (
+                storage.load(conn, self.kind.records, self.workspace_id, external_id),
+                storage.stored(conn, self.kind.table, self.workspace_id, external_id),
+            )
+
+    async def _save(self, values: dict[str, Any]) -> None:
+        await asyncio.to_thread(self._write, values)
+        self.report.remaining -= 1
+
+    def _write(self, values: dict[str, Any]) -> None:
+        with self.engine.begin() as conn:
+            storage.save(conn, self.kind.table, values)
+
+    def _note(self, external_id: str | None, outcome: str, usage: Usage, until: datetime | None) -> None:
+        with self.engine.begin() as conn:
+            storage.save_request(
+                conn,
+                {
+                    "workspace_id": self.workspace_id,
+                    "source": self.kind.source.name,
+                    "external_id": external_id,
+                    "owner": self.owner,
+                    "outcome": outcome,
+                    "input_tokens": usage.input,
+                    "output_tokens": usage.output,
+                    "dollars": dollars(self.settings, usage),
+                    "made_at": self.clock.now(),
+                    "wait_until": until,
+                },
+            )

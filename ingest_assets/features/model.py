@@ -1,0 +1,119 @@
+"""What is asked of the model, as a JSON schema, and what is kept of its answer.
+
+The schema is flat, one list whose items say their kind: far below the strict limits of all documented
+deployments (5 levels, 100 properties). Keys are in the order in which a model writes: the quote before what is
+concluded from it, the items before the summary.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ingest_assets.features.transcript import Side
+
+Kind = Literal[
+    "pain",
+    "objection",
+    "competitor",
+    "feature_request",
+    "commitment",
+    "next_step",
+    "decision_process",
+    "stakeholder",
+    "budget",
+    "timing",
+    "risk",
+    "customer_sentiment",
+    "topic",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Item(_Strict):
+    """One finding."""
+
+    quote: str = Field(description="verbatim words of one speaker's turn, at least three, nothing left out")
+    speaker: str = Field(description="whose words these are, as written at the front of the turn")
+    kind: Kind
+    statement: str = Field(description="what the quote shows, in one sentence; a competitor's or topic's name")
+    person: str | None = Field(description="who will do it, decides, or feels so, as named in the transcript")
+    due: str | None = Field(description="by when, in the speaker's words; commitments, next steps and timing")
+    sentiment: Literal["positive", "neutral", "negative", "mixed"] | None = Field(
+        description="of the customer's side; for the kind customer_sentiment only"
+    )
+
+
+class Findings(_Strict):
+    """The model's whole answer."""
+
+    items: list[Item]
+    summary: str = Field(description="three to five sentences, of nothing but what was said")
+
+
+SCHEMA: dict[str, Any] = Findings.model_json_schema()
+RESPONSE_FORMAT = {
+    "type": "json_schema",
+    "json_schema": {"name": "findings", "strict": True, "schema": SCHEMA},
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A finding whose quote was found: what is stored."""
+
+    kind: str
+    statement: str
+    person: str | None
+    due: str | None
+    sentiment: str | None
+    quote: str
+    speaker: str
+    side: Side
+    start: int
+    end: int | None
+
+
+def parse(content: str) -> tuple[Findings | None, list[str]]:
+    """Read an answer; give what is valid of it, and what is wrong, without any of its text.
+
+    Prose or a fence around the JSON object, as servers without schemas add them, is cut off.
+    """
+    inner = content[content.find("{") : content.rfind("}") + 1]
+    try:
+        document = json.loads(inner)
+    except ValueError:
+        return None, ["the answer is not a JSON object"]
+    try:
+        return Findings.model_validate(document), []
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+    items = document.get("items")
+    if not isinstance(items, list) or not isinstance(document.get("summary"), str):
+        return None, faults
+    return Findings(items=[item for item in map(_item, items) if item], summary=document["summary"]), faults
+
+
+def _item(document: Any) -> Item | None:
+    try:
+        return Item.model_validate(document)
+    except ValidationError:
+        return None
+
+
+def digest(*parts: str) -> str:
+    """Name some texts by what they say."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode("utf-8", "replace")
+        hashed.update(len(encoded).to_bytes(8, "big") + encoded)
+    return hashed.hexdigest()

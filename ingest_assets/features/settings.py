@@ -1,0 +1,44 @@
+"""How the language model is reached, and how much it may cost."""
+
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from ingest_assets.settings import SettingsGroup
+
+
+class ModelSettings(SettingsGroup):
+    """One endpoint that speaks OpenAI's Chat Completions, for all workspaces."""
+
+    prefix: ClassVar[str] = "OPENAI"
+
+    api_key: SecretStr | None = Field(
+        default=None, description="Key of the language model; without one no features are extracted."
+    )
+    base_url: str = Field(
+        default="https://api.openai.com/v1",
+        description="Where Chat Completions are served, OpenAI's or another's.",
+    )
+    model: str = Field(default="gpt-5-mini", description="The model's name; another one extracts anew.")
+    parallel: int = Field(default=8, ge=1, le=100, description="Requests that one run has under way at a time.")
+    part_tokens: int = Field(
+        default=30_000, ge=200, description="A longer transcript is read in parts of at most so many tokens."
+    )
+    answer_tokens: int = Field(
+        default=8_000, ge=100, description="The longest answer; a model's reasoning counts in it."
+    )
+    timeout_seconds: float = Field(default=180.0, gt=0, description="How long one answer may take.")
+    day_tokens: int = Field(
+        default=5_000_000, ge=1, description="Tokens, in and out, that a workspace may use a day (UTC)."
+    )
+    run_tokens: int = Field(default=2_000_000, ge=1, description="Tokens, in and out, for a workspace in one run.")
+    input_price: float = Field(
+        default=0.0, ge=0, description="US dollars for a million input tokens; 0 counts no money."
+    )
+    output_price: float = Field(
+        default=0.0, ge=0, description="US dollars for a million output tokens; 0 counts no money."
+    )
+    day_dollars: float | None = Field(
+        default=None, gt=0, description="US dollars that a workspace may use a day (UTC), by the prices above."
+    )
+    run_dollars: float | None = Field(default=None, gt=0, description="US dollars for a workspace in one run.")

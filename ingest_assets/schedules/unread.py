@@ -1,0 +1,55 @@
+"""Conversations with a transcript that the language model has not read: look every minute, and start runs."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from ingest_assets.assets.features import features_key, features_op
+from ingest_assets.assets.partitions import register
+from ingest_assets.features.extract import NO_KEY
+from ingest_assets.features.kinds import Featured
+from ingest_assets.features.prompt import version
+from ingest_assets.schedules.due import requests, under_way
+from ingest_assets.storage import features as storage
+
+LOOK_SECONDS = 60
+
+
+def features_job(kind: Featured) -> Any:
+    """The job behind sensor and backfills."""
+    return dg.define_asset_job(
+        f"{kind.source.name}_features",
+        selection=dg.AssetSelection.assets(features_key(kind)).without_checks(),
+        executor_def=dg.in_process_executor,
+        description=f"Read the {kind.source.title} {kind.noun}s of the chosen workspaces.",
+    )
+
+
+def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
+    """Read what is new, changed, or was read by an older prompt or model; wait where a budget is spent."""
+
+    @dg.sensor(
+        name=f"{kind.source.name}_features",
+        job=job,
+        minimum_interval_seconds=LOOK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"database", "language_model"},
+        description=f"Read {kind.source.title} {kind.noun}s that have a transcript and no features.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> Any:
+        settings = context.resources.language_model.options()
+        if settings.api_key is None:
+            return dg.SkipReason(NO_KEY)
+        now = datetime.now(UTC)
+        with context.resources.database.engine().connect() as conn:
+            due = storage.due_workspaces(conn, kind.records, kind.table, version(settings.model), now)
+        register(context.instance, due)
+        _, busy, batches = under_way(context.instance, job.name)
+        if batches:
+            return dg.SkipReason(f"The batch run {batches[0]} is unfinished.")
+        waiting = [workspace_id for workspace_id in due if workspace_id not in busy]
+        found = list(requests(features_op(kind), waiting, [], f"{now:%Y-%m-%dT%H:%M:%S}"))
+        return found or dg.SkipReason(f"Nothing is to be read ({len(due)} workspaces due, {len(busy)} under way).")
+
+    return look

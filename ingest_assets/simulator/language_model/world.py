@@ -1,0 +1,48 @@
+"""What the simulated language model knows: its keys, and answers that were scripted."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest_assets.simulator.errors import OrderError
+
+
+@dataclass(slots=True)
+class Saying:
+    """A scripted answer."""
+
+    content: str | None
+    finish_reason: str = "stop"
+    refusal: str | None = None
+
+
+@dataclass(slots=True)
+class Tenant:
+    """Who pays for a key, and the server behind it."""
+
+    id: str
+    model: str
+    context_tokens: int
+    knows_schemas: bool
+    revoked: bool
+    sayings: deque[Saying | None] = field(default_factory=deque)
+    """None: an answer like any other."""
+    inventions: int = 0
+    """Answers to come of which every second quote is made up."""
+
+
+@dataclass(slots=True)
+class ModelWorld:
+    """The tenants by key."""
+
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+    answers: int = 0
+
+    def tenant(self, key: str) -> Tenant:
+        """Find by key. Raises OrderError."""
+        if key not in self.tenants:
+            raise OrderError("there is no such key")
+        return self.tenants[key]
+
+
+Json = dict[str, Any]

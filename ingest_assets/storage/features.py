@@ -1,0 +1,169 @@
+"""Features and what they cost."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from ingest_assets.storage.schema import model_requests
+
+READY, RETRY, REJECTED = "ready", "retry", "rejected"
+HAS_TRANSCRIPT = "ready"  # in transcript_state
+
+
+def _pending(records: Table, features: Table, version: str) -> Select[Any]:
+    """Select conversations whose transcript was not read as it is now, at this version."""
+    return (
+        select(records.c.workspace_id, records.c.external_id, func.max(records.c.occurred_at).label("occurred_at"))
+        .outerjoin(
+            features,
+            and_(
+                features.c.workspace_id == records.c.workspace_id,
+                features.c.external_id == records.c.external_id,
+            ),
+        )
+        .where(
+            records.c.deleted_at.is_(None),
+            records.c.transcript_state == HAS_TRANSCRIPT,
+            or_(
+                features.c.external_id.is_(None),
+                features.c.version != version,
+                features.c.state == RETRY,
+                ~exists(
+                    select(1)
+                    .select_from(again := records.alias())
+                    .where(
+                        again.c.workspace_id == features.c.workspace_id,
+                        again.c.external_id == features.c.external_id,
+                        again.c.deleted_at.is_(None),
+                        again.c.content_hash == features.c.record_hash,
+                    )
+                ),
+            ),
+        )
+        .group_by(records.c.workspace_id, records.c.external_id)
+    )
+
+
+def pending(conn: Connection, records: Table, features: Table, version: str, workspace_id: str) -> list[str]:
+    """Name a workspace's conversations that are to be read, newest first."""
+    found = _pending(records, features, version).where(records.c.workspace_id == workspace_id).subquery()
+    ordered = select(found.c.external_id).order_by(found.c.occurred_at.desc(), found.c.external_id)
+    return list(conn.execute(ordered).scalars())
+
+
+def due_workspaces(conn: Connection, records: Table, features: Table, version: str, now: datetime) -> list[str]:
+    """Name the workspaces that have something to be read, and nothing that tells to wait."""
+    found = _pending(records, features, version).subquery()
+    waits = exists(
+        select(1).where(
+            model_requests.c.workspace_id == found.c.workspace_id,
+            model_requests.c.wait_until > now,
+        )
+    )
+    gone = select(features.c.workspace_id).where(_orphaned(records, features))
+    rows = select(found.c.workspace_id).where(~waits).union(gone)
+    return sorted(conn.execute(rows).scalars())
+
+
+def load(conn: Connection, records: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
+    """Give a conversation as it is stored, of the first account that sees it."""
+    return conn.execute(
+        select(records.c.raw, records.c.occurred_at, records.c.content_hash)
+        .where(
+            records.c.workspace_id == workspace_id,
+            records.c.external_id == external_id,
+            records.c.deleted_at.is_(None),
+        )
+        .order_by(records.c.account_id)
+        .limit(1)
+    ).first()
+
+
+def stored(conn: Connection, features: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
+    found: Row[Any] | None = conn.execute(
+        select(*features.c).where(features.c.workspace_id == workspace_id, features.c.external_id == external_id)
+    ).first()
+    return found
+
+
+def newest(conn: Connection, features: Table, workspace_id: str) -> Sequence[Row[Any]]:
+    """Give all rows of a workspace, newest conversation first."""
+    return conn.execute(
+        select(features).where(features.c.workspace_id == workspace_id).order_by(features.c.occurred_at.desc())
+    ).all()
+
+
+def save(conn: Connection, features: Table, values: Mapping[str, Any]) -> None:
+    """Write the columns given; columns that are not given keep what they hold, or begin empty."""
+    fresh = {"items": [], "dropped": 0, "attempts": 0, **values, "tried_at": func.now()}
+    conn.execute(
+        upsert(features)
+        .values(fresh)
+        .on_conflict_do_update(
+            index_elements=["workspace_id", "external_id"], set_={**values, "tried_at": func.now()}
+        )
+    )
+
+
+def forget_gone(conn: Connection, records: Table, features: Table, workspace_id: str) -> int:
+    """Delete features of conversations that the vendor shows no more; return how many."""
+    return conn.execute(
+        delete(features).where(features.c.workspace_id == workspace_id, _orphaned(records, features))
+    ).rowcount
+
+
+def _orphaned(records: Table, features: Table) -> Any:
+    return ~exists(
+        select(1).where(
+            records.c.workspace_id == features.c.workspace_id,
+            records.c.external_id == features.c.external_id,
+            records.c.deleted_at.is_(None),
+        )
+    )
+
+
+def spent(conn: Connection, workspace_id: str, since: datetime) -> tuple[int, Decimal]:
+    """Sum up a workspace's tokens and US dollars since a moment."""
+    row = conn.execute(
+        select(
+            func.coalesce(func.sum(model_requests.c.input_tokens + model_requests.c.output_tokens), 0),
+            func.coalesce(func.sum(model_requests.c.dollars), 0),
+        ).where(model_requests.c.workspace_id == workspace_id, model_requests.c.made_at >= since)
+    ).one()
+    return int(row[0]), Decimal(row[1])
+
+
+def save_request(conn: Connection, values: Mapping[str, Any]) -> None:
+    conn.execute(insert(model_requests).values(values))
+
+
+@contextmanager
+def alone(engine: Engine, table: Table, workspace_id: str) -> Iterator[bool]:
+    """Tell whether nobody else extracts the same now; it ends with the connection, whatever ends that."""
+    key = {"key": f"{table.fullname} {workspace_id}"}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        got = conn.execute(text("select pg_try_advisory_lock(hashtextextended(:key, 0))"), key).scalar_one()
+        try:
+            yield bool(got)
+        finally:
+            if got:
+                conn.execute(text("select pg_advisory_unlock(hashtextextended(:key, 0))"), key)
