@@ -4,11 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
-from ingest_assets.features.extract import Extractor
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.settings import CoreSettings, SettingsError, SettingsGroup, refuse_unknown
 from ingest_assets.sources import SOURCES
@@ -16,6 +15,9 @@ from ingest_assets.sources.base import Source
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.vault import Vault
 from ingest_assets.sync import Worker
+
+if TYPE_CHECKING:
+    from ingest_assets.features.extract import Extractor
 
 NO_DATABASE = (
     "DATABASE_URL is not set; export it as postgresql://user:password@host:5432/database "
@@ -72,7 +74,9 @@ class App:
     def worker(self, owner: str) -> Worker:
         return Worker(engine=self.engine, vault=self.vault, core=self.core, owner=owner)
 
-    def extractor(self, owner: str) -> Extractor:
+    def extractor(self, owner: str) -> "Extractor":
+        from ingest_assets.features.extract import Extractor  # with the openai library: half a second
+
         return Extractor(engine=self.engine, settings=self.model, owner=owner)
 
     def options_of(self, source: Source) -> Any:

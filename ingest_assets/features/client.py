@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+from openai import APIConnectionError, APIResponseValidationError, APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
 from ingest_assets.errors import IngestError
@@ -127,7 +127,7 @@ class LanguageModel:
                 what = f"answers {error.status_code}"
             except APIConnectionError:
                 pause, what = _pause(attempt), "does not answer"
-            except ValueError:
+            except (APIResponseValidationError, ValueError):
                 pause, what = _pause(attempt), "answers something that is not its API's"
             if pause > LONGEST_WAIT or attempt == TRIES:
                 until = self._clock.now() + max(pause, timedelta(minutes=1))

@@ -16,8 +16,12 @@ from ingest_assets.features.model import Feature, Item
 from ingest_assets.features.transcript import Segment, Transcript
 
 FEWEST_WORDS = 3
-# a letter of a script that is written without spaces is a word of its own
-WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u0e00-\u0eff\u3040-\u9fff]+")
+# a letter of a script that is written without spaces is a word of its own; an apostrophe is no end of a word
+_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_RUN = rf"[^\W_{_UNSPACED}]+"
+APOSTROPHES = "'\u2019\u02bc"
+WORD = re.compile(rf"[{_UNSPACED}]|{_RUN}(?:[{APOSTROPHES}]{_RUN})*")
+WITHOUT_APOSTROPHES = str.maketrans("", "", APOSTROPHES)
 TURN_END = "\n"
 
 
@@ -102,4 +106,4 @@ def _as_said(words: list[Word]) -> str:
 
 
 def _folded(word: str) -> str:
-    return normalize("NFKC", word).casefold()
+    return normalize("NFKC", word.translate(WITHOUT_APOSTROPHES)).casefold()

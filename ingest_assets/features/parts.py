@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from functools import cache
-
-import bpe_openai
+from typing import Any
 
 OVERLAP = 1  # turns
 
 
 @cache
-def _encoding() -> bpe_openai.Encoding:
+def _encoding() -> Any:
+    import bpe_openai  # reads its tables when it is imported, which only an extraction needs
+
     return bpe_openai.get_encoding("o200k_base")  # bundled: no download
 
 

@@ -87,7 +87,7 @@ def due_workspaces(conn: Connection, records: Table, features: Table, version: s
 def load(conn: Connection, records: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
     """Give a conversation as it is stored, of the first account that sees it."""
     return conn.execute(
-        select(records.c.raw, records.c.occurred_at, records.c.content_hash)
+        select(*(records.c[name] for name in ("raw", "occurred_at", "content_hash")))
         .where(
             records.c.workspace_id == workspace_id,
             records.c.external_id == external_id,
@@ -99,10 +99,9 @@ def load(conn: Connection, records: Table, workspace_id: str, external_id: str) 
 
 
 def stored(conn: Connection, features: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
-    found: Row[Any] | None = conn.execute(
+    return conn.execute(
         select(*features.c).where(features.c.workspace_id == workspace_id, features.c.external_id == external_id)
     ).first()
-    return found
 
 
 def newest(conn: Connection, features: Table, workspace_id: str) -> Sequence[Row[Any]]:
