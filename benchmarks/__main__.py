@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import slack, source
+from benchmarks import features, slack, source
 from benchmarks.jobs import JOBS
 from benchmarks.results import Result
 from benchmarks.stage import Stage, stage
@@ -19,13 +19,14 @@ from ingest_assets.tables import print_table
 BENCHMARKS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "slack": slack.benchmark,
     **{name: partial(source.benchmark, job) for name, job in JOBS.items()},
+    "features": features.benchmark,
 }
 VERDICT = {True: "yes", False: "NO", None: ""}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what a sync costs.")
-    parser.add_argument("--only", choices=BENCHMARKS, help="one source; default: all")
+    parser.add_argument("--only", choices=BENCHMARKS, help="one part; default: all")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"), help="where to write the figures")
     given = parser.parse_args()
     chosen = [given.only] if given.only else list(BENCHMARKS)

@@ -91,7 +91,7 @@ def _calls(job: Job, stage: Stage) -> Iterator[Result]:
     print(f"{job.source.name}: counting the calls of a first and of a second sync")
     job.found(stage.simulator, job.few)
     with stage.database(migrated=True) as url:
-        environ = _connected(job, stage.simulator, url)
+        environ = connected(job, stage.simulator, url)
         first = _ours(job, stage, environ)
         yield at_most(f"{what}, first sync: API calls", first.requests, "calls", job.first_calls)
         yield exactly(f"{what}, first sync: rows", first.rows, "rows", job.few)
@@ -107,7 +107,7 @@ def _paced(job: Job, stage: Stage) -> Iterator[Result]:
     customer = job.found(stage.simulator, job.paced)
     with stage.database(migrated=True) as url:
         pacing = {f"{job.source.name.upper()}_PACING": "true"}
-        environ = _connected(job, stage.simulator, url) | pacing
+        environ = connected(job, stage.simulator, url) | pacing
         # from now on: what connecting asked for would count, too
         stage.simulator.order(f"/{job.source.name}/settings", **customer, enforce_limits=True)
         since = stage.simulator.requests()
@@ -127,7 +127,7 @@ def _round(job: Job, stage: Stage, number: int, latency: float) -> tuple[Run, Ru
         cost = stage.run(job.yardstick, environ)
         bare = Run(cost, _count(url, job.count_bare), stage.simulator.requests(since))
     with stage.database(migrated=True) as url:
-        ours = _ours(job, stage, _connected(job, stage.simulator, url))
+        ours = _ours(job, stage, connected(job, stage.simulator, url))
     print(
         f"{job.source.name}: round {number} with {latency * 1000:.0f} ms latency: yardstick {_told(bare)}; "
         f"ours {_told(ours)}"
@@ -148,7 +148,7 @@ def _ours(job: Job, stage: Stage, environ: Mapping[str, str]) -> Run:
     return Run(cost, rows, stage.simulator.requests(since))
 
 
-def _connected(job: Job, simulator: Simulator, database_url: str) -> dict[str, str]:
+def connected(job: Job, simulator: Simulator, database_url: str) -> dict[str, str]:
     """Connect the account; its own requests are over before anything is counted."""
     environ = (
         job.environ(simulator)

@@ -23,7 +23,7 @@ from ingest_assets.storage.migrate import migrate
 ANNOUNCEMENT = "simulator listening on "
 ORDER_SECONDS = 300  # the simulator may take this long to make a large world
 CONTENDER_SECONDS = 900
-OURS = ("DATABASE_URL", "INGEST_", "SLACK_", "GONG_", "FATHOM_", "GMAIL_", "GOOGLE_")
+OURS = ("DATABASE_URL", "INGEST_", "SLACK_", "GONG_", "FATHOM_", "GMAIL_", "GOOGLE_", "OPENAI_")
 """What the environment of whoever starts the benchmarks must not decide."""
 
 

@@ -21,6 +21,7 @@ import httpx
 from ingest_assets import demo_world, embedded
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
+from ingest_assets.features.kinds import FEATURED
 from ingest_assets.running import (
     LOOPBACK,
     dagster_command,
@@ -33,7 +34,7 @@ from ingest_assets.running import (
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key
-from ingest_assets.tables import print_status, status_entries
+from ingest_assets.tables import feature_entries, print_features, print_status, status_entries
 
 FOLDER = Path(".demo")
 DATABASE = "ingest"
@@ -74,6 +75,7 @@ def demo() -> int:
         web = f"http://{LOOPBACK}:{app.core.web_port}"
         reason = _watch(app, web, dagster)
         print_status(status_entries(app))
+        _show_one(app)
         click.echo(f"\n{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
         if reason is not None:
             click.echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
@@ -167,14 +169,22 @@ def _switch_off(web: str, schedules: list[str]) -> None:
 
 def _finished(web: str) -> bool:
     """Every workspace has its square at every source: green, or red where it was broken."""
-    for source in SOURCES:
-        table = source.main.table
+    expected = [(source.main.table, demo_world.EXPECTED_FAILURES[source.name]) for source in SOURCES]
+    expected += [(kind.table, 0) for kind in FEATURED]
+    for table, failed in expected:
         node = _graphql(web, PARTITIONS, {"key": {"path": [table.schema, table.name]}})["assetNodeOrError"]
         stats = node["partitionStats"]
-        failed = demo_world.EXPECTED_FAILURES[source.name]
         if (stats["numMaterialized"], stats["numFailed"]) != (len(demo_world.WORKSPACES) - failed, failed):
             return False
     return True
+
+
+def _show_one(app: App) -> None:
+    """Show a call that was read, as `ingest-assets features` does."""
+    found = [entry for name in demo_world.WORKSPACES for entry in feature_entries(app, name) if entry["items"]]
+    if found:
+        click.echo(f"\nOne of {len(found)} conversations that the language model has read:\n")
+        print_features(found[0])
 
 
 def _graphql(web: str, query: str, variables: dict[str, Any]) -> Any:

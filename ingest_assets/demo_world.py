@@ -23,6 +23,7 @@ LOST_MAILBOX = "cleo@acme.example"
 EXPECTED_FAILURES = {"slack": 1, "gong": 0, "fathom": 0, "gmail": 1}
 """Partitions that are to be red, by source."""
 SERVICE_ACCOUNT = "ingest@demo.iam.example"
+MODEL, MODEL_KEY = "simulated-model", "sk-demo"
 EXPONENT, KEY_BITS = 65537, 2048
 
 
@@ -34,6 +35,9 @@ def environ(vendors: str) -> dict[str, str]:
         "FATHOM_API_URL": f"{vendors}/fathom/external/v1",
         "GMAIL_API_URL": f"{vendors}/gmail/",
         "GOOGLE_TOKEN_URL": f"{vendors}/gmail/token",
+        "OPENAI_BASE_URL": f"{vendors}/openai/v1",
+        "OPENAI_MODEL": MODEL,
+        "OPENAI_API_KEY": MODEL_KEY,
         **{f"{name.upper()}_SYNC_CRON": "* * * * *" for name in BY_NAME},
     }
 
@@ -56,6 +60,7 @@ def connect_everything(app: App, vendors: str, folder: Path) -> None:
         answer.raise_for_status()
         return answer.json()
 
+    order("openai/key", key=MODEL_KEY, model=MODEL)
     key = _service_account(folder, order)
     for name, seed in WORKSPACES.items():
         for customer in _customers(name, seed, vendors, order, key):

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from ingest_assets.features.kinds import FEATURED
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.schema import metadata
@@ -33,8 +34,8 @@ class TestAReader:
         """A role that may read everything, as far as the policies let it."""
         role = f"reader_{uuid4().hex[:12]}"
         bench.execute(
-            f"create role {role}; grant usage on schema raw, ingest to {role}; "
-            f"grant select on all tables in schema raw, ingest to {role}"
+            f"create role {role}; grant usage on schema raw, ingest, features to {role}; "
+            f"grant select on all tables in schema raw, ingest, features to {role}"
         )
         yield role
         bench.execute(f"drop owned by {role}; drop role {role}")
@@ -47,6 +48,13 @@ class TestAReader:
             return set(conn.execute(text(f"select workspace_id from {table}")).scalars())
 
     def test_sees_only_the_workspace_that_its_session_names(self, bench: Bench, reader: str) -> None:
+        bench.configure(
+            OPENAI_API_KEY="sk",
+            OPENAI_BASE_URL=f"{bench.sim.base_url}/openai/v1",
+            OPENAI_MODEL="gpt-test",
+            INGEST_LLM_MODE="batch",
+        )
+        bench.order("openai/key", key="sk")
         for name in ("acme", "globex"):
             for kind in TENANTS.values():
                 tenant = kind(bench, name)
@@ -59,6 +67,9 @@ class TestAReader:
                 "values (:name, 'slack', 'fresh', true, '')",
                 name=name,
             )
+            for featured in FEATURED:
+                assert bench.app.extractor("test").run(featured, name).submitted > 0
+                assert bench.app.extractor("test").run(featured, name).extracted > 0
         for table in TABLES:
             assert self.seen(bench, reader, "acme", table) == {"acme"}, table
             assert self.seen(bench, reader, "globex", table) == {"globex"}, table
@@ -123,7 +134,7 @@ class TestTheSchema:
                 for row in conn.execute(
                     text(
                         "select table_schema, table_name, column_name from information_schema.columns "
-                        "where table_schema in ('raw', 'ingest') and table_name <> 'alembic_version'"
+                        "where table_schema in ('raw', 'ingest', 'features') and table_name <> 'alembic_version'"
                     )
                 )
             }

@@ -20,9 +20,12 @@ def midnight(now: datetime) -> datetime:
 
 def dollars(settings: ModelSettings, usage: Usage) -> Decimal:
     """Price some tokens."""
+    share = Decimal(str(settings.batch_price)) if usage.batched else 1
     return (
-        usage.input * Decimal(str(settings.input_price)) + usage.output * Decimal(str(settings.output_price))
-    ) / MILLION
+        share
+        * (usage.input * Decimal(str(settings.input_price)) + usage.output * Decimal(str(settings.output_price)))
+        / MILLION
+    )
 
 
 @dataclass

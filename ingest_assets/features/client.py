@@ -5,12 +5,12 @@ for more than two minutes (openai 3.54.0).
 """
 
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from openai import APIConnectionError, APIResponseValidationError, APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletion
@@ -20,6 +20,7 @@ from ingest_assets.features.model import RESPONSE_FORMAT
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.base import Clock
 
+T = TypeVar("T")
 TRIES = 4
 LONGEST_WAIT = timedelta(seconds=60)  # beyond it the run ends, and a later one goes on
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
@@ -80,6 +81,7 @@ class Usage:
 
     input: int = 0
     output: int = 0
+    batched: bool = False
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(self.input + other.input, self.output + other.output)
@@ -93,7 +95,7 @@ class LanguageModel:
     """A client for the time of a run."""
 
     def __init__(self, settings: ModelSettings, client: AsyncOpenAI, clock: Clock) -> None:
-        self._settings, self._client, self._clock = settings, client, clock
+        self._settings, self.client, self._clock = settings, client, clock
         self.format: dict[str, Any] = RESPONSE_FORMAT
         self.requests = 0
 
@@ -111,14 +113,22 @@ class LanguageModel:
         ) as client:
             yield cls(settings, client, clock)
 
+    def holds(self, _messages: Sequence[dict[str, Any]]) -> bool:
+        """Tell whether the answer is there already, and paid for."""
+        return False
+
     async def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, Usage]:
         """Give the answer's text and what it cost.
 
         Raises ModelStopped, ModelBusy, TooLong, or Rejected for an answer that is none.
         """
+        return read(await self.patiently(lambda: self._request(messages)))
+
+    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call, again after a hiccup. Raises what `ask` raises."""
         for attempt in range(1, TRIES + 1):
             try:
-                return _text(await self._request(messages))
+                return await call()
             except APIStatusError as error:
                 if self._without_schema(error):
                     continue
@@ -137,16 +147,20 @@ class LanguageModel:
 
     async def _request(self, messages: Sequence[dict[str, Any]]) -> ChatCompletion:
         self.requests += 1
-        answer = await self._client.chat.completions.create(
-            model=self._settings.model,
-            messages=cast(Any, list(messages)),
-            response_format=cast(Any, self.format),
-            max_completion_tokens=self._settings.answer_tokens,
-            store=False,
-        )
+        answer = await self.client.chat.completions.create(**self.body(messages))
         if not isinstance(answer, ChatCompletion) or not answer.choices:
             raise ValueError("no completion")
         return answer
+
+    def body(self, messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Give a request's whole body, as a batch takes it, too."""
+        return {
+            "model": self._settings.model,
+            "messages": list(messages),
+            "response_format": self.format,
+            "max_completion_tokens": self._settings.answer_tokens,
+            "store": False,
+        }
 
     def _without_schema(self, error: APIStatusError) -> bool:
         """Fall back for a server that knows no schemas; the prompt holds ours, and we validate anyway."""
@@ -170,8 +184,10 @@ class LanguageModel:
             return None
 
 
-def _text(answer: ChatCompletion) -> tuple[str, Usage]:
-    usage = Usage(answer.usage.prompt_tokens, answer.usage.completion_tokens) if answer.usage else Usage()
+def read(answer: ChatCompletion, *, batched: bool = False) -> tuple[str, Usage]:
+    """Give an answer's text and what it cost. Raises Rejected for one that is none."""
+    used = answer.usage
+    usage = Usage(used.prompt_tokens, used.completion_tokens, batched) if used else Usage()
     choice = answer.choices[0]
     if choice.message.refusal:
         raise Rejected(REFUSAL, usage)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Engine, Row
 
 from ingest_assets.features import prompt
+from ingest_assets.features.batches import MOST_BYTES, MOST_REQUESTS, Answered, Batches, name_of
 from ingest_assets.features.budget import Budget, dollars, next_start
 from ingest_assets.features.client import (
     FINAL,
@@ -60,6 +61,10 @@ class Report:
     dropped: int = 0
     malformed: int = 0
     """Items that did not follow the schema."""
+    submitted: int = 0
+    """Conversations that were sent as a batch."""
+    waiting: int = 0
+    """Conversations whose batch has not ended."""
     requests: int = 0
     usage: Usage = field(default_factory=Usage)
     dollars: float = 0.0
@@ -120,20 +125,89 @@ class _Extraction:
             )
             waiting = storage.pending(conn, self.kind.records, self.kind.table, self.version, self.workspace_id)
         self.report.remaining = len(waiting)
-        queue = iter(waiting)
         async with LanguageModel.open(self.settings, self.clock) as model:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.settings.parallel, len(waiting))):
-                    group.create_task(self._work(model, queue))
+            if self.settings.mode == "batch":
+                await self._by_batch(model, waiting)
+            else:
+                await self._directly(model, waiting)
             self.report.requests = model.requests
             self.report.format = model.format["type"] if model.requests else None
         self.report.usage = self.budget.used
-        self.report.dollars = float(dollars(self.settings, self.budget.used))
         if self.stopped is not None:
             self.report.status, reason, until = self.stopped
             self.report.reason = f"{reason} {self.report.remaining} remain." if self.report.remaining else reason
             await asyncio.to_thread(self._note, None, self.report.status, Usage(), until)
         return self.report
+
+    async def _directly(self, model: LanguageModel, waiting: Sequence[str]) -> None:
+        queue = iter(waiting)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.settings.parallel, len(waiting))):
+                group.create_task(self._work(model, queue))
+
+    async def _by_batch(self, model: LanguageModel, waiting: Sequence[str]) -> None:
+        """Read what was answered, and send what nobody has asked yet."""
+        batches = Batches(model, self.engine, self.workspace_id, self.kind.source.name)
+        try:
+            await batches.collect()
+            self.budget.reserved += batches.estimated
+            answered, unasked = await self._sorted(batches, waiting)
+            await self._directly(Answered(model, batches.answers), answered)
+            if self.stopped is None:
+                batches.close()
+            await self._send(batches, unasked)
+        except ModelBusy as error:
+            self.stopped = self.stopped or (PARTIAL, str(error), error.until)
+        except ModelStopped as error:
+            self.stopped = (FAILED, str(error), self.clock.now() + STOP_PAUSE)
+
+    async def _sorted(
+        self, batches: Batches, waiting: Sequence[str]
+    ) -> tuple[list[str], dict[str, list[list[dict[str, Any]]]]]:
+        """Tell what can be read now, and what has to be asked, by conversation."""
+        answered: list[str] = []
+        unasked: dict[str, list[list[dict[str, Any]]]] = {}
+        for external_id in waiting:
+            row, before = await asyncio.to_thread(self._load, external_id)
+            try:
+                transcript = self.kind.transcript(row.raw if row is not None else {})
+            except UNPARSEABLE:
+                answered.append(external_id)  # to be rejected, which takes no answer
+                continue
+            lines = prompt.written(transcript)
+            asked = [prompt.messages(transcript.title, part) for part in parts(lines, self.settings.part_tokens)]
+            known = before is not None and before.transcript_key == digest(self.version, transcript.title, *lines)
+            if known or all(name_of(messages) in batches.answers for messages in asked):
+                answered.append(external_id)
+            elif external_id in batches.under_way:
+                self.report.waiting += 1
+            else:
+                unasked[external_id] = asked
+        return answered, unasked
+
+    async def _send(self, batches: Batches, unasked: dict[str, list[list[dict[str, Any]]]]) -> None:
+        """Submit a batch within the budget and the vendor's limits; what is left over comes next time."""
+        chosen: list[str] = []
+        asked: list[list[dict[str, Any]]] = []
+        size, total = 0, Usage()
+        for external_id, requests in unasked.items():
+            size += sum(len(message["content"].encode("utf-8", "replace")) for one in requests for message in one)
+            estimate = Usage(sum(map(_input_tokens, requests)), LIKELY_ANSWER * len(requests))
+            if len(asked) + len(requests) > MOST_REQUESTS or size > MOST_BYTES or not self._reserve(estimate):
+                break
+            total += estimate
+            chosen.append(external_id)
+            asked += requests
+        if chosen:
+            await batches.submit(asked, chosen, total)
+            self.report.submitted = len(chosen)
+
+    def _reserve(self, estimate: Usage) -> bool:
+        limit = self.budget.reserve(estimate)
+        if limit is not None:
+            now = self.clock.now()
+            self.stopped = self.stopped or (PARTIAL, f"{limit} is reached.", next_start(limit, now))
+        return limit is None
 
     async def _work(self, model: LanguageModel, queue: Any) -> None:
         for external_id in queue:
@@ -263,11 +337,8 @@ class _Extraction:
         return findings
 
     async def _request(self, model: LanguageModel, external_id: str, asked: list[dict[str, Any]]) -> str | None:
-        estimate = Usage(sum(tokens(message["content"]) for message in asked), LIKELY_ANSWER)
-        limit = self.budget.reserve(estimate)
-        if limit is not None:
-            now = self.clock.now()
-            self.stopped = self.stopped or (PARTIAL, f"{limit} is reached.", next_start(limit, now))
+        estimate = Usage() if model.holds(asked) else Usage(_input_tokens(asked), LIKELY_ANSWER)
+        if not model.holds(asked) and not self._reserve(estimate):
             return None
         usage = Usage()
         try:
@@ -297,6 +368,8 @@ class _Extraction:
             storage.save(conn, self.kind.table, values)
 
     def _note(self, external_id: str | None, outcome: str, usage: Usage, until: datetime | None) -> None:
+        cost = dollars(self.settings, usage)
+        self.report.dollars += float(cost)
         with self.engine.begin() as conn:
             storage.save_request(
                 conn,
@@ -308,8 +381,12 @@ class _Extraction:
                     "outcome": outcome,
                     "input_tokens": usage.input,
                     "output_tokens": usage.output,
-                    "dollars": dollars(self.settings, usage),
+                    "dollars": cost,
                     "made_at": self.clock.now(),
                     "wait_until": until,
                 },
             )
+
+
+def _input_tokens(asked: list[dict[str, Any]]) -> int:
+    return sum(tokens(message["content"]) for message in asked)

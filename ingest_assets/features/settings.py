@@ -1,6 +1,6 @@
 """How the language model is reached, and how much it may cost."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -20,6 +20,14 @@ class ModelSettings(SettingsGroup):
         description="Where Chat Completions are served, OpenAI's or another's.",
     )
     model: str = Field(default="gpt-5-mini", description="The model's name; another one extracts anew.")
+    mode: Literal["direct", "batch"] = Field(
+        default="direct",
+        alias="INGEST_LLM_MODE",
+        description="`batch` reads by OpenAI's Batch API: within a day, at a discount.",
+    )
+    batch_price: float = Field(
+        default=0.5, ge=0, le=1, description="What a token costs in a batch, as a share of its price."
+    )
     parallel: int = Field(default=8, ge=1, le=100, description="Requests that one run has under way at a time.")
     part_tokens: int = Field(
         default=30_000, ge=200, description="A longer transcript is read in parts of at most so many tokens."

@@ -1,4 +1,4 @@
-"""Conversations with a transcript that the language model has not read: look every minute, and start runs."""
+"""Conversations with a transcript that the language model has not read: look twice a minute, and start runs."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,13 +7,14 @@ import dagster as dg
 
 from ingest_assets.assets.features import features_key, features_op
 from ingest_assets.assets.partitions import register
+from ingest_assets.features.batches import ended
 from ingest_assets.features.extract import NO_KEY
 from ingest_assets.features.kinds import Featured
 from ingest_assets.features.prompt import version
 from ingest_assets.schedules.due import requests, under_way
 from ingest_assets.storage import features as storage
 
-LOOK_SECONDS = 60
+LOOK_SECONDS = 30
 
 
 def features_job(kind: Featured) -> Any:
@@ -43,11 +44,15 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
             return dg.SkipReason(NO_KEY)
         now = datetime.now(UTC)
         with context.resources.database.engine().connect() as conn:
-            due = storage.due_workspaces(conn, kind.records, kind.table, version(settings.model), now)
+            name = kind.source.name
+            due = storage.due_workspaces(conn, kind.records, kind.table, version(settings.model), now, name)
+            live = storage.live_batches(conn, name)
+        over = {None, *ended(settings, [row.batch_id for row in live if row.batch_id])}
+        due = sorted({*due, *(row.workspace_id for row in live if row.batch_id in over)})
         register(context.instance, due)
-        _, busy, batches = under_way(context.instance, job.name)
-        if batches:
-            return dg.SkipReason(f"The batch run {batches[0]} is unfinished.")
+        _, busy, shared = under_way(context.instance, job.name)
+        if shared:
+            return dg.SkipReason(f"The run {shared[0]} for many workspaces is unfinished.")
         waiting = [workspace_id for workspace_id in due if workspace_id not in busy]
         found = list(requests(features_op(kind), waiting, [], f"{now:%Y-%m-%dT%H:%M:%S}"))
         return found or dg.SkipReason(f"Nothing is to be read ({len(due)} workspaces due, {len(busy)} under way).")

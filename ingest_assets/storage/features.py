@@ -20,10 +20,11 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from ingest_assets.storage.schema import model_requests
+from ingest_assets.storage.schema import model_batches, model_requests
 
 READY, RETRY, REJECTED = "ready", "retry", "rejected"
 HAS_TRANSCRIPT = "ready"  # in transcript_state
@@ -70,8 +71,10 @@ def pending(conn: Connection, records: Table, features: Table, version: str, wor
     return list(conn.execute(ordered).scalars())
 
 
-def due_workspaces(conn: Connection, records: Table, features: Table, version: str, now: datetime) -> list[str]:
-    """Name the workspaces that have something to be read, and nothing that tells to wait."""
+def due_workspaces(
+    conn: Connection, records: Table, features: Table, version: str, now: datetime, source: str
+) -> list[str]:
+    """Name the workspaces that have something to be read by no batch, and nothing that tells to wait."""
     found = _pending(records, features, version).subquery()
     waits = exists(
         select(1).where(
@@ -80,7 +83,15 @@ def due_workspaces(conn: Connection, records: Table, features: Table, version: s
         )
     )
     gone = select(features.c.workspace_id).where(_orphaned(records, features))
-    rows = select(found.c.workspace_id).where(~waits).union(gone)
+    batched = exists(
+        select(1).where(
+            model_batches.c.workspace_id == found.c.workspace_id,
+            model_batches.c.source == source,
+            model_batches.c.collected_at.is_(None),
+            model_batches.c.conversations.has_key(found.c.external_id),
+        )
+    )
+    rows = select(found.c.workspace_id).where(~waits, ~batched).union(gone)
     return sorted(conn.execute(rows).scalars())
 
 
@@ -153,6 +164,32 @@ def spent(conn: Connection, workspace_id: str, since: datetime) -> tuple[int, De
 
 def save_request(conn: Connection, values: Mapping[str, Any]) -> None:
     conn.execute(insert(model_requests).values(values))
+
+
+def live_batches(conn: Connection, source: str, workspace_id: str | None = None) -> Sequence[Row[Any]]:
+    """Give the batches whose answers are not stored, of one workspace or of all."""
+    one = () if workspace_id is None else (model_batches.c.workspace_id == workspace_id,)
+    return conn.execute(
+        select(*model_batches.c)
+        .where(model_batches.c.source == source, model_batches.c.collected_at.is_(None), *one)
+        .order_by(model_batches.c.submitted_at)
+    ).all()
+
+
+def open_batch(conn: Connection, values: Mapping[str, Any]) -> None:
+    conn.execute(insert(model_batches).values(values))
+
+
+def name_batch(conn: Connection, batch_key: str, batch_id: str) -> None:
+    conn.execute(update(model_batches).where(model_batches.c.batch_key == batch_key).values(batch_id=batch_id))
+
+
+def close_batches(conn: Connection, batch_keys: Sequence[str]) -> None:
+    conn.execute(
+        update(model_batches)
+        .where(model_batches.c.batch_key == func.any(list(batch_keys)))
+        .values(collected_at=func.now())
+    )
 
 
 @contextmanager

@@ -196,6 +196,22 @@ def feature_table(name: str) -> Table:
     )
 
 
+model_batches = Table(
+    "model_batches",
+    metadata,
+    Column("batch_key", Text, primary_key=True, comment="ours; the batch carries it as metadata"),
+    Column("workspace_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("batch_id", Text, comment="the vendor's; null while it is being submitted"),
+    Column("conversations", JSONB, nullable=False, comment="external_ids of those that it is to read"),
+    Column("input_tokens", BigInteger, nullable=False, comment="estimated"),
+    Column("output_tokens", BigInteger, nullable=False, comment="estimated"),
+    Column("submitted_at", timestamp, nullable=False, server_default=func.now()),
+    Column("collected_at", timestamp),
+    schema="features",
+)
+
+
 model_requests = Table(
     "model_requests",
     metadata,

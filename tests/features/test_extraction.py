@@ -98,7 +98,7 @@ class Calls:
     def due(self) -> list[str]:
         with self.bench.engine.connect() as conn:
             return storage.due_workspaces(
-                conn, GONG.records, GONG.table, version("gpt-test"), self.bench.clock.now()
+                conn, GONG.records, GONG.table, version("gpt-test"), self.bench.clock.now(), "gong"
             )
 
     @property

@@ -10,6 +10,7 @@ down_revision = "0002"
 TABLES = (
     "features.fathom_session_features",
     "features.gong_call_features",
+    "features.model_batches",
     "features.model_requests",
 )
 
@@ -98,6 +99,25 @@ def upgrade() -> None:
         sa.Column("tried_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("state in ('ready', 'retry', 'rejected')", name=op.f("gong_call_features_state_check")),
         sa.PrimaryKeyConstraint("workspace_id", "external_id", name=op.f("gong_call_features_pkey")),
+        schema="features",
+    )
+    op.create_table(
+        "model_batches",
+        sa.Column("batch_key", sa.Text(), nullable=False, comment="ours; the batch carries it as metadata"),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("batch_id", sa.Text(), nullable=True, comment="the vendor's; null while it is being submitted"),
+        sa.Column(
+            "conversations",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="external_ids of those that it is to read",
+        ),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=False, comment="estimated"),
+        sa.Column("output_tokens", sa.BigInteger(), nullable=False, comment="estimated"),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("collected_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("batch_key", name=op.f("model_batches_pkey")),
         schema="features",
     )
     op.create_table(

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ingest_assets.simulator.faults import Fault, Kind
+from ingest_assets.simulator.language_model import batches
 from ingest_assets.simulator.language_model.answers import findings
 from ingest_assets.simulator.language_model.world import Json, Saying, Tenant
 from ingest_assets.simulator.state import Simulator
@@ -60,9 +61,7 @@ class ModelApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path_params"]["path"]
-        method = {("POST", "chat/completions"): "chat.completions", ("GET", "models"): "models"}.get(
-            (scope["method"], path), "unknown"
-        )
+        method = _method(scope["method"], path)
         body = await read_body(receive) if scope["method"] == "POST" else b""
         key = header(scope, b"authorization").removeprefix("Bearer ")
         tenant = self._simulator.language_model.tenants.get(key)
@@ -71,11 +70,11 @@ class ModelApi:
             self._simulator,
             Wire(scope, receive, send),
             Asked(VENDOR, method, None if tenant is None else tenant.id, params),
-            lambda _repeat: self._answer(method, tenant, body),
+            lambda _repeat: self._answer(method, path, tenant, body, header(scope, b"content-type")),
             _instead,
         )
 
-    def _answer(self, method: str, tenant: Tenant | None, body: bytes) -> Answer:
+    def _answer(self, method: str, path: str, tenant: Tenant | None, body: bytes, kind: str) -> Answer:
         try:
             if tenant is None or tenant.revoked:
                 raise ModelError(401, "invalid_api_key", "Incorrect API key provided.")
@@ -84,7 +83,33 @@ class ModelApi:
                 return Answer(orjson.dumps({"object": "list", "data": data}))
             if method == "unknown":
                 raise ModelError(404, None, "Invalid URL")
-            return self._complete(tenant, _document(body))
+            if method == "chat.completions":
+                return self._complete(tenant, _document(body))
+            return self._of_batches(method, path, tenant, body, kind)
+        except ModelError as error:
+            return error.answer()
+
+    def _of_batches(self, method: str, path: str, tenant: Tenant, body: bytes, kind: str) -> Answer:
+        now, last = self._simulator.clock.now(), path.split("/")[1] if "/" in path else ""
+        found: Any = None
+        if method == "files.create":
+            found = batches.uploaded(tenant, body, kind)
+        elif method == "files.content" and last in tenant.files:
+            return Answer(tenant.files[last], headers=((b"content-type", b"application/octet-stream"),))
+        elif method == "batches.list":
+            data = [batches.shown(tenant, one, now, self._in_batch) for one in tenant.batches.values()]
+            found = {"object": "list", "data": data[::-1], "has_more": False}
+        elif method == "batches.create" and (made := batches.created(tenant, _document(body), now)):
+            found = batches.shown(tenant, made, now, self._in_batch)
+        elif method == "batches.retrieve" and last in tenant.batches:
+            found = batches.shown(tenant, tenant.batches[last], now, self._in_batch)
+        if found is None:
+            raise ModelError(404, None, "There is no such file or batch.")
+        return Answer(orjson.dumps(found))
+
+    def _in_batch(self, tenant: Tenant, asked: Json) -> Answer:
+        try:
+            return self._complete(tenant, asked)
         except ModelError as error:
             return error.answer()
 
@@ -133,6 +158,20 @@ class ModelApi:
         }
         more = ((b"x-request-id", f"req_{world.answers}".encode()), (b"x-ratelimit-remaining-requests", b"4999"))
         return Answer(orjson.dumps(document), headers=(JSON_TYPE, *more))
+
+
+def _method(verb: str, path: str) -> str:
+    if path.startswith("files/") and path.endswith("/content"):
+        return "files.content"
+    if path.startswith("batches/"):
+        return "batches.retrieve"
+    return {
+        ("POST", "chat/completions"): "chat.completions",
+        ("GET", "models"): "models",
+        ("POST", "files"): "files.create",
+        ("POST", "batches"): "batches.create",
+        ("GET", "batches"): "batches.list",
+    }.get((verb, path), "unknown")
 
 
 def _document(body: bytes) -> Json:

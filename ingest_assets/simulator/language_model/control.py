@@ -20,6 +20,8 @@ class SetKey(Order):
     context_tokens: Annotated[int, Field(ge=1)] = 128_000
     knows_schemas: bool = True
     revoked: bool = False
+    batch_seconds: Annotated[float, Field(ge=0)] = 0.0
+    expiring: Count = 0
 
 
 class Say(Order):
@@ -54,6 +56,7 @@ def _set_key(simulator: Simulator, wanted: SetKey) -> dict[str, Any]:
     tenant = tenants.get(wanted.key) or Tenant(f"org-{len(tenants) + 1}", "", 0, knows_schemas=True, revoked=False)
     tenant.model, tenant.context_tokens = wanted.model, wanted.context_tokens
     tenant.knows_schemas, tenant.revoked = wanted.knows_schemas, wanted.revoked
+    tenant.batch_seconds, tenant.expiring = wanted.batch_seconds, wanted.expiring
     tenants[wanted.key] = tenant
     return {"tenant": tenant.id}
 

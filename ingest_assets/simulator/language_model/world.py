@@ -17,6 +17,21 @@ class Saying:
 
 
 @dataclass(slots=True)
+class Batch:
+    """Requests that were sent as one file."""
+
+    id: str
+    input_file_id: str
+    metadata: dict[str, str]
+    created_at: float
+    ends_at: float
+    expiring: int
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Tenant:
     """Who pays for a key, and the server behind it."""
 
@@ -27,6 +42,11 @@ class Tenant:
     revoked: bool
     sayings: deque[Saying | None] = field(default_factory=deque)
     """None: an answer like any other."""
+    batch_seconds: float = 0.0
+    expiring: int = 0
+    """Requests of the next batch that are not answered in time."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    batches: dict[str, "Batch"] = field(default_factory=dict)
     inventions: int = 0
     """Answers to come of which every second quote is made up."""
 

@@ -1,0 +1,139 @@
+"""Features in Dagster: a run of its own, red or green by itself, started when there is something to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
+
+from ingest_assets.definitions import build
+from ingest_assets.features.prompt import version
+from ingest_assets.resources import ingestion
+from tests.features.test_extraction import KEY, LINES, Calls
+from tests.workbench import Bench
+
+FEATURES = dg.AssetKey(["features", "gong_call_features"])
+
+
+@pytest.fixture
+def calls(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Calls:
+    calls = Calls(bench)
+    for name, value in bench.environ.items():
+        monkeypatch.setenv(name, value)
+    return calls
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        made.add_dynamic_partitions("workspaces", ["acme", "globex"])
+        yield made
+    ingestion.forget_engines()
+
+
+def run(defs: dg.Definitions, instance: dg.DagsterInstance, **how: Any) -> Any:
+    job = defs.resolve_job_def("gong_features")
+    return job.execute_in_process(instance=instance, raise_on_error=False, **how)
+
+
+def look(defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
+    sensor = defs.resolve_sensor_def("gong_features")
+    with (
+        dg.build_sensor_context(
+            instance=instance, repository_def=defs.get_repository_def(), resources=defs.resources
+        ) as context,
+        partition_loading_context(dynamic_partitions_store=instance),
+    ):
+        return sensor.evaluate_tick(context)
+
+
+def test_a_partition_run_shows_counts_tokens_and_no_text(calls: Calls, instance: dg.DagsterInstance) -> None:
+    calls.add(2)
+    result = run(build(calls.bench.app), instance, partition_key="acme")
+    assert result.success
+    [event] = result.asset_materializations_for_node("read_gong_calls")
+    assert (event.asset_key, event.partition) == (FEATURES, "acme")
+    metadata = {name: value.value for name, value in event.metadata.items()}
+    assert (metadata["status"], metadata["calls_read"], metadata["calls_remaining"]) == ("success", 2, 0)
+    assert metadata["items"] == sum(len(row.items) for row in calls.rows.values())
+    assert metadata["input_tokens"] > metadata["output_tokens"] > 0
+    assert "| kind | items |" in metadata["items_by_kind"]
+    assert not [line for line in LINES if line in str(metadata)]
+
+
+def test_a_batch_reads_every_workspace_that_it_names(calls: Calls, instance: dg.DagsterInstance) -> None:
+    calls.add()
+    config = {"ops": {"read_gong_calls": {"config": {"workspaces": ["acme", "globex"]}}}}
+    result = run(build(calls.bench.app), instance, run_config=config)
+    events = result.asset_materializations_for_node("read_gong_calls")
+    assert [event.partition for event in events] == ["acme", "globex"]
+
+
+def test_a_refused_key_turns_the_features_red_and_leaves_the_ingestion_green(
+    calls: Calls, instance: dg.DagsterInstance
+) -> None:
+    calls.add()
+    calls.key(revoked=True)
+    defs = build(calls.bench.app)
+    result = run(defs, instance, partition_key="acme")
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert "refuses OPENAI_API_KEY" in failure.step_failure_data.user_failure_data.description
+    assert KEY not in str(failure)
+    sync = defs.resolve_job_def("gong_sync").execute_in_process(instance=instance, partition_key="acme")
+    assert sync.success
+
+
+def test_without_a_key_nothing_runs_and_everything_says_so(calls: Calls, instance: dg.DagsterInstance) -> None:
+    calls.add()
+    calls.bench.configure(OPENAI_API_KEY="")
+    defs = build(calls.bench.app)
+    skipped = look(defs, instance)
+    assert skipped.run_requests == []
+    assert "OPENAI_API_KEY is not set" in skipped.skip_message
+    assert "OPENAI_API_KEY is not set" in str(defs.resolve_assets_def(FEATURES).specs_by_key[FEATURES].description)
+    result = run(defs, instance, partition_key="acme")
+    assert result.success
+    assert result.asset_materializations_for_node("read_gong_calls") == []
+
+
+def test_the_sensor_starts_a_run_for_what_is_unread_and_none_for_what_is_read_or_has_to_wait(
+    calls: Calls, instance: dg.DagsterInstance
+) -> None:
+    defs = build(calls.bench.app)
+    assert look(defs, instance).run_requests == []
+    calls.add()
+    assert [request.partition_key for request in look(defs, instance).run_requests] == ["acme"]
+    calls.fault("ratelimit", retry_after=300)
+    calls.extract()
+    assert look(defs, instance).run_requests == []
+    calls.gong.calm()
+    calls.extract()
+    assert look(defs, instance).run_requests == []
+
+
+def test_the_code_version_is_that_of_prompt_schema_and_model(calls: Calls) -> None:
+    asset = build(calls.bench.app).resolve_assets_def(FEATURES)
+    assert asset.code_versions_by_key[FEATURES] == version("gpt-test")
+    assert asset.specs_by_key[FEATURES].deps
+
+
+def test_the_sensor_looks_after_batches_that_have_ended_or_whose_submission_broke_off(
+    calls: Calls, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_LLM_MODE", "batch")
+    calls.bench.configure(INGEST_LLM_MODE="batch")
+    calls.key(batch_seconds=3600)
+    calls.add()
+    defs = build(calls.bench.app)
+    assert calls.extract().submitted == 1
+    assert look(defs, instance).run_requests == []
+    calls.bench.execute("update features.model_batches set batch_id = null")
+    assert [request.partition_key for request in look(defs, instance).run_requests] == ["acme"]
+    assert calls.extract().waiting == 1
+    calls.bench.clock.advance(timedelta(hours=2))
+    assert [request.partition_key for request in look(defs, instance).run_requests] == ["acme"]
