@@ -75,12 +75,15 @@ class Batches:
         self.under_way: set[str] = set()
         """Conversations that a batch is reading."""
         self.estimated = Usage()
+        self.any = False
+        """Whether there was any to look at."""
         self._ended: list[str] = []
 
     async def collect(self) -> None:
         """Fetch the answers of all batches that have ended. Raises what `LanguageModel.ask` raises."""
         with self.engine.connect() as conn:
             rows = storage.live_batches(conn, **self.place)
+        self.any = bool(rows)
         for row in rows:
             batch_id = row.batch_id or await self._found(row.batch_key)
             if batch_id is None:

@@ -126,36 +126,43 @@ class _Extraction:
             waiting = storage.pending(conn, self.kind.records, self.kind.table, self.version, self.workspace_id)
         self.report.remaining = len(waiting)
         async with LanguageModel.open(self.settings, self.clock) as model:
-            if self.settings.mode == "batch":
-                await self._by_batch(model, waiting)
-            else:
-                await self._directly(model, waiting)
+            await self._all(model, waiting)
             self.report.requests = model.requests
             self.report.format = model.format["type"] if model.requests else None
         self.report.usage = self.budget.used
         if self.stopped is not None:
             self.report.status, reason, until = self.stopped
             self.report.reason = f"{reason} {self.report.remaining} remain." if self.report.remaining else reason
-            await asyncio.to_thread(self._note, None, self.report.status, Usage(), until)
+            await self._note(None, self.report.status, Usage(), until)
         return self.report
 
     async def _directly(self, model: LanguageModel, waiting: Sequence[str]) -> None:
         queue = iter(waiting)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.settings.parallel, len(waiting))):
-                group.create_task(self._work(model, queue))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.settings.parallel, len(waiting))):
+                    group.create_task(self._work(model, queue))
+        except BaseExceptionGroup as errors:  # the first says it all: the database went away, say
+            raise errors.exceptions[0] from None
 
-    async def _by_batch(self, model: LanguageModel, waiting: Sequence[str]) -> None:
-        """Read what was answered, and send what nobody has asked yet."""
+    async def _all(self, model: LanguageModel, waiting: Sequence[str]) -> None:
+        """Read what batches have answered, then ask what nobody has asked yet, directly or by a batch."""
+        by_batch = self.settings.mode == "batch"
         batches = Batches(model, self.engine, self.workspace_id, self.kind.source.name)
         try:
             await batches.collect()
+            if not by_batch and not batches.any:
+                await self._directly(model, waiting)
+                return
             self.budget.reserved += batches.estimated
             answered, unasked = await self._sorted(batches, waiting)
             await self._directly(Answered(model, batches.answers), answered)
             if self.stopped is None:
                 batches.close()
-            await self._send(batches, unasked)
+            if by_batch:
+                await self._send(batches, unasked)
+            else:
+                await self._directly(model, list(unasked))
         except ModelBusy as error:
             self.stopped = self.stopped or (PARTIAL, str(error), error.until)
         except ModelStopped as error:
@@ -245,7 +252,8 @@ class _Extraction:
                 await self._save(tried | self._found(reading, key))
                 self._count(reading)
         except (Rejected, TooLong) as error:
-            attempts = 1 + (before.attempts if before is not None and before.version == self.version else 0)
+            same = before is not None and (before.version, before.record_hash) == (self.version, row.content_hash)
+            attempts = 1 + (before.attempts if before is not None and same else 0)
             again = isinstance(error, Rejected) and error.outcome not in FINAL and attempts < ATTEMPTS
             state = storage.RETRY if again else storage.REJECTED
             await self._save(tried | {"state": state, "reason": str(error), "attempts": attempts})
@@ -345,11 +353,11 @@ class _Extraction:
             content, usage = await model.ask(asked)
         except Rejected as error:
             usage = error.usage
-            await asyncio.to_thread(self._note, external_id, error.outcome, usage, None)
+            await self._note(external_id, error.outcome, usage)
             raise
         finally:
             self.budget.settle(estimate, usage)
-        await asyncio.to_thread(self._note, external_id, "answered", usage, None)
+        await self._note(external_id, "answered", usage)
         return content
 
     def _load(self, external_id: str) -> tuple[Row[Any] | None, Row[Any] | None]:
@@ -367,25 +375,28 @@ class _Extraction:
         with self.engine.begin() as conn:
             storage.save(conn, self.kind.table, values)
 
-    def _note(self, external_id: str | None, outcome: str, usage: Usage, until: datetime | None) -> None:
+    async def _note(
+        self, external_id: str | None, outcome: str, usage: Usage, wait_until: datetime | None = None
+    ) -> None:
         cost = dollars(self.settings, usage)
         self.report.dollars += float(cost)
+        noted = {
+            "workspace_id": self.workspace_id,
+            "source": self.kind.source.name,
+            "external_id": external_id,
+            "owner": self.owner,
+            "outcome": outcome,
+            "input_tokens": usage.input,
+            "output_tokens": usage.output,
+            "dollars": cost,
+            "made_at": self.clock.now(),
+            "wait_until": wait_until,
+        }
+        await asyncio.to_thread(self._keep, noted)
+
+    def _keep(self, noted: dict[str, Any]) -> None:
         with self.engine.begin() as conn:
-            storage.save_request(
-                conn,
-                {
-                    "workspace_id": self.workspace_id,
-                    "source": self.kind.source.name,
-                    "external_id": external_id,
-                    "owner": self.owner,
-                    "outcome": outcome,
-                    "input_tokens": usage.input,
-                    "output_tokens": usage.output,
-                    "dollars": cost,
-                    "made_at": self.clock.now(),
-                    "wait_until": until,
-                },
-            )
+            storage.save_request(conn, noted)
 
 
 def _input_tokens(asked: list[dict[str, Any]]) -> int:

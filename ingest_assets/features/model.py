@@ -88,7 +88,7 @@ def parse(content: str) -> tuple[Findings | None, list[str]]:
     inner = content[content.find("{") : content.rfind("}") + 1]
     try:
         document = json.loads(inner)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, ["the answer is not a JSON object"]
     try:
         return Findings.model_validate(document), []

@@ -129,3 +129,15 @@ def test_the_cap_bounds_what_is_sent(calls: Batched) -> None:
     assert report.status == "partial"
     assert 0 < report.submitted < 6
     assert calls.extract(day_tokens=8000).submitted == 0
+
+
+def test_back_in_direct_mode_a_batch_under_way_is_waited_for_and_not_paid_twice(calls: Batched) -> None:
+    calls.add(2)
+    calls.key(batch_seconds=1800)
+    calls.extract()
+    calls.add(1)
+    mixed = calls.extract(mode="direct")
+    assert (mixed.extracted, mixed.waiting, mixed.requests) == (1, 2, 1)
+    calls.bench.clock.advance(timedelta(hours=1))
+    done = calls.extract(mode="direct")
+    assert (done.extracted, done.requests) == (2, 0)

@@ -229,6 +229,19 @@ class TestAnswersThatAreNone:
             calls.extract()
         assert (calls.requests(), calls.row.state, calls.row.attempts) == (3, "rejected", 3)
 
+    def test_a_changed_transcript_has_three_tries_of_its_own(self, calls: Calls) -> None:
+        [call] = calls.add()
+        calls.say("", times=4)
+        for _ in range(3):
+            calls.extract()
+        assert calls.row.state == "rejected"
+        calls.gong.order("transcript", call=call, lines=[*LINES, "And one more thing was said."])
+        calls.gong.order("edit", call=call, fields={"title": "Once more"})
+        calls.bench.clock.advance(timedelta(days=1, hours=1))
+        calls.gong.reads()
+        calls.extract()
+        assert (calls.row.state, calls.row.attempts) == ("retry", 1)
+
     def test_a_later_success_heals(self, calls: Calls) -> None:
         calls.add()
         calls.say("", times=1)
@@ -269,6 +282,7 @@ class TestAnswersThatNeedHelp:
             "I found nothing.",
             "[1, 2]",
             "{" * 5000,
+            '{"items": ' + "[" * 100_000 + "}",
         ],
     )
     def test_a_wrong_form_is_told_once_and_then_corrected(self, calls: Calls, content: str) -> None:
