@@ -213,6 +213,31 @@ def _no_account(source: str, workspace: str, name: str | None) -> str:
 
 
 @cli.command()
+@click.argument("workspace")
+@click.pass_obj
+def remove(app: App, workspace: str) -> None:
+    """Stop everything of a WORKSPACE at once and forget its logins; the data stays for its retention."""
+    with app.engine.begin() as conn:
+        known = storage.remove_workspace(conn, workspace)
+    if not known:
+        raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")
+    days = app.core.keep_removed_days
+    kept = "until somebody deletes it" if days is None else f"for {days} days"
+    click.echo(f"Workspace {workspace} was removed. Its data stays {kept}; connecting an account takes it back.")
+
+
+@cli.command()
+@click.option("--port", default=9464, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 serves other machines, too")
+@click.pass_obj
+def metrics(app: App, port: int, host: str) -> None:
+    """Serve OpenMetrics at /metrics, until Ctrl-C."""
+    from ingest_assets.metrics import serve
+
+    serve(app, host, port)
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj
 def status(app: App, as_json: bool) -> None:
@@ -223,7 +248,7 @@ def status(app: App, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(entries))
     else:
-        print_status(entries)
+        print_status(app, entries)
 
 
 @cli.command()

@@ -7,12 +7,16 @@ import dagster as dg
 from ingest_assets.app import App
 from ingest_assets.assets.checks import source_checks
 from ingest_assets.assets.features import features_asset
+from ingest_assets.assets.health import sync_health_asset
 from ingest_assets.assets.records import api_spec, asset_key, records_asset
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.resources.ingestion import Api, Credentials, Database, Limits
 from ingest_assets.resources.language_model import LanguageModel
-from ingest_assets.schedules.due import retry_sensor, sync_job, sync_schedule
+from ingest_assets.schedules.due import due_sensor, sync_job, sync_schedule
+from ingest_assets.schedules.maintenance import maintenance, nightly_maintenance
+from ingest_assets.schedules.tenants import workspace_keys
 from ingest_assets.schedules.unread import features_job, features_sensor
+from ingest_assets.schedules.watch import abandoned_runs, sync_health
 from ingest_assets.sources import SOURCES
 
 SECRETS = {"database_url", "encryption_keys"}  # read from the environment by the run that needs them
@@ -28,20 +32,25 @@ def build(app: App) -> dg.Definitions:
             *(api_spec(source) for source in SOURCES),
             *(records_asset(source, app.core) for source in SOURCES),
             *(features_asset(kind, app.model) for kind in FEATURED),
+            sync_health_asset,
         ],
         asset_checks=[check for source in SOURCES for check in source_checks(source, asset_key(source))],
-        jobs=[*jobs.values(), *reading.values()],
+        jobs=[*jobs.values(), *reading.values(), maintenance],
         schedules=[
-            sync_schedule(source, jobs[source.name], app.options_of(source).sync_cron) for source in SOURCES
+            *(sync_schedule(source, jobs[source.name], app.options_of(source).sync_cron) for source in SOURCES),
+            nightly_maintenance,
         ],
         sensors=[
-            *(retry_sensor(source, jobs[source.name]) for source in SOURCES),
+            *(due_sensor(source, jobs[source.name]) for source in SOURCES),
             *(features_sensor(kind, reading[kind.source.name]) for kind in FEATURED),
+            workspace_keys,
+            sync_health,
+            abandoned_runs,
         ],
         resources={
             "database": Database(url=dg.EnvVar("DATABASE_URL")),
             "credentials": Credentials(encryption_keys=keys),
-            "limits": Limits(settings=app.core.model_dump(mode="json", exclude=SECRETS)),
+            "limits": Limits(settings=app.core.model_dump(mode="json", exclude=SECRETS, exclude_none=True)),
             "language_model": LanguageModel(
                 api_key=dg.EnvVar("OPENAI_API_KEY") if app.model.api_key else "",
                 settings=app.model.model_dump(mode="json", exclude={"api_key"}, exclude_none=True),

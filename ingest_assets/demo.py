@@ -74,7 +74,7 @@ def demo() -> int:
         )
         web = f"http://{LOOPBACK}:{app.core.web_port}"
         reason = _watch(app, web, dagster)
-        print_status(status_entries(app))
+        print_status(app, status_entries(app))
         _show_one(app)
         click.echo(f"\n{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
         if reason is not None:

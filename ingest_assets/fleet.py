@@ -4,16 +4,23 @@ A partition run, a schedule's batch, a backfill and the command line all come th
 """
 
 import gc
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import Row
+
+from ingest_assets.errors import Transient
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import accounts as storage
-from ingest_assets.sync import Worker, sync
-from ingest_assets.verdict import Verdict
+from ingest_assets.sync import Worker, account_of, sync
+from ingest_assets.verdict import SKIPPED, Verdict
+
+DOWN = 10
+"""So many accounts in a row that failed in passing: the vendor is down, and the others are not even tried."""
 
 
 @contextmanager
@@ -36,7 +43,10 @@ def sync_workspaces(
     *,
     only: Callable[[Any], bool] = lambda _row: True,
 ) -> Iterator[tuple[str, list[Verdict]]]:
-    """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict."""
+    """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict.
+
+    When the vendor turns out to be down, the accounts that are left are skipped and stay due.
+    """
     with worker.engine.connect() as conn:
         rows = [
             row
@@ -54,7 +64,19 @@ def sync_workspaces(
         _quiet_collector(),
         ThreadPoolExecutor(worker.core.parallel_accounts, thread_name_prefix=source.name) as pool,
     ):
-        futures = {pool.submit(sync, source, row, options, worker): row.workspace_id for row in rows}
+        failed, counting = 0, threading.Lock()
+
+        def attempt(row: Row[Any]) -> Verdict:
+            nonlocal failed
+            if failed >= DOWN:
+                reason = f"{source.title} seems to be down: the last {DOWN} accounts failed in passing"
+                return Verdict(account=account_of(row), status=SKIPPED, reason=reason)
+            verdict = sync(source, row, options, worker)
+            with counting:
+                failed = failed + 1 if isinstance(verdict.error, Transient) else 0
+            return verdict
+
+        futures = {pool.submit(attempt, row): row.workspace_id for row in rows}
         try:
             for future in as_completed(futures):
                 workspace_id = futures[future]

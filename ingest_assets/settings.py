@@ -90,6 +90,20 @@ class CoreSettings(SettingsGroup):
         default=150, ge=1, description="A workspace without a successful sync for longer is not fresh."
     )
 
+    batch_workspaces: int = Field(default=500, ge=1, le=5000, description="Workspaces that one run syncs at most.")
+    parallel_batches: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Such runs of one source at a time; raise it with the number of machines.",
+    )
+    keep_history_days: int = Field(
+        default=14, ge=1, description="How long run logs, sync history and model requests are kept."
+    )
+    keep_removed_days: int | None = Field(
+        default=None, ge=0, description="How long the data of a removed workspace is kept; empty keeps it."
+    )
+
     @field_validator("database_url")
     @classmethod
     def _postgresql_only(cls, value: SecretStr | None) -> SecretStr | None:

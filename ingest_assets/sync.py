@@ -60,19 +60,24 @@ class Worker:
         return timedelta(seconds=self.core.lease_seconds)
 
 
-def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict:
-    """Sync one account, given as its row of `ingest.accounts`.
-
-    Returns a verdict for everything that concerns only this account. Raises OperationalError when the
-    database went away, for the step's retry policy.
-    """
-    account = Account(
+def account_of(row: Row[Any]) -> Account:
+    """Read an account from its row of `ingest.accounts`."""
+    return Account(
         account_id=row.account_id,
         workspace_id=row.workspace_id,
         name=row.name,
         external_id=row.external_id,
         settings=row.settings,
     )
+
+
+def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict:
+    """Sync one account, given as its row of `ingest.accounts`.
+
+    Returns a verdict for everything that concerns only this account. Raises OperationalError when the
+    database went away, for the step's retry policy.
+    """
+    account = account_of(row)
     if row.state == PAUSED:
         return Verdict(account=account, status=SKIPPED, reason="paused; `ingest-assets resume` lets it go on")
     if row.state == NEEDS_RECONNECT:
@@ -93,6 +98,7 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict
 def _finish(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
     """Set the account's next state, write history and let the lease go, in one transaction."""
     now = one.worker.clock.now()
+    summary = report([verdict])
     with one.worker.engine.begin() as conn:
         kept = storage.finish_sync(
             conn,
@@ -104,7 +110,8 @@ def _finish(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
                 "error_kind": verdict.error.kind if verdict.error else None,
                 "started_at": one.started_at,
                 "finished_at": now,
-                "summary": report([verdict]),
+                "api_calls": summary["api_calls"],
+                "summary": summary,
             },
         )
     if kept:

@@ -13,10 +13,10 @@ from ingest_assets.app import App
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.features.model import KINDS
 from ingest_assets.features.prompt import clock
+from ingest_assets.health import Overview
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import features as storage
 from ingest_assets.storage.overview import account_overview
-from ingest_assets.storage.schema import ACTIVE
 
 DAY = timedelta(days=1)
 WIDTH = 240  # more than any row needs
@@ -45,7 +45,7 @@ def status_entries(app: App) -> list[dict[str, Any]]:
             "workspace": row.workspace_id,
             "source": row.source,
             "account": row.name,
-            "state": "retrying" if row.state == ACTIVE and row.attempts else row.state,
+            "state": row.state,
             "rows": row.rows,
             "api_calls": int(row.api_calls),
             "calls_left": max(0, granted[row.source] - spent[row.source, row.external_id])
@@ -59,13 +59,18 @@ def status_entries(app: App) -> list[dict[str, Any]]:
     ]
 
 
-def print_status(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Print the accounts, and below them the sentences, which no column would hold."""
+def print_status(app: App, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print the accounts, below them the sentences, which no column would hold, and each source's totals."""
     columns = ["workspace", "source", "account", "state", "rows", "api_calls", "calls_left", "last_success"]
     print_table(columns, entries)
     for entry in entries:
         if entry["reason"]:
             click.echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")
+    with app.engine.connect() as conn:
+        totals = Overview.read(conn, app.core, datetime.now(UTC)).entries()
+    if totals:
+        click.echo()
+        print_table(list(totals[0]), totals)
 
 
 def feature_entries(app: App, workspace_id: str) -> list[dict[str, Any]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from ingest_assets.fleet import sync_workspaces
+from ingest_assets.fleet import DOWN, sync_workspaces
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.verdict import Verdict, report
 from tests.workbench import Bench, Workspace
@@ -57,6 +58,18 @@ def run(bench: Bench, *names: str, **changes: Any) -> dict[str, list[Verdict]]:
 
 def names_of(fleet: list[Workspace]) -> list[str]:
     return [workspace.name for workspace in fleet]
+
+
+class TestAVendorThatIsDown:
+    def test_is_not_asked_for_every_account_and_the_rest_stay_due(self, bench: Bench) -> None:
+        made = [bench.workspace(f"w{number:02}", "general") for number in range(DOWN + 10)]
+        bench.order("fault", kind="status", status=503, times=-1)
+        found = run(bench, *names_of(made), parallel_accounts=1)
+        assert Counter(verdict.status for [verdict] in found.values()) == {"failed": DOWN, "skipped": 10}
+        assert Counter(workspace.account.attempts for workspace in made) == {1: DOWN, 0: 10}
+        assert "Slack seems to be down" in next(
+            str(verdict.reason) for [verdict] in found.values() if verdict.status == "skipped"
+        )
 
 
 class TestAFleet:

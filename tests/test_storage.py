@@ -67,6 +67,7 @@ class TestAReader:
                 "values (:name, 'slack', 'fresh', true, '')",
                 name=name,
             )
+            bench.execute("insert into ingest.partition_reports values (:name, 'slack', false, now())", name=name)
             for featured in FEATURED:
                 assert bench.app.extractor("test").run(featured, name).submitted > 0
                 assert bench.app.extractor("test").run(featured, name).extracted > 0

@@ -4,15 +4,15 @@ Declared apart from the asset and reported without a run, so that a batch need n
 (and an asset-wide freshness policy would stay green as long as any one workspace is fresh).
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from ingest_assets.assets.partitions import workspaces
 from ingest_assets.assets.reporting import report_check
+from ingest_assets.health import Health, find
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import overview
@@ -20,24 +20,17 @@ from ingest_assets.storage import overview
 Judgement = tuple[bool, str]
 
 
-def _fresh(row: Row[Any], core: CoreSettings) -> Judgement:
-    if row.fresh:
-        return True, f"synced within {core.freshness_minutes} minutes"
-    since = "never" if row.last_success_at is None else f"last at {row.last_success_at:%Y-%m-%d %H:%M} UTC"
-    return False, f"no complete sync within {core.freshness_minutes} minutes ({since})" + (
-        f": {row.reason}" if row.reason else ""
-    )
+def _fresh(one: Health, _core: CoreSettings) -> Judgement:
+    return one.fresh, one.reason
 
 
-def _few_rejected(row: Row[Any], core: CoreSettings) -> Judgement:
-    share = row.rejected / max(1, row.rejected + row.written)
-    return share <= core.rejected_share, (
-        f"{row.rejected} items could not be parsed, {row.written} were written; at most {core.rejected_share:.0%}"
-        " may be rejected"
-    )
+def _few_rejected(one: Health, core: CoreSettings) -> Judgement:
+    share = one.rejected / max(1, one.rejected + one.written)
+    allowed = f"at most {core.rejected_share:.0%} may be rejected"
+    return share <= core.rejected_share, f"{one.rejected} items could not be parsed; {allowed}"
 
 
-CHECKS: dict[str, tuple[Callable[[Row[Any], CoreSettings], Judgement], str]] = {
+CHECKS: dict[str, tuple[Callable[[Health, CoreSettings], Judgement], str]] = {
     "fresh": (_fresh, "Every account of the workspace had a complete sync within INGEST_FRESHNESS_MINUTES."),
     "few_rejected": (_few_rejected, "The share of items that could not be parsed is under INGEST_REJECTED_SHARE."),
 }
@@ -59,13 +52,12 @@ def _declare(source: Source, asset: dg.AssetKey, name: str) -> dg.AssetChecksDef
         required_resource_keys={"database", "limits"},
     )
     def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        core = context.resources.limits.core()
-        rows = _health(source, context.resources.database.engine(), core, datetime.now(UTC))
-        wanted = context.partition_key
-        row = next((row for row in rows if row.workspace_id == wanted), None)
-        if row is None:
+        core, wanted = context.resources.limits.core(), context.partition_key
+        with context.resources.database.engine().connect() as conn:
+            rows = find(conn, core, datetime.now(UTC), source=source.name, workspace_ids=[wanted])
+        if not rows:
             return dg.AssetCheckResult(passed=True, metadata={"reason": f"{wanted} has no {source.title} account"})
-        passed, reason = judge(row, core)
+        passed, reason = judge(rows[0], core)
         return dg.AssetCheckResult(passed=passed, metadata={"reason": reason})
 
     return check
@@ -78,19 +70,21 @@ def report_health(
     core: CoreSettings,
     now: datetime,
     *,
+    workspace_ids: Sequence[str] | None = None,
     run_id: str | None = None,
+    limit: int | None = None,
 ) -> int:
     """Report every workspace whose verdict changed since it was last reported; return how many reports."""
     table = source.main.table
     asset = dg.AssetKey([str(table.schema), table.name])
     with engine.begin() as conn:
-        known = overview.reported(conn, source.name)
+        known = overview.reported(conn, source.name, workspace_ids)
         changed = [
-            (row.workspace_id, name, *judge(row, core))
-            for row in overview.health(conn, source.name, now, timedelta(minutes=core.freshness_minutes))
+            (one.workspace_id, name, *judge(one, core))
+            for one in find(conn, core, now, source=source.name, workspace_ids=workspace_ids)
             for name, (judge, _) in CHECKS.items()
-            if known.get((row.workspace_id, name)) != judge(row, core)
-        ]
+            if known.get((one.workspace_id, name)) != judge(one, core)
+        ][:limit]
         overview.save_reported(conn, source.name, changed)
         for workspace_id, name, passed, reason in changed:
             evaluation = dg.AssetCheckEvaluation(
@@ -102,8 +96,3 @@ def report_health(
             )
             report_check(instance, evaluation, run_id=run_id)
     return len(changed)
-
-
-def _health(source: Source, engine: Engine, core: CoreSettings, now: datetime) -> Any:
-    with engine.connect() as conn:
-        return overview.health(conn, source.name, now, timedelta(minutes=core.freshness_minutes))

@@ -5,8 +5,9 @@ A batch stays green: its failing workspaces are retried in partition runs of the
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -20,11 +21,17 @@ from ingest_assets.fleet import sync_workspaces
 from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import Source
+from ingest_assets.storage import overview
 from ingest_assets.storage.writes import Counts
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
 OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50
+HEARTBEAT = timedelta(hours=1)
+"""A batch materialises a partition when something changed, and otherwise so often: an event costs more than a
+sync that finds nothing new."""
+BATCH_MINUTES = 2.0
+"""Who needs longer in a batch goes on in a run of its own: a large tenant does not hold the others up."""
 
 
 class SyncConfig(dg.Config):
@@ -74,6 +81,11 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
     def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
         keys = config.workspaces or partitions_of(context)
         one = worker(context.resources, owner=context.run.run_id)
+        if config.workspaces:
+            minutes = min(BATCH_MINUTES, one.core.sync_minutes)
+            one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
+        with one.engine.connect() as conn:
+            shown = overview.partitions_shown(conn, source.name, config.workspaces)
         options = getattr(context.resources, source.name).options(source)
         failed: dict[str, list[Verdict]] = {}
         for done, (workspace_id, verdicts) in enumerate(sync_workspaces(source, keys, options, one), start=1):
@@ -89,14 +101,40 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
             )
             if any(verdict.status == FAILED for verdict in verdicts):
                 failed[workspace_id] = verdicts
-            elif summary["status"] != SKIPPED:
+            elif summary["status"] != SKIPPED and _worth_an_event(
+                summary, shown.get(workspace_id), one.clock.now(), batch=bool(config.workspaces)
+            ):
                 for key in asset_keys(source):
                     yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
-        report_health(context.instance, source, one.engine, one.core, one.clock.now(), run_id=context.run.run_id)
+                with one.engine.begin() as conn:
+                    overview.save_partitions_shown(
+                        conn, source.name, [workspace_id], one.clock.now(), failed=False
+                    )
+        report_health(
+            context.instance,
+            source,
+            one.engine,
+            one.core,
+            one.clock.now(),
+            workspace_ids=keys,
+            run_id=context.run.run_id,
+        )
         if failed and not config.workspaces:
+            with one.engine.begin() as conn:
+                overview.save_partitions_shown(conn, source.name, failed, one.clock.now(), failed=True)
             raise as_failure(source, failed)
 
     return sync_records
+
+
+def _worth_an_event(
+    summary: Mapping[str, Any], shown: tuple[bool, datetime] | None, now: datetime, *, batch: bool
+) -> bool:
+    if not batch or shown is None:
+        return True
+    red, since = shown
+    changed = summary["total_ingested"] or summary["deleted"] or summary["rejected"]
+    return bool(red or changed or now - since >= HEARTBEAT)
 
 
 def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:

@@ -35,7 +35,7 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
         job=job,
         minimum_interval_seconds=LOOK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"database", "language_model"},
+        required_resource_keys={"database", "language_model", "limits"},
         description=f"Read {kind.source.title} {kind.noun}s that have a transcript and no features.",
     )
     def look(context: dg.SensorEvaluationContext) -> Any:
@@ -50,11 +50,15 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
         over = {None, *ended(settings, [row.batch_id for row in live if row.batch_id])}
         due = sorted({*due, *(row.workspace_id for row in live if row.batch_id in over)})
         register(context.instance, due)
-        _, busy, shared = under_way(context.instance, job.name)
-        if shared:
-            return dg.SkipReason(f"The run {shared[0]} for many workspaces is unfinished.")
-        waiting = [workspace_id for workspace_id in due if workspace_id not in busy]
-        found = list(requests(features_op(kind), waiting, [], f"{now:%Y-%m-%dT%H:%M:%S}"))
-        return found or dg.SkipReason(f"Nothing is to be read ({len(due)} workspaces due, {len(busy)} under way).")
+        op = features_op(kind)
+        runs = under_way(context.instance, job.name, op)
+        if runs.batches:
+            return dg.SkipReason(f"The run {runs.batches[0]} for many workspaces is unfinished.")
+        waiting = [workspace_id for workspace_id in due if workspace_id not in runs.busy]
+        batch = context.resources.limits.core().batch_workspaces
+        found = list(requests(op, waiting, [], f"{now:%Y-%m-%dT%H:%M:%S}", batch))
+        return found or dg.SkipReason(
+            f"Nothing is to be read ({len(due)} workspaces due, {len(runs.busy)} under way)."
+        )
 
     return look

@@ -12,7 +12,9 @@ from ingest_assets.storage.schema import (
     ACTIVE,
     DISCONNECTED,
     FAILING,
+    NEEDS_RECONNECT,
     accounts,
+    partition_reports,
     syncs,
     workspaces,
 )
@@ -39,13 +41,35 @@ class Lease:
 
 
 def register_workspace(conn: Connection, workspace_id: str) -> None:
-    """Add a workspace unless it is known."""
-    conn.execute(insert(workspaces).values(workspace_id=workspace_id).on_conflict_do_nothing())
+    """Add a workspace, or take a removed one back."""
+    conn.execute(
+        insert(workspaces)
+        .values(workspace_id=workspace_id)
+        .on_conflict_do_update(index_elements=["workspace_id"], set_={"removed_at": None})
+    )
 
 
 def workspace_ids(conn: Connection) -> list[str]:
-    """Name all workspaces, oldest first."""
-    return list(conn.execute(select(workspaces.c.workspace_id).order_by(workspaces.c.created_at)).scalars())
+    """Name all workspaces that were not removed, oldest first."""
+    return list(
+        conn.execute(
+            select(workspaces.c.workspace_id)
+            .where(workspaces.c.removed_at.is_(None))
+            .order_by(workspaces.c.created_at, workspaces.c.workspace_id)
+        ).scalars()
+    )
+
+
+def remove_workspace(conn: Connection, workspace_id: str) -> bool:
+    """Stop everything of a workspace at once and forget its logins; false if there is none. The data stays."""
+    known = conn.execute(
+        update(workspaces)
+        .where(workspaces.c.workspace_id == workspace_id, workspaces.c.removed_at.is_(None))
+        .values(removed_at=func.now())
+    ).rowcount
+    rows = find_accounts(conn, workspace_ids=[workspace_id])
+    set_state(conn, [row.account_id for row in rows], DISCONNECTED, "the workspace was removed")
+    return bool(known)
 
 
 def save_account(conn: Connection, values: Mapping[str, Any]) -> bool:
@@ -92,24 +116,65 @@ def find_accounts(
     return conn.execute(query).all()
 
 
-def due_workspaces(
-    conn: Connection, source: str, now: datetime, *, retries_only: bool = False
-) -> Sequence[Row[str, bool]]:
+def call_up(conn: Connection, source: str, now: datetime) -> None:
+    """Make due whoever waits for the schedule; who was due before keeps the earlier turn."""
+    conn.execute(
+        update(accounts)
+        .where(
+            accounts.c.source == source,
+            accounts.c.state == func.any(list(DUE_STATES)),
+            accounts.c.next_attempt_at.is_(None),
+        )
+        .values(next_attempt_at=now)
+    )
+
+
+def due_workspaces(conn: Connection, source: str, now: datetime) -> Sequence[Row[str, bool]]:
     """Give the workspaces with a due account: (workspace_id, alone), longest waiting first.
 
-    `alone` is true where an account failed: such a workspace gets a run of its own. With `retries_only`,
-    only accounts whose backoff or continuation came due, not those that wait for the schedule.
+    `alone` is true where an account failed or stopped at its time limit, to go on in a run of its own.
     """
-    ready = accounts.c.next_attempt_at <= now
-    if not retries_only:
-        ready = or_(accounts.c.next_attempt_at.is_(None), ready)
+    unfinished = accounts.c.last_sync_at.is_distinct_from(accounts.c.last_success_at)
     free = or_(accounts.c.lease_until.is_(None), accounts.c.lease_until < func.now())
     return conn.execute(
-        select(accounts.c.workspace_id, func.bool_or(accounts.c.attempts > 0).label("alone"))
-        .where(accounts.c.source == source, accounts.c.state == func.any(list(DUE_STATES)), ready, free)
+        select(accounts.c.workspace_id, func.bool_or(unfinished).label("alone"))
+        .where(
+            accounts.c.source == source,
+            accounts.c.state == func.any(list(DUE_STATES)),
+            accounts.c.next_attempt_at <= now,
+            free,
+        )
         .group_by(accounts.c.workspace_id)
-        .order_by(func.min(accounts.c.last_sync_at).asc().nulls_first(), accounts.c.workspace_id)
+        .order_by(
+            func.min(accounts.c.next_attempt_at),
+            func.min(accounts.c.last_sync_at).asc().nulls_first(),
+            accounts.c.workspace_id,
+        )
     ).all()
+
+
+def unshown_failures(conn: Connection, source: str) -> list[str]:
+    """Name the workspaces that fail and will not be tried soon, and whose partition is not red: a batch saw it."""
+    return list(
+        conn.execute(
+            select(accounts.c.workspace_id)
+            .outerjoin(
+                partition_reports,
+                and_(
+                    partition_reports.c.workspace_id == accounts.c.workspace_id,
+                    partition_reports.c.source == accounts.c.source,
+                ),
+            )
+            .where(
+                accounts.c.source == source,
+                accounts.c.state.in_([FAILING, NEEDS_RECONNECT]),
+                accounts.c.last_sync_at.is_not(None),
+                func.coalesce(partition_reports.c.failed, False).is_(False),
+            )
+            .group_by(accounts.c.workspace_id)
+            .order_by(accounts.c.workspace_id)
+        ).scalars()
+    )
 
 
 def take_lease(conn: Connection, account_id: int, owner: str, length: timedelta) -> Lease | None:

@@ -1,23 +1,53 @@
-"""What operators ask: how is each account, and is each workspace fresh?"""
+"""What operators ask: how is each account and each workspace, and what does Dagster know of it?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, case, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ingest_assets.storage.schema import DISCONNECTED, PAUSED, accounts, check_reports, rejected_records, syncs
+from ingest_assets.storage.schema import (
+    DISCONNECTED,
+    FAILING,
+    NEEDS_RECONNECT,
+    PAUSED,
+    accounts,
+    check_reports,
+    partition_reports,
+    rejected_records,
+    syncs,
+)
+
+STATE_RANKS = {"active": 0, "retrying": 1, "failing": 2, "needs_reconnect": 3}
+"""States of an account by severity; a workspace has the worst of its accounts'."""
+SUCCEEDED = ("success", "partial")
+
+
+def _utc(moment: Any, form: str) -> Any:
+    return func.to_char(func.timezone("UTC", moment), form)
+
+
+_STATE = case(
+    (accounts.c.state.in_([NEEDS_RECONNECT, FAILING, PAUSED]), accounts.c.state),
+    (accounts.c.attempts > 0, "retrying"),
+    else_="active",
+)
+_SINCE = _utc(accounts.c.state_since, '" (since "YYYY-MM-DD HH24:MI" UTC)"')
+_UNTIL = _utc(accounts.c.next_attempt_at, '" (next try at "YYYY-MM-DD HH24:MI" UTC)"')
+_WORDS = case(
+    (and_(accounts.c.attempts > 0, accounts.c.next_attempt_at.is_not(None)), accounts.c.reason + _UNTIL),
+    (_STATE.in_([NEEDS_RECONNECT, FAILING]), accounts.c.reason + _SINCE),
+    else_=accounts.c.reason,
+)
+"""The account's reason, with the moment that goes with it."""
 
 
 def account_overview(conn: Connection, tables: dict[str, Table], since: datetime) -> Sequence[Any]:
     """Give a row an account: its state, its stored rows, and its API calls since a moment."""
     calls = (
-        select(
-            syncs.c.account_id,
-            func.sum(syncs.c.summary["api_calls"].as_integer()).label("api_calls"),
-        )
-        .where(syncs.c.started_at >= since)
+        select(syncs.c.account_id, func.sum(syncs.c.api_calls).label("api_calls"))
+        .where(syncs.c.finished_at >= since)
         .group_by(syncs.c.account_id)
         .subquery()
     )
@@ -33,13 +63,10 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
             accounts.c.source,
             accounts.c.external_id,
             accounts.c.name,
-            accounts.c.state,
-            accounts.c.reason,
-            accounts.c.attempts,
+            _STATE.label("state"),
+            _WORDS.label("reason"),
             accounts.c.next_attempt_at,
-            accounts.c.last_sync_at,
             accounts.c.last_success_at,
-            (accounts.c.lease_until > func.now()).label("syncing"),
             case(*((accounts.c.source == source, count) for source, count in rows.items()), else_=0).label("rows"),
             func.coalesce(calls.c.api_calls, 0).label("api_calls"),
         )
@@ -52,62 +79,135 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
 def calls_since(conn: Connection, source: str, external_id: str, since: datetime) -> int:
     """Count the requests of finished syncs, of all accounts that share one limit of the vendor."""
     found = conn.execute(
-        select(func.sum(syncs.c.summary["api_calls"].as_integer()))
+        select(func.sum(syncs.c.api_calls))
         .join(accounts, accounts.c.account_id == syncs.c.account_id)
         .where(accounts.c.source == source, accounts.c.external_id == external_id, syncs.c.started_at >= since)
     ).scalar()
     return int(found or 0)
 
 
-def health(conn: Connection, source: str, now: datetime, objective: timedelta) -> Sequence[Row[Any]]:
-    """Give all workspaces of a source in one statement.
+def health(
+    conn: Connection,
+    now: datetime,
+    objective: timedelta,
+    *,
+    source: str | None = None,
+    workspace_ids: Sequence[str] | None = None,
+) -> Sequence[Row[Any]]:
+    """Give a row a workspace and source in one statement, without paused and disconnected accounts.
 
-    Columns: workspace_id, last_success_at (of the account that waits longest), fresh, reason, rejected, seen.
+    Columns: workspace_id, source, accounts, last_success_at (of the account that waits longest; null if one
+    never succeeded), fresh, state (the worst of `STATE_RANKS`), reason (in words, null if there is nothing to
+    say), rejected (items kept aside), written (by the syncs in history; 0 where nothing was rejected).
     """
+    wanted: list[ColumnElement[bool]] = [accounts.c.state.not_in([DISCONNECTED, PAUSED])]
+    if source is not None:
+        wanted.append(accounts.c.source == source)
+    if workspace_ids is not None:
+        wanted.append(accounts.c.workspace_id == func.any(list(workspace_ids)))
     rejected = (
         select(rejected_records.c.account_id, func.count().label("rejected"))
         .group_by(rejected_records.c.account_id)
         .subquery()
     )
     written = (
-        select(
-            syncs.c.account_id,
-            func.sum(syncs.c.summary["total_ingested"].as_integer()).label("written"),
-        )
+        select(syncs.c.account_id, func.sum(syncs.c.summary["total_ingested"].as_integer()).label("written"))
+        .where(syncs.c.account_id.in_(select(rejected.c.account_id)))
         .group_by(syncs.c.account_id)
         .subquery()
     )
     oldest = case(
         (func.bool_or(accounts.c.last_success_at.is_(None)), None), else_=func.min(accounts.c.last_success_at)
     )
+    rank = func.max(case(STATE_RANKS, value=_STATE))
     return conn.execute(
         select(
             accounts.c.workspace_id,
+            accounts.c.source,
+            func.count().label("accounts"),
             oldest.label("last_success_at"),
             func.coalesce(oldest >= now - objective, literal(False)).label("fresh"),
-            func.string_agg(accounts.c.reason, "; ").filter(accounts.c.reason.is_not(None)).label("reason"),
+            case({number: name for name, number in STATE_RANKS.items()}, value=rank).label("state"),
+            func.string_agg(_WORDS, "; ").label("reason"),
             func.coalesce(func.sum(rejected.c.rejected), 0).label("rejected"),
             func.coalesce(func.sum(written.c.written), 0).label("written"),
         )
         .outerjoin(rejected, rejected.c.account_id == accounts.c.account_id)
         .outerjoin(written, written.c.account_id == accounts.c.account_id)
-        .where(and_(accounts.c.source == source, accounts.c.state.not_in([DISCONNECTED, PAUSED])))
-        .group_by(accounts.c.workspace_id)
-        .order_by(accounts.c.workspace_id)
+        .where(*wanted)
+        .group_by(accounts.c.workspace_id, accounts.c.source)
+        .order_by(accounts.c.workspace_id, accounts.c.source)
     ).all()
 
 
-def reported(conn: Connection, source: str) -> dict[tuple[str, str], tuple[bool, str]]:
+def success_rates(
+    conn: Connection, now: datetime, windows: Mapping[str, timedelta]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Count finished syncs: (source, window) -> (succeeded, all). A window without any is absent."""
+    columns = []
+    for name, length in windows.items():
+        within = syncs.c.finished_at >= now - length
+        columns += [
+            func.count().filter(within, syncs.c.status.in_(SUCCEEDED)).label(f"{name}_good"),
+            func.count().filter(within).label(name),
+        ]
+    rows = conn.execute(
+        select(syncs.c.source, *columns)
+        .where(syncs.c.finished_at >= now - max(windows.values()))
+        .group_by(syncs.c.source)
+    ).mappings()
+    return {
+        (row["source"], name): (row[f"{name}_good"], row[name]) for row in rows for name in windows if row[name]
+    }
+
+
+def outage(conn: Connection, source: str, since: datetime, least: int) -> datetime | None:
+    """Give the newest sync's end if every sync since a moment, of at least so many accounts, failed in passing."""
+    row = conn.execute(
+        select(
+            func.count(syncs.c.account_id.distinct()).label("accounts"),
+            func.bool_and(and_(syncs.c.status == "failed", syncs.c.error_kind == "transient")).label("down"),
+            func.max(syncs.c.finished_at).label("newest"),
+        ).where(syncs.c.source == source, syncs.c.finished_at >= since)
+    ).one()
+    newest: datetime | None = row.newest
+    return newest if row.down and row.accounts >= least else None
+
+
+def silent_owners(conn: Connection, owners: Sequence[str], since: datetime) -> set[str]:
+    """Name the owners who neither hold a lease nor finished a sync since a moment."""
+    alive = conn.execute(
+        select(accounts.c.lease_owner)
+        .where(accounts.c.lease_owner == func.any(list(owners)), accounts.c.lease_until > func.now())
+        .union(select(syncs.c.owner).where(syncs.c.finished_at >= since, syncs.c.owner == func.any(list(owners))))
+    ).scalars()
+    return set(owners) - set(alive)
+
+
+def reported(
+    conn: Connection, source: str, workspace_ids: Sequence[str] | None
+) -> dict[tuple[str, str], tuple[bool, str]]:
     """Give what was last reported to Dagster, by (workspace, check)."""
-    rows = conn.execute(select(check_reports).where(check_reports.c.source == source))
-    return {(row.workspace_id, row.check_name): (row.passed, row.reason) for row in rows}
+    query = select(check_reports).where(check_reports.c.source == source)
+    if workspace_ids is not None:
+        query = query.where(check_reports.c.workspace_id == func.any(list(workspace_ids)))
+    return {(row.workspace_id, row.check_name): (row.passed, row.reason) for row in conn.execute(query)}
 
 
 def save_reported(conn: Connection, source: str, reports: Sequence[tuple[str, str, bool, str]]) -> None:
     """Remember what was reported: (workspace, check, passed, reason)."""
     if not reports:
         return
-    statement = insert(check_reports).values(
+    statement = insert(check_reports)
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(check_reports.primary_key),
+            set_={
+                "passed": statement.excluded.passed,
+                "reason": statement.excluded.reason,
+                "reported_at": func.now(),
+            },
+        ),
         [
             {
                 "workspace_id": workspace_id,
@@ -117,15 +217,37 @@ def save_reported(conn: Connection, source: str, reports: Sequence[tuple[str, st
                 "reason": reason,
             }
             for workspace_id, name, passed, reason in reports
-        ]
+        ],
     )
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(check_reports.primary_key),
-            set_={
-                "passed": statement.excluded.passed,
-                "reason": statement.excluded.reason,
-                "reported_at": func.now(),
-            },
+
+
+def partitions_shown(
+    conn: Connection, source: str, workspace_ids: Sequence[str]
+) -> dict[str, tuple[bool, datetime]]:
+    """Give what Dagster's partitions show: workspace -> (red, since when)."""
+    rows = conn.execute(
+        select(partition_reports).where(
+            partition_reports.c.source == source,
+            partition_reports.c.workspace_id == func.any(list(workspace_ids)),
         )
     )
+    return {row.workspace_id: (row.failed, row.reported_at) for row in rows}
+
+
+def save_partitions_shown(
+    conn: Connection, source: str, workspace_ids: Iterable[str], now: datetime, *, failed: bool
+) -> None:
+    """Remember that partitions turned green or red."""
+    statement = insert(partition_reports)
+    rows = [
+        {"workspace_id": workspace_id, "source": source, "failed": failed, "reported_at": now}
+        for workspace_id in workspace_ids
+    ]
+    if rows:
+        conn.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(partition_reports.primary_key),
+                set_={"failed": statement.excluded.failed, "reported_at": statement.excluded.reported_at},
+            ),
+            rows,
+        )

@@ -48,6 +48,7 @@ workspaces = Table(
     metadata,
     Column("workspace_id", Text, primary_key=True),
     Column("created_at", timestamp, nullable=False, server_default=func.now()),
+    Column("removed_at", timestamp, comment="null while the workspace is a customer"),
     # a workspace is a Dagster partition key, which may hold neither comma nor space
     CheckConstraint("workspace_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'", name="slug"),
     schema="ingest",
@@ -117,8 +118,15 @@ syncs = Table(
     Column("error_kind", Text),
     Column("started_at", timestamp, nullable=False),
     Column("finished_at", timestamp, nullable=False),
+    Column("api_calls", Integer, nullable=False, server_default="0"),
     Column("summary", JSONB, nullable=False),
     Index(None, "account_id", "started_at"),
+    # what health, status and metrics sum up, without reading a summary
+    Index(
+        "syncs_finished_at_idx",
+        "finished_at",
+        postgresql_include=["account_id", "source", "status", "error_kind", "api_calls"],
+    ),
     schema="ingest",
 )
 
@@ -131,6 +139,17 @@ check_reports = Table(
     Column("passed", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("reported_at", timestamp, nullable=False, server_default=func.now()),
+    schema="ingest",
+)
+
+
+partition_reports = Table(
+    "partition_reports",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("failed", Boolean, nullable=False, comment="the partition is red"),
+    Column("reported_at", timestamp, nullable=False),
     schema="ingest",
 )
 

@@ -13,18 +13,23 @@ from typing import Any
 import dagster as dg
 import httpx
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
+from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine, text
 
 from ingest_assets.app import App
+from ingest_assets.assets import records
 from ingest_assets.assets.checks import report_health
+from ingest_assets.assets.health import HEALTH
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.connecting import connect_account
 from ingest_assets.definitions import build
+from ingest_assets.metrics import Health as MetricsHealth
 from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import register_workspace
+from ingest_assets.storage.accounts import due_workspaces, register_workspace, remove_workspace
 from ingest_assets.storage.vault import new_key
 
 MESSAGES = dg.AssetKey(["raw", "slack_messages"])
@@ -59,11 +64,35 @@ def instance() -> Iterator[dg.DagsterInstance]:
     ingestion.forget_engines()
 
 
-def join(app: App, sim: httpx.Client, *names: str) -> dict[str, str]:
+def config(*names: str) -> dict[str, Any]:
+    """Configure a batch."""
+    return {"ops": {"sync_slack": {"config": {"workspaces": list(names)}}}}
+
+
+def materialisations(result: Any) -> list[Any]:
+    return list(result.asset_materializations_for_node("sync_slack"))
+
+
+def execute(app: App, statement: str, **params: Any) -> None:
+    with app.engine.begin() as conn:
+        conn.execute(text(statement), params)
+
+
+def shown(app: App, check: str) -> dict[str, bool]:
+    """What was reported of a check, by workspace."""
+    with app.engine.connect() as conn:
+        rows = conn.execute(
+            text("select workspace_id, passed from ingest.check_reports where check_name = :check"),
+            {"check": check},
+        )
+        return {row.workspace_id: row.passed for row in rows}
+
+
+def join(app: App, sim: httpx.Client, *names: str, channels: int = 1) -> dict[str, str]:
     """Connect a Slack team for each workspace; give the teams' ids."""
     teams = {}
     for seed, name in enumerate(names):
-        body = {"token": f"xoxb-{name}", "name": name, "seed": seed, "world": WORLD}
+        body = {"token": f"xoxb-{name}", "name": name, "seed": seed, "world": WORLD | {"channels": channels}}
         teams[name] = sim.post("/_sim/slack/team", json=body).raise_for_status().json()["team_id"]
         token = {"token": f"xoxb-{name}"}
         connect_account(
@@ -84,7 +113,8 @@ def insert_accounts(app: App, count: int, *, failing: int = 0) -> None:
             conn.execute(
                 text(
                     "insert into ingest.accounts (workspace_id, source, name, external_id, credential, settings,"
-                    " attempts) values (:w, 'slack', :w, :w, '{}', '{}', :attempts)"
+                    " attempts, last_sync_at) values (:w, 'slack', :w, :w, '{}', '{}', :attempts,"
+                    " case when :attempts > 0 then now() end)"
                 ),
                 {"w": f"w{number:02}", "attempts": int(number < failing)},
             )
@@ -143,10 +173,39 @@ class TestOneFunctionForAllRuns:
         teams = join(app, sim, "acme", "globex", "initech")
         revoke(sim, teams["globex"])
         instance.add_dynamic_partitions("workspaces", ["acme", "globex", "initech"])
-        config = {"ops": {"sync_slack": {"config": {"workspaces": ["acme", "globex", "initech"]}}}}
-        result = run(defs, instance, run_config=config)
+        result = run(defs, instance, run_config=config("acme", "globex", "initech"))
         assert result.success
         assert set(statuses(instance)) == {"acme", "initech"}
+
+    def test_a_batch_that_finds_nothing_new_costs_no_event_but_an_hourly_one(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        join(app, sim, "acme")
+        instance.add_dynamic_partitions("workspaces", ["acme"])
+        made = [len(materialisations(run(defs, instance, run_config=config("acme")))) for _ in range(3)]
+        assert made == [1, 0, 0]
+        execute(app, "update ingest.partition_reports set reported_at = reported_at - interval '61 minutes'")
+        assert len(materialisations(run(defs, instance, run_config=config("acme")))) == 1
+
+    def test_whoever_needs_longer_in_a_batch_goes_on_alone(
+        self,
+        app: App,
+        sim: httpx.Client,
+        defs: dg.Definitions,
+        instance: dg.DagsterInstance,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(records, "BATCH_MINUTES", 1e-9)
+        join(app, sim, "acme", channels=20)
+        instance.add_dynamic_partitions("workspaces", ["acme"])
+        run(defs, instance, run_config=config("acme"))
+        with app.engine.connect() as conn:
+            [row] = due_workspaces(conn, "slack", datetime.now(UTC))
+        assert tuple(row) == ("acme", True)
+        run(defs, instance, partition_key="acme")
+        with app.engine.connect() as conn:
+            assert not due_workspaces(conn, "slack", datetime.now(UTC))
+            assert conn.execute(text("select count(*) from raw.slack_messages")).scalar_one() == 20 * 7
 
     def test_a_backfill_over_a_range_materialises_the_healthy_and_turns_red_for_the_other(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
@@ -209,7 +268,8 @@ class TestTicks:
         batch = instance.create_run_for_job(
             defs.resolve_job_def("slack_sync"),
             status=dg.DagsterRunStatus.STARTED,
-            tags={due.BATCH_TAG: "21"},
+            tags={due.BATCH_TAG: "1"},
+            run_config=config("elsewhere"),
         )
         result = self.tick(defs, instance)
         assert not result.run_requests
@@ -229,6 +289,162 @@ class TestTicks:
         assert not result.run_requests
         assert "No Slack workspace is due" in result.skip_message
 
+    def look(self, defs: dg.Definitions, instance: dg.DagsterInstance, name: str, **how: Any) -> Any:
+        sensor = defs.resolve_sensor_def(name)
+        loading = partition_loading_context(dynamic_partitions_store=instance)  # as the daemon's evaluation has it
+        with (
+            loading,
+            dg.build_sensor_context(
+                instance=instance, resources=defs.resources, repository_def=defs.get_repository_def(), **how
+            ) as context,
+        ):
+            return sensor.evaluate_tick(context)
+
+    def test_a_sensor_goes_on_with_what_a_tick_called_up_one_batch_at_a_time(
+        self, app: App, defs: dg.Definitions, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("INGEST_BATCH_WORKSPACES", "25")
+        defs = build(App.load(dict(os.environ)))
+        insert_accounts(app, 60)
+        assert not self.look(defs, instance, "slack_due").run_requests  # nobody was called up
+        [batch] = self.tick(defs, instance).run_requests
+        first = batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]
+        assert len(first) == 25
+        live = instance.create_run_for_job(
+            defs.resolve_job_def("slack_sync"),
+            status=dg.DagsterRunStatus.STARTED,
+            tags=batch.tags,
+            run_config=batch.run_config,
+        )
+        assert "35 workspaces wait" in self.look(defs, instance, "slack_due").skip_message
+        instance.report_run_failed(live, "gone")
+        execute(app, "update ingest.accounts set next_attempt_at = null where workspace_id = any(:w)", w=first)
+        [batch] = self.look(defs, instance, "slack_due").run_requests
+        second = batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]
+        assert len(second) == 25
+        assert not set(first) & set(second)
+
+    def test_a_failure_that_a_batch_saw_gets_its_own_red_run_and_one_only(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        teams = join(app, sim, "acme", "globex")
+        revoke(sim, teams["globex"])
+        instance.add_dynamic_partitions("workspaces", ["acme", "globex"])
+        run(defs, instance, run_config=config("acme", "globex"))
+        [asked] = self.look(defs, instance, "slack_due").run_requests
+        assert asked.partition_key == "globex"
+        assert not run(defs, instance, partition_key="globex").success
+        assert not self.look(defs, instance, "slack_due").run_requests
+
+    def test_while_a_vendor_is_down_one_workspace_tries_each_minute(
+        self, app: App, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        insert_accounts(app, 40)
+        execute(
+            app,
+            "insert into ingest.syncs (account_id, workspace_id, source, owner, status, error_kind, started_at,"
+            " finished_at, summary) select account_id, workspace_id, source, 'x', 'failed', 'transient', now(),"
+            " now(), '{}' from ingest.accounts limit 10",
+        )
+        result = self.tick(defs, instance)
+        assert not result.run_requests
+        assert "Slack seems to be down; 40 workspaces wait" in result.skip_message
+        execute(app, "update ingest.syncs set finished_at = now() - interval '2 minutes'")
+        assert len(self.tick(defs, instance).run_requests) == 1
+        execute(app, "update ingest.syncs set status = 'success', error_kind = null where account_id = 1")
+        [batch] = self.tick(defs, instance).run_requests
+        assert len(batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]) == 40
+
+    def test_partition_keys_follow_the_workspaces_and_a_removed_one_stops_at_once(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        join(app, sim, "acme", "globex")
+        instance.add_dynamic_partitions("workspaces", ["acme", "bygone"])
+        changes = self.look(defs, instance, "workspace_keys").dynamic_partitions_requests
+        assert [sorted(change.partition_keys) for change in changes] == [["globex"], ["bygone"]]
+        instance.add_dynamic_partitions("workspaces", ["globex"])
+        instance.delete_dynamic_partition("workspaces", "bygone")
+        run(defs, instance, run_config=config("acme"))
+        with app.engine.begin() as conn:
+            assert remove_workspace(conn, "acme")
+            assert not remove_workspace(conn, "acme")
+        [change] = self.look(defs, instance, "workspace_keys").dynamic_partitions_requests
+        assert change.partition_keys == ["acme"]
+        assert [request.partition_key for request in self.tick(defs, instance).run_requests] == ["globex"]
+        with app.engine.connect() as conn:
+            assert conn.execute(text("select count(*) from raw.slack_messages")).scalar_one() == 7
+
+    def test_a_run_whose_worker_gives_no_sign_is_ended(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        join(app, sim, "acme", "globex")
+        job = defs.resolve_job_def("slack_sync")
+        runs = {
+            name: instance.create_run_for_job(job, run_config=config(name), tags={due.BATCH_TAG: "1"})
+            for name in ("acme", "globex")
+        }
+        long_ago = datetime.now(UTC).timestamp() - 3600
+        for started in runs.values():
+            event = dg.DagsterEvent(event_type_value="PIPELINE_START", job_name="slack_sync")
+            instance.handle_new_event(
+                dg.EventLogEntry(  # type: ignore[no-untyped-call]  # so in Dagster
+                    error_info=None,
+                    level="info",
+                    user_message="",
+                    run_id=started.run_id,
+                    timestamp=long_ago,
+                    job_name="slack_sync",
+                    dagster_event=event,
+                )
+            )
+        execute(
+            app,
+            "update ingest.accounts set lease_owner = :run, lease_until = now() + interval '1 minute'"
+            " where workspace_id = 'acme'",
+            run=runs["acme"].run_id,
+        )
+        assert "1 of them were abandoned" in self.look(defs, instance, "abandoned_runs").skip_message
+        found = {name: instance.get_run_by_id(started.run_id) for name, started in runs.items()}
+        assert {name: one.status.value for name, one in found.items() if one} == {
+            "acme": "STARTED",
+            "globex": "FAILURE",
+        }
+
+
+class TestHealth:
+    def test_the_overview_is_an_asset_with_numbers_and_reported_every_five_minutes(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        teams = join(app, sim, "acme", "globex")
+        revoke(sim, teams["globex"])
+        run(defs, instance, run_config=config("acme", "globex"))
+        look = TestTicks().look
+        first = look(defs, instance, "sync_health")
+        [event] = instance.fetch_materializations(HEALTH, limit=5).records
+        assert event.asset_materialization is not None
+        found = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+        assert (found["fresh"], found["not_fresh"], found["needs_reconnect"]) == (1, 1, 1)
+        assert found["success_rate_1h"] == found["success_rate_7d"] == 0.5
+        for words in ("| globex | slack | needs_reconnect |", "token_revoked", "(since 20"):
+            assert words in str(found["overview"])
+        look(defs, instance, "sync_health", cursor=first.cursor)
+        assert len(instance.fetch_materializations(HEALTH, limit=5).records) == 1
+        assert (
+            defs.resolve_job_def("__ASSET_JOB")
+            .execute_in_process(instance=instance, asset_selection=[HEALTH])
+            .success
+        )
+
+    def test_metrics_tell_it_to_others(self, app: App, sim: httpx.Client) -> None:
+        join(app, sim, "acme")
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(MetricsHealth(app))
+        said = generate_latest(registry).decode()
+        assert 'ingest_fresh{source="slack",workspace="acme"} 0.0' in said
+        assert 'ingest_workspaces{source="slack",state="stale"} 1.0' in said
+        assert "ingest_objective_seconds 9000.0" in said
+        assert "xoxb" not in said
+
 
 class TestChecks:
     def test_every_workspace_has_its_own_verdict_reported_only_when_it_changes(
@@ -237,12 +453,12 @@ class TestChecks:
         join(app, sim, "acme", "globex")
         instance.add_dynamic_partitions("workspaces", ["acme", "globex"])
         run(defs, instance, partition_key="acme")
-        with app.engine.connect() as conn:
-            found = conn.execute(
-                text("select workspace_id, passed from ingest.check_reports where check_name = 'fresh'")
-            ).all()
-        assert {tuple(row) for row in found} == {("acme", True), ("globex", False)}
-        assert report_health(instance, SLACK, app.engine, app.core, datetime.now(UTC)) == 0
+        assert shown(app, "fresh") == {"acme": True}
+        now = datetime.now(UTC)
+        assert report_health(instance, SLACK, app.engine, app.core, now, limit=1) == 1
+        assert report_health(instance, SLACK, app.engine, app.core, now) == 1
+        assert report_health(instance, SLACK, app.engine, app.core, now) == 0
+        assert shown(app, "fresh") == {"acme": True, "globex": False}
 
     def test_a_check_of_one_partition_can_be_reported_again_and_again(self, engine: Engine, app: App) -> None:
         """The contract of `assets/reporting.py`, on Dagster's real PostgreSQL storage."""

@@ -1,0 +1,38 @@
+"""`ops/sync_health`: all workspaces at a glance, as numbers that Dagster plots and a table."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+from sqlalchemy import Engine
+
+from ingest_assets.assets.records import OWNERS, asset_key
+from ingest_assets.health import Overview
+from ingest_assets.settings import CoreSettings
+from ingest_assets.sources import SOURCES
+
+HEALTH = dg.AssetKey(["ops", "sync_health"])
+
+
+def observe(engine: Engine, core: CoreSettings, now: datetime) -> dg.AssetMaterialization:
+    """Take the overview of this moment."""
+    with engine.connect() as conn:
+        overview = Overview.read(conn, core, now)
+    numbers = overview.numbers()
+    return dg.AssetMaterialization(
+        HEALTH, metadata={**numbers, "overview": dg.MetadataValue.md(overview.markdown())}
+    )
+
+
+@dg.asset(
+    key=HEALTH,
+    deps=[asset_key(source) for source in SOURCES],
+    group_name="ops",
+    kinds={"postgres"},
+    owners=OWNERS,
+    required_resource_keys={"database", "limits"},
+    description="How many workspaces are fresh, which are not and why, and how many syncs succeed.",
+)
+def sync_health_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """Take it now; the sensor `sync_health` does every five minutes."""
+    taken = observe(context.resources.database.engine(), context.resources.limits.core(), datetime.now(UTC))
+    return dg.MaterializeResult(metadata=taken.metadata)

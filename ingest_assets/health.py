@@ -1,0 +1,156 @@
+"""How every workspace is, in words: one judgement for the checks, `ops/sync_health`, `status` and the metrics."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ingest_assets.settings import CoreSettings
+from ingest_assets.storage import overview
+
+WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+WORST = 20  # workspaces named in the overview
+
+
+@dataclass(frozen=True)
+class Health:
+    """One workspace at one source."""
+
+    workspace_id: str
+    source: str
+    state: str
+    """fresh, stale, retrying, failing or needs_reconnect."""
+    fresh: bool
+    """Every account had a complete sync within the objective."""
+    reason: str
+    age: timedelta | None
+    """Since the last complete sync began, of the account that waits longest; None if one never had any."""
+    objective: timedelta
+    rejected: int
+    written: int
+
+
+def find(
+    conn: Connection,
+    core: CoreSettings,
+    now: datetime,
+    *,
+    source: str | None = None,
+    workspace_ids: Sequence[str] | None = None,
+) -> list[Health]:
+    """Judge all workspaces, or some, by one statement."""
+    objective = timedelta(minutes=core.freshness_minutes)
+    rows = overview.health(conn, now, objective, source=source, workspace_ids=workspace_ids)
+    return [_of(row, now, objective) for row in rows]
+
+
+def _of(row: Any, now: datetime, objective: timedelta) -> Health:
+    minutes = f"{objective.total_seconds() / 60:.0f} minutes"
+    if row.fresh:
+        reason = f"synced within {minutes}"
+    else:
+        last = row.last_success_at
+        reason = f"no complete sync within {minutes} " + (
+            "(never)" if last is None else f"(last at {last:%Y-%m-%d %H:%M} UTC)"
+        )
+    calm = row.state == "active"
+    return Health(
+        workspace_id=row.workspace_id,
+        source=row.source,
+        state=("fresh" if row.fresh else "stale") if calm else row.state,
+        fresh=row.fresh,
+        reason=f"{reason}: {row.reason}" if row.reason else reason,
+        age=None if row.last_success_at is None else now - row.last_success_at,
+        objective=objective,
+        rejected=int(row.rejected),
+        written=int(row.written),
+    )
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All workspaces, and how many syncs succeed."""
+
+    healths: Sequence[Health]
+    rates: dict[tuple[str, str], tuple[int, int]]
+    """(source, window) -> (succeeded, all)"""
+
+    @classmethod
+    def read(cls, conn: Connection, core: CoreSettings, now: datetime) -> "Overview":
+        return cls(find(conn, core, now), overview.success_rates(conn, now, WINDOWS))
+
+    def states(self, source: str | None = None) -> Counter[str]:
+        """Count workspaces, a source's or of all, by state."""
+        return Counter(one.state for one in self.healths if source in {None, one.source})
+
+    def rate(self, window: str, source: str | None = None) -> float | None:
+        """Give the share of syncs that succeeded; None if there was none."""
+        found = [pair for (of, name), pair in self.rates.items() if name == window and source in {None, of}]
+        total = sum(count for _, count in found)
+        return sum(good for good, _ in found) / total if total else None
+
+    def numbers(self) -> dict[str, float]:
+        """What is worth a plot."""
+        states = self.states()
+        found: dict[str, float] = {
+            "pairs_of_workspace_and_source": len(self.healths),
+            "fresh": sum(one.fresh for one in self.healths),
+            "not_fresh": sum(not one.fresh for one in self.healths),
+            **{state: states[state] for state in ("retrying", "failing", "needs_reconnect")},
+            "rejected_items": sum(one.rejected for one in self.healths),
+        }
+        for window in WINDOWS:
+            rate = self.rate(window)
+            if rate is not None:
+                found[f"success_rate_{window}"] = round(rate, 4)
+        return found
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Give a row a source: its workspaces by state, and its success rates in per cent."""
+        found = []
+        for source in sorted({one.source for one in self.healths}):
+            states = self.states(source)
+            found.append(
+                {
+                    "source": source,
+                    "workspaces": states.total(),
+                    **{
+                        name: states[name] for name in ("fresh", "stale", "retrying", "failing", "needs_reconnect")
+                    },
+                    **{f"success_{window}": _per_cent(self.rate(window, source)) for window in WINDOWS},
+                }
+            )
+        return found
+
+    def markdown(self) -> str:
+        """Show the sources, and below them the workspaces that wait longest."""
+        entries = self.entries()
+        if not entries:
+            return "No account is connected."
+        columns = list(entries[0])
+        lines = [_line(columns), _line(["---"] * len(columns))]
+        lines += [_line(["" if value is None else str(value) for value in entry.values()]) for entry in entries]
+        bad = sorted(
+            (one for one in self.healths if not one.fresh or one.state not in {"fresh", "stale"}),
+            key=lambda one: (one.age is not None, -(one.age or timedelta()).total_seconds(), one.workspace_id),
+        )
+        if bad:
+            lines += ["", _line(["workspace", "source", "state", "reason"]), _line(["---"] * 4)]
+            lines += [
+                _line([one.workspace_id, one.source, one.state, one.reason.replace("|", " ")])
+                for one in bad[:WORST]
+            ]
+        if len(bad) > WORST:
+            lines += ["", f"and {len(bad) - WORST} more."]
+        return "\n".join(lines)
+
+
+def _per_cent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.1f} %"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,64 @@
+"""What is looked at once a minute: everybody's health, and runs whose worker is gone."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from ingest_assets.assets.checks import report_health
+from ingest_assets.assets.health import observe
+from ingest_assets.sources import SOURCES
+from ingest_assets.storage import overview
+
+LOOK_SECONDS = 60
+OVERVIEW_SECONDS = 300  # how often `ops/sync_health` gets a new point
+REPORTS = 500  # check results of one look, so that it stays short; the rest comes with the next
+
+
+@dg.sensor(
+    minimum_interval_seconds=LOOK_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    required_resource_keys={"database", "limits"},
+    description="Report the checks that changed, and every five minutes the overview ops/sync_health.",
+)
+def sync_health(context: dg.SensorEvaluationContext) -> Any:
+    """Report without a run: neither needs one."""
+    engine, core, now = context.resources.database.engine(), context.resources.limits.core(), datetime.now(UTC)
+    left, told = REPORTS, []
+    for source in SOURCES:
+        count = report_health(context.instance, source, engine, core, now, limit=left)
+        left -= count
+        told.append(f"{source.title} {count}")
+    if now.timestamp() - float(context.cursor or 0) >= OVERVIEW_SECONDS:
+        context.instance.report_runless_asset_event(observe(engine, core, now))
+        context.update_cursor(str(now.timestamp()))
+        told.append("and the overview")
+    return dg.SkipReason(f"No run is needed. Reported changed checks: {', '.join(told)}.")
+
+
+@dg.sensor(
+    minimum_interval_seconds=LOOK_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    required_resource_keys={"database", "limits"},
+    description="End syncs whose worker is gone, where Dagster cannot see that itself (Celery).",
+)
+def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
+    """A living sync holds leases or finishes accounts; one that did neither for two leases' length is dead."""
+    patience = timedelta(seconds=2 * context.resources.limits.core().lease_seconds)
+    since = datetime.now(UTC) - patience
+    jobs = {f"{source.name}_sync" for source in SOURCES}
+    records = context.instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    started = {
+        record.dagster_run.run_id: record.dagster_run
+        for record in records
+        if record.dagster_run.job_name in jobs and (record.start_time or 0) < since.timestamp()
+    }
+    if not started:
+        return dg.SkipReason("No sync is under way for that long.")
+    with context.resources.database.engine().connect() as conn:
+        dead = overview.silent_owners(conn, list(started), since)
+    for run_id in sorted(dead):
+        silence = f"{patience.total_seconds():.0f} s"
+        message = f"The worker of this run gave no sign for {silence}; its accounts are due again."
+        context.instance.report_run_failed(started[run_id], message)
+    return dg.SkipReason(f"{len(started)} syncs are under way, {len(dead)} of them were abandoned and ended.")

@@ -1,0 +1,49 @@
+"""Delete our own history by age, and the data of workspaces that were removed long ago."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Engine, Table, delete, func, select
+
+from ingest_assets.storage.schema import metadata, model_requests, syncs, workspaces
+
+CHUNK = 20_000  # rows a transaction
+
+
+def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]:
+    """Delete old syncs, but each account's newest, and old model requests; yield (table, rows)."""
+    newest = select(func.max(syncs.c.sync_id)).group_by(syncs.c.account_id)
+    yield "ingest.syncs", _delete(engine, syncs, syncs.c.finished_at < before, syncs.c.sync_id.not_in(newest))
+    over = (model_requests.c.made_at < before, func.coalesce(model_requests.c.wait_until < func.now(), True))
+    yield "features.model_requests", _delete(engine, model_requests, *over)
+
+
+def _delete(engine: Engine, table: Table, *where: object) -> int:
+    [key] = table.primary_key
+    total = 0
+    while True:
+        with engine.begin() as conn:
+            some = select(key).where(*where).limit(CHUNK)  # type: ignore[arg-type]  # conditions, as `where` takes them
+            count = conn.execute(delete(table).where(key.in_(some))).rowcount
+        total += count
+        if count < CHUNK:
+            return total
+
+
+def delete_removed(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]:
+    """Delete every row of the workspaces that were removed before a moment; yield (workspace, rows)."""
+    with engine.connect() as conn:
+        gone = (
+            conn.execute(select(workspaces.c.workspace_id).where(workspaces.c.removed_at < before)).scalars().all()
+        )
+    tables = [
+        table for table in metadata.sorted_tables if "workspace_id" in table.columns and table is not workspaces
+    ]
+    for workspace_id in gone:
+        with engine.begin() as conn:
+            count = sum(
+                conn.execute(delete(table).where(table.c.workspace_id == workspace_id)).rowcount
+                for table in tables
+            )
+            conn.execute(delete(workspaces).where(workspaces.c.workspace_id == workspace_id))
+        yield workspace_id, count

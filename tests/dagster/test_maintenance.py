@@ -1,0 +1,94 @@
+"""Pruning: logs and history shrink, and what the partitions and checks show stays."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from sqlalchemy import text
+
+from ingest_assets.schedules.maintenance import prune_dagster
+from ingest_assets.settings import sqlalchemy_url
+from ingest_assets.storage.accounts import remove_workspace
+from ingest_assets.storage.pruning import delete_removed, prune_history
+from tests.workbench import Bench
+
+KEYS = [f"w{number}" for number in range(6)]
+BROKEN = "w5"
+THING = dg.AssetKey(["raw", "thing"])
+workspaces = dg.DynamicPartitionsDefinition(name="workspaces")
+
+
+@dg.asset(key=THING, partitions_def=workspaces)
+def thing(context: dg.AssetExecutionContext) -> None:
+    if context.partition_key == BROKEN:
+        raise dg.Failure("broken")
+
+
+@pytest.fixture
+def instance(bench: Bench) -> Iterator[dg.DagsterInstance]:
+    storage = {"postgres": {"postgres_url": sqlalchemy_url(bench.app.database_url, "psycopg2")}}
+    with dg.instance_for_test(overrides={"storage": storage}) as made:
+        made.add_dynamic_partitions("workspaces", KEYS)
+        yield made
+
+
+def shown(instance: dg.DagsterInstance) -> dict[str, str]:
+    """What the partitions page shows."""
+    statuses = instance.get_status_by_partition(THING, KEYS, workspaces) or {}
+    return {key: status.value for key, status in statuses.items() if status is not None}
+
+
+def count(bench: Bench, table: str) -> int:
+    with bench.engine.connect() as conn:
+        found: int = conn.execute(text(f"select count(*) from {table}")).scalar_one()
+    return found
+
+
+def test_old_runs_go_and_every_partition_keeps_its_colour(bench: Bench, instance: dg.DagsterInstance) -> None:
+    for _ in range(2):
+        for key in KEYS:
+            dg.materialize([thing], partition_key=key, instance=instance, raise_on_error=False)
+    before = shown(instance)
+    assert before == {key: "FAILED" if key == BROKEN else "MATERIALIZED" for key in KEYS}
+    events, runs = count(bench, "event_logs"), count(bench, "runs")
+    told: list[Any] = []
+
+    prune_dagster(instance, datetime.now(UTC) - timedelta(days=1), lambda *args: told.append(args))
+    assert (count(bench, "event_logs"), count(bench, "runs")) == (events, runs)
+
+    prune_dagster(instance, datetime.now(UTC) + timedelta(days=1), lambda *args: told.append(args))
+    assert count(bench, "event_logs") < events / 4
+    assert count(bench, "runs") == 1  # the red one
+    assert shown(instance) == before
+    with bench.engine.connect() as conn:
+        kept = conn.execute(text("select run_id from runs")).scalar_one()
+    assert instance.all_logs(kept)
+    dg.materialize([thing], partition_key="w0", instance=instance)
+    assert shown(instance) == before
+
+
+def test_old_syncs_go_but_each_accounts_newest(bench: Bench) -> None:
+    acme = bench.workspace("acme", "general")
+    for _ in range(3):
+        acme.reads()
+    assert dict(prune_history(bench.engine, datetime.now(UTC) - timedelta(days=1)))["ingest.syncs"] == 0
+    assert dict(prune_history(bench.engine, datetime.now(UTC) + timedelta(days=1)))["ingest.syncs"] == 2
+    assert len(acme.history) == 1
+
+
+def test_a_removed_workspace_keeps_its_data_until_its_time_is_over(bench: Bench) -> None:
+    for name in ("acme", "globex"):
+        made = bench.workspace(name, "general")
+        made.say_many("general", 3)
+        made.reads()
+    with bench.engine.begin() as conn:
+        remove_workspace(conn, "acme")
+    assert not list(delete_removed(bench.engine, datetime.now(UTC) - timedelta(days=1)))
+    [(name, rows)] = delete_removed(bench.engine, datetime.now(UTC) + timedelta(days=1))
+    assert name == "acme"
+    assert rows > 3
+    with bench.engine.connect() as conn:
+        for table in ("raw.slack_messages", "ingest.accounts", "ingest.syncs", "ingest.workspaces"):
+            assert set(conn.execute(text(f"select workspace_id from {table}")).scalars()) == {"globex"}, table
