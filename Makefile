@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo dev test check bench clean
+PROGRAMS := redis-server chromium docker-compose
+
+.PHONY: demo dev test test-all check bench bench-scale clean
 
 demo: $(READY)  ## from nothing to green partitions: embedded PostgreSQL, simulated vendors, Dagster
 	@$(BIN)/ingest-assets demo
@@ -15,7 +17,17 @@ dev: $(READY)  ## Dagster on your own DATABASE_URL
 
 test: $(READY)  ## the whole suite, on an embedded PostgreSQL and simulated vendors
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-all: $(READY)  ## the same, and what needs Redis, a browser and docker-compose, which it installs (Debian)
+	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "Installing$$missing ..."; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends $$missing; \
+	fi
+	@echo "Running all tests ..."
+	@TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(READY)  ## all static checks
 	@echo "Checking format and style ..."
@@ -31,6 +43,9 @@ check: $(READY)  ## all static checks
 
 bench: $(READY)  ## measure; ONLY=slack runs one part; writes build/bench.json
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+bench-scale: $(READY)  ## how many workspaces one machine serves (half an hour); ONLY=failing runs one part
+	@$(BIN)/python -m benchmarks.scale $(if $(ONLY),--only $(ONLY))
 
 $(READY): requirements.lock pyproject.toml
 	@echo "Creating $(VENV) and installing the pinned packages (a minute or two) ..."

@@ -34,11 +34,12 @@ def main() -> int:
         results = [result for name in chosen for result in BENCHMARKS[name](ready)]
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps([result.public() for result in results], indent=2) + "\n")
-    _show(results)
+    show(results)
     return 1 if any(result.ok is False for result in results) else 0
 
 
-def _show(results: Sequence[Result]) -> None:
+def show(results: Sequence[Result]) -> None:
+    """Print the figures beside their targets."""
     print_table(
         ["what", "value", "unit", "target", "met"],
         [

@@ -1,4 +1,4 @@
-"""A crowd of small customers, at the simulated vendors and in our accounts, made without probing each login."""
+"""A crowd of small customers: made at the simulated vendors, and connected without probing each login."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,26 +16,29 @@ PARALLEL = 8  # orders to the simulator under way
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer of one vendor, by its number."""
+    """A customer of one vendor, by its workspace's name."""
 
-    join: Callable[[Simulator, str, int], Mapping[str, Any]]
-    """(simulator, name, items) -> the credential in the clear"""
+    found: Callable[[Simulator, str, int], None]
+    """Make it, with so many items."""
     more: Callable[[Simulator, str, int], None]
     """Make so many new items."""
+    credential: Callable[[str], Mapping[str, str]]
+    """What opens it, in the clear."""
     external_id: Callable[[str], str]
-    settings: Mapping[str, Any]
 
 
 def _team(name: str) -> str:
     return f"T{name.upper()}"
 
 
-def _join_slack(simulator: Simulator, name: str, items: int) -> Mapping[str, Any]:
-    token = f"xoxb-{name}"
+def _slack_token(name: str) -> Mapping[str, str]:
+    return {"token": f"xoxb-{name}"}
+
+
+def _found_slack(simulator: Simulator, name: str, items: int) -> None:
     channels = [{"name": "general", "id": f"C{name.upper()}"}]
     world = {"channels": channels, "messages": items, "ends_hours_ago": 1}
-    simulator.order("/slack/team", id=_team(name), token=token, name=name, users=2, world=world)
-    return {"token": token}
+    simulator.order("/slack/team", id=_team(name), name=name, users=2, world=world, **_slack_token(name))
 
 
 def _more_slack(simulator: Simulator, name: str, items: int) -> None:
@@ -43,10 +46,12 @@ def _more_slack(simulator: Simulator, name: str, items: int) -> None:
     simulator.order("/slack/posts", team=_team(name), channel="general", items=said)
 
 
-def _join_gong(simulator: Simulator, name: str, items: int) -> Mapping[str, Any]:
-    key = {"access_key": f"key-{name}", "access_key_secret": "secret"}
-    simulator.order("/gong/company", id=name, name=name, users=2, calls=items, sentences=20, **key)
-    return key
+def _gong_key(name: str) -> Mapping[str, str]:
+    return {"access_key": f"key-{name}", "access_key_secret": "secret"}
+
+
+def _found_gong(simulator: Simulator, name: str, items: int) -> None:
+    simulator.order("/gong/company", id=name, name=name, users=2, calls=items, sentences=20, **_gong_key(name))
 
 
 def _more_gong(simulator: Simulator, name: str, items: int) -> None:
@@ -54,10 +59,12 @@ def _more_gong(simulator: Simulator, name: str, items: int) -> None:
         simulator.order("/gong/call", company=name, hours_ago=0.5)
 
 
-def _join_fathom(simulator: Simulator, name: str, items: int) -> Mapping[str, Any]:
-    key = f"fathom-{name}"
-    simulator.order("/fathom/org", id=name, api_key=key, name=name, meetings=items)
-    return {"api_key": key}
+def _fathom_key(name: str) -> Mapping[str, str]:
+    return {"api_key": f"fathom-{name}"}
+
+
+def _found_fathom(simulator: Simulator, name: str, items: int) -> None:
+    simulator.order("/fathom/org", id=name, name=name, meetings=items, **_fathom_key(name))
 
 
 def _more_fathom(simulator: Simulator, name: str, items: int) -> None:
@@ -69,10 +76,12 @@ def _mailbox(name: str) -> str:
     return f"team@{name}.example"
 
 
-def _join_gmail(simulator: Simulator, name: str, items: int) -> Mapping[str, Any]:
-    login = {"refresh_token": f"refresh-{name}", "client_secret": "secret"}
-    simulator.order("/gmail/mailbox", email=_mailbox(name), threads=items, **login)
-    return {"client_id": "client", **login}
+def _gmail_login(name: str) -> Mapping[str, str]:
+    return {"client_id": "client", "client_secret": "secret", "refresh_token": f"refresh-{name}"}
+
+
+def _found_gmail(simulator: Simulator, name: str, items: int) -> None:
+    simulator.order("/gmail/mailbox", email=_mailbox(name), threads=items, **_gmail_login(name))
 
 
 def _more_gmail(simulator: Simulator, name: str, items: int) -> None:
@@ -81,10 +90,10 @@ def _more_gmail(simulator: Simulator, name: str, items: int) -> None:
 
 
 CUSTOMERS = {
-    "slack": Customer(_join_slack, _more_slack, _team, {}),
-    "gong": Customer(_join_gong, _more_gong, str, {}),
-    "fathom": Customer(_join_fathom, _more_fathom, str, {}),
-    "gmail": Customer(_join_gmail, _more_gmail, _mailbox, {}),
+    "slack": Customer(_found_slack, _more_slack, _slack_token, _team),
+    "gong": Customer(_found_gong, _more_gong, _gong_key, str),
+    "fathom": Customer(_found_fathom, _more_fathom, _fathom_key, str),
+    "gmail": Customer(_found_gmail, _more_gmail, _gmail_login, _mailbox),
 }
 
 
@@ -101,30 +110,40 @@ def environ(simulator: Simulator) -> dict[str, str]:
     }
 
 
-def join(app: App, simulator: Simulator, source: Source, names: Iterable[str], items: int) -> None:
-    """Make a customer for each workspace and connect it."""
-    customer = CUSTOMERS[source.name]
-    secret = source.credential.is_secret
-
-    def one(name: str) -> dict[str, Any]:
-        clear = customer.join(simulator, name, items)
-        sealed = {key: app.vault.seal(value) if secret(key) else {"plain": value} for key, value in clear.items()}
-        return {
-            "workspace_id": name,
-            "source": source.name,
-            "name": name,
-            "external_id": customer.external_id(name),
-            "credential": sealed,
-            "settings": dict(customer.settings),
-        }
-
-    with ThreadPoolExecutor(PARALLEL) as pool, app.engine.begin() as conn:
-        for row in pool.map(one, names):
-            storage.register_workspace(conn, row["workspace_id"])
-            storage.save_account(conn, row)
+def found(simulator: Simulator, source: Source, names: Iterable[str], items: int) -> None:
+    """Make a customer for each workspace, with so many items."""
+    _each(names, lambda name: CUSTOMERS[source.name].found(simulator, name, items))
 
 
 def more(simulator: Simulator, source: Source, names: Iterable[str], items: int) -> None:
     """Make new items for each."""
+    _each(names, lambda name: CUSTOMERS[source.name].more(simulator, name, items))
+
+
+def _each(names: Iterable[str], what: Callable[[str], None]) -> None:
     with ThreadPoolExecutor(PARALLEL) as pool:
-        list(pool.map(lambda name: CUSTOMERS[source.name].more(simulator, name, items), names))
+        list(pool.map(what, names))
+
+
+def connect(app: App, source: Source, names: Iterable[str]) -> None:
+    """Connect the customers."""
+    customer = CUSTOMERS[source.name]
+    with app.engine.begin() as conn:
+        for name in names:
+            storage.register_workspace(conn, name)
+            storage.save_account(
+                conn,
+                {
+                    "workspace_id": name,
+                    "source": source.name,
+                    "name": name,
+                    "external_id": customer.external_id(name),
+                    "credential": _stored(app, source, customer.credential(name)),
+                    "settings": {},
+                },
+            )
+
+
+def _stored(app: App, source: Source, clear: Mapping[str, str]) -> dict[str, Any]:
+    secret = source.credential.is_secret
+    return {key: app.vault.seal(value) if secret(key) else {"plain": value} for key, value in clear.items()}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,6 +38,9 @@ class Simulator:
         self.url = url
         self._client = httpx.Client(base_url=url, timeout=ORDER_SECONDS)
 
+    def close(self) -> None:
+        self._client.close()
+
     def order(self, path: str, **fields: Any) -> Any:
         answer = self._client.post(f"/_sim{path}", json=fields)
         if answer.is_error:
@@ -56,8 +59,10 @@ class Simulator:
 class Stage:
     """What the parts of a benchmark work with."""
 
-    def __init__(self, postgres: embedded.Server, simulator: Simulator) -> None:
+    def __init__(self, postgres: embedded.Server, simulator: Simulator, simulator_pid: int) -> None:
         self.simulator = simulator
+        self.simulator_pid = simulator_pid
+        self.postgres_pid = postgres.pid
         self._postgres = postgres
         self._template = f"migrated_{uuid4().hex[:12]}"
         engine = connect(postgres.create_database(self._template))
@@ -93,18 +98,18 @@ def stage() -> Iterator[Stage]:
     directory = Path(tempfile.mkdtemp(prefix="ingest-assets-bench-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)  # runs after the server's own, younger farewell
     postgres = embedded.start(directory / "postgres")
-    with _simulator() as url:
-        yield Stage(postgres, Simulator(url))
+    with _simulator() as (url, pid), closing(Simulator(url)) as simulator:
+        yield Stage(postgres, simulator, pid)
 
 
 @contextmanager
-def _simulator() -> Iterator[str]:
+def _simulator() -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "ingest_assets.simulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line.startswith(ANNOUNCEMENT):
                 raise BenchmarkError("The simulator did not start; its errors are above.")
-            yield line.removeprefix(ANNOUNCEMENT).strip()
+            yield line.removeprefix(ANNOUNCEMENT).strip(), process.pid
         finally:
             process.terminate()

@@ -49,6 +49,12 @@ class Server:
         self._server = server
         self._socket_dir = server.get_postmaster_info().socket_dir
 
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server are children of."""
+        pid: int = self._server.get_postmaster_info().pid
+        return pid
+
     def stop(self) -> None:
         """Stop it now, whoever else uses it."""
         self._server.stop()

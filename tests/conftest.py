@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from benchmarks.stage import Simulator
 from ingest_assets import embedded
 from ingest_assets.simulator.app import running
 from ingest_assets.storage.engine import connect
@@ -66,6 +68,14 @@ def sim(simulator_url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=simulator_url, timeout=30) as client:
         client.post("/_sim/reset").raise_for_status()
         yield client
+
+
+@pytest.fixture
+def simulator(sim: httpx.Client, simulator_url: str) -> Iterator[Simulator]:
+    """The same control plane, reset, as the benchmarks speak to it."""
+    assert sim
+    with closing(Simulator(simulator_url)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -23,10 +23,12 @@ from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import overview
 from ingest_assets.storage.writes import Counts
-from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
+from ingest_assets.verdict import FAILED, SKIPPED, SUCCESS, Verdict, report
 
 OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50
+PROGRESS = 50
+"""A log line for so many workspaces that had nothing new: a line is an event, too."""
 HEARTBEAT = timedelta(hours=1)
 """A batch materialises a partition when something changed, and otherwise so often: an event costs more than a
 sync that finds nothing new."""
@@ -90,15 +92,16 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         failed: dict[str, list[Verdict]] = {}
         for done, (workspace_id, verdicts) in enumerate(sync_workspaces(source, keys, options, one), start=1):
             summary = report(verdicts)
-            context.log.info(
-                "%s %s (%d of %d): %s",
-                source.name,
-                workspace_id,
-                done,
-                len(keys),
-                summary["status"],
-                extra=summary,
-            )
+            if _news(summary) or done % PROGRESS == 0 or done == len(keys):
+                context.log.info(
+                    "%s %s (%d of %d): %s",
+                    source.name,
+                    workspace_id,
+                    done,
+                    len(keys),
+                    summary["status"],
+                    extra=summary,
+                )
             if any(verdict.status == FAILED for verdict in verdicts):
                 failed[workspace_id] = verdicts
             elif summary["status"] != SKIPPED and _worth_an_event(
@@ -133,8 +136,12 @@ def _worth_an_event(
     if not batch or shown is None:
         return True
     red, since = shown
-    changed = summary["total_ingested"] or summary["deleted"] or summary["rejected"]
-    return bool(red or changed or now - since >= HEARTBEAT)
+    return red or _news(summary) or now - since >= HEARTBEAT
+
+
+def _news(summary: Mapping[str, Any]) -> bool:
+    quiet = summary["status"] == SUCCESS
+    return bool(not quiet or summary["total_ingested"] or summary["deleted"] or summary["rejected"])
 
 
 def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:

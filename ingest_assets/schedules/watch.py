@@ -1,4 +1,4 @@
-"""What is looked at once a minute: everybody's health, and runs whose worker is gone."""
+"""What is looked at twice a minute: everybody's health, and runs whose worker is gone."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from ingest_assets.assets.health import observe
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
 
-LOOK_SECONDS = 60
+LOOK_SECONDS = 30
 OVERVIEW_SECONDS = 300  # how often `ops/sync_health` gets a new point
 REPORTS = 500  # check results of one look, so that it stays short; the rest comes with the next
 

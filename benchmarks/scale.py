@@ -1,0 +1,384 @@
+"""python -m benchmarks.scale [--only growth] [--out build/bench-scale.json]
+
+How many workspaces one machine serves: the real daemon and code server, a durable PostgreSQL and the simulated
+vendors, all on this machine. CPU-seconds are ours and Dagster's (daemon, code server, runs) and PostgreSQL's; the
+simulated vendors, which live elsewhere, are shown apart.
+
+Exit codes: 0 every target is met, 1 one is missed.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import text
+
+from benchmarks import crowd
+from benchmarks.__main__ import show
+from benchmarks.deployment import CODE_SERVER, DAEMON, PROGRAMS, Deployment, cpu_times, descendants
+from benchmarks.results import Result, at_most, below, exactly
+from benchmarks.stage import Stage, stage
+from ingest_assets.app import App
+from ingest_assets.schedules.maintenance import prune_dagster
+from ingest_assets.settings import sqlalchemy_url
+from ingest_assets.sources import SOURCES
+from ingest_assets.sources.base import Source
+from ingest_assets.sources.slack import SLACK
+from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.vault import new_key
+from ingest_assets.tables import print_table
+
+SIZES = (100, 1_000, 10_000)
+ITEMS = 3  # in each customer's first world
+NEWS = 5
+NOISE = 1.1  # a larger size may seem so much dearer a workspace
+CPU_LIMIT = 60.0
+INTERVAL = 15 * 60.0
+CORES = 2
+TICK_LIMIT, STATUS_LIMIT = 5.0, 2.0
+FAILING_OF, FAILING = 300, 30
+LOG_EVENTS, LOG_PARTITIONS = 500_000, 1_000
+SYNCS_A_DAY = 96
+PATIENCE = 3600.0
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One pass over all workspaces."""
+
+    seconds: float
+    cpu: Mapping[str, float]
+    simulator: float
+    runs: int
+    events: int
+    written: int
+    """Bytes of PostgreSQL's write-ahead log."""
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(self.cpu.values())
+
+    def told(self) -> str:
+        by = ", ".join(f"{name} {seconds:.1f}" for name, seconds in sorted(self.cpu.items()))
+        return (
+            f"{self.seconds:.0f} s, {self.cpu_seconds:.1f} CPU-s ({by}; simulator {self.simulator:.1f}), "
+            f"{self.runs} runs, {self.events} events, {self.written / 1e6:.1f} MB written"
+        )
+
+
+class Site:
+    """A deployment, its database and its customers."""
+
+    def __init__(self, ready: Stage, url: str, home: Path) -> None:
+        self.simulator = ready.simulator
+        self.ready = ready
+        environ = {**crowd.environ(ready.simulator), "INGEST_ENCRYPTION_KEYS": new_key()}
+        self.environ = {**environ, "DATABASE_URL": url}
+        self.app = App.load(self.environ)
+        self.deployment = Deployment(url, home, environ)
+        self.simulator.order("/reset")
+
+    def join(self, source: Source, names: Sequence[str]) -> None:
+        """Make customers and connect them."""
+        crowd.found(self.simulator, source, names, ITEMS)
+        crowd.connect(self.app, source, names)
+
+    def one(self, statement: str, **params: Any) -> Any:
+        with self.app.engine.connect() as conn:
+            return conn.execute(text(statement), params).scalar_one()
+
+    def wave(self, what: str, sources: Sequence[Source], expected: int) -> Wave:
+        """Call everybody up as a tick does, and wait until that many accounts are fresh and no run is left."""
+        before, wal, simulator = self._cpu(), self._wal(), self._simulator_cpu()
+        runs, events = self._count("runs"), self._count("event_logs")
+        began, now = time.monotonic(), datetime.now(UTC)
+        with self.app.engine.begin() as conn:
+            for source in sources:
+                storage.call_up(conn, source.name, now)
+        told = -1
+
+        def over() -> bool:
+            nonlocal told
+            fresh = self.one("select count(*) from ingest.accounts where last_success_at >= :now", now=now)
+            if fresh // max(1, expected // 10) != told:
+                told = fresh // max(1, expected // 10)
+                print(f"{what}: {fresh} of {expected} after {time.monotonic() - began:.0f} s", flush=True)
+            live = self.one("select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')")
+            return bool(fresh >= expected and live == 0)
+
+        self.deployment.wait(what, over, PATIENCE)
+        after = self._cpu()
+        wave = Wave(
+            time.monotonic() - began,
+            {name: after[name] - before.get(name, 0.0) for name in after},
+            self._simulator_cpu() - simulator,
+            self._count("runs") - runs,
+            self._count("event_logs") - events,
+            self._wal() - wal,
+        )
+        print(f"{what}: {wave.told()}", flush=True)
+        return wave
+
+    def _cpu(self) -> dict[str, float]:
+        return {**self.deployment.cpu(), "PostgreSQL": _tree(self.ready.postgres_pid)}
+
+    def _simulator_cpu(self) -> float:
+        return _tree(self.ready.simulator_pid)
+
+    def _count(self, table: str) -> int:
+        return int(self.one(f"select count(*) from {table}"))
+
+    def _wal(self) -> int:
+        return int(self.one("select pg_current_wal_lsn() - '0/0'::pg_lsn"))
+
+
+def _tree(pid: int) -> float:
+    return sum(cpu_times(pid)) + sum(sum(cpu_times(child)) for child in descendants(pid))
+
+
+@contextmanager
+def _site(ready: Stage) -> Iterator[Site]:
+    with ready.database(migrated=True) as url, tempfile.TemporaryDirectory(prefix="ingest-assets-scale-") as home:
+        site = Site(ready, url, Path(home))
+        try:
+            with site.deployment as deployment:
+                deployment.start(CODE_SERVER, DAEMON)
+                yield site
+        finally:
+            site.app.engine.dispose()
+
+
+def _names(count: int) -> list[str]:
+    return [f"w{number:05}" for number in range(count)]
+
+
+def growth(ready: Stage) -> Iterator[Result]:
+    """The same source for ever more workspaces; the largest also shows what a tick and `status` take."""
+    costs: dict[int, float] = {}
+    table = []
+    for size in SIZES:
+        with _site(ready) as site:
+            print(f"{size} Slack workspaces: making them", flush=True)
+            site.join(SLACK, _names(size))
+            first = site.wave(f"{size} workspaces, first sync", [SLACK], size)
+            again = site.wave(f"{size} workspaces, nothing new", [SLACK], size)
+            costs[size] = again.cpu_seconds / size
+            for name, wave in (("first sync", first), ("nothing new", again)):
+                table.append(_row(size, name, wave))
+            stored = site.one("select count(*) from raw.slack_messages")
+            yield exactly(f"{size:,} workspaces: messages stored", stored, "rows", size * ITEMS)
+            if size == 1_000:
+                what = "1,000 workspaces, nothing new, one source: CPU of ours, Dagster's and PostgreSQL's"
+                yield below(what, again.cpu_seconds, "CPU-s", CPU_LIMIT)
+            if size == max(SIZES):
+                yield _tick(site, size)
+                yield _status(site, size)
+    print_table(list(table[0]), table)
+    for small, large in pairwise(SIZES):
+        what = f"cost a workspace, nothing new: {large:,} against {small:,} workspaces"
+        yield at_most(what, costs[large] / costs[small], "x", NOISE)
+
+
+def _row(size: int, name: str, wave: Wave) -> dict[str, Any]:
+    return {
+        "workspaces": size,
+        "pass": name,
+        "seconds": f"{wave.seconds:.0f}",
+        "CPU-s": f"{wave.cpu_seconds:.1f}",
+        "CPU-ms a workspace": f"{1000 * wave.cpu_seconds / size:.1f}",
+        **{name: f"{seconds:.1f}" for name, seconds in sorted(wave.cpu.items())},
+        "runs": wave.runs,
+        "events": wave.events,
+        "MB written": f"{wave.written / 1e6:.1f}",
+    }
+
+
+def _tick(site: Site, size: int) -> Result:
+    """Evaluate one tick of the schedule as the code server does, everybody being due."""
+    from ingest_assets.definitions import build
+
+    given = {**site.environ, "DAGSTER_HOME": str(site.deployment.home)}
+    given["DAGSTER_POSTGRES_URL"] = sqlalchemy_url(given["DATABASE_URL"], "psycopg2")
+    os.environ.update(given)
+    defs = build(App.load(site.environ))
+    schedule = defs.resolve_schedule_def("slack_sync")
+    with dg.DagsterInstance.get() as instance:
+        context = dg.build_schedule_context(
+            instance=instance,
+            resources=defs.resources,
+            repository_def=defs.get_repository_def(),
+            scheduled_execution_time=datetime.now(UTC),
+        )
+        with context:
+            began = time.perf_counter()
+            asked = schedule.evaluate_tick(context).run_requests
+            seconds = time.perf_counter() - began
+    assert asked, "the tick found nobody due"
+    return below(f"{size:,} accounts: one tick", seconds, "s", TICK_LIMIT)
+
+
+def _status(site: Site, size: int) -> Result:
+    """Run `ingest-assets status` as a command, with a day of history behind every account."""
+    with site.app.engine.begin() as conn:
+        conn.execute(
+            text(
+                "insert into ingest.syncs (account_id, workspace_id, source, owner, status, started_at,"
+                " finished_at, api_calls, summary) select account_id, workspace_id, source, 'bench', 'success',"
+                " at, at, 2, '{}'"
+                " from ingest.accounts, generate_series(1, :each) number,"
+                " lateral (select now() - number * interval '1 day' / :each as at) times"
+            ),
+            {"each": SYNCS_A_DAY},
+        )
+    site.app.engine.connect().execution_options(isolation_level="AUTOCOMMIT").execute(text("vacuum analyze"))
+    began = time.perf_counter()
+    done = subprocess.run(  # noqa: S603  our own command
+        [str(PROGRAMS / "ingest-assets"), "status", "--json"],
+        env={**os.environ, **site.environ},
+        capture_output=True,
+        check=True,
+    )
+    seconds = time.perf_counter() - began
+    assert len(json.loads(done.stdout)) == size
+    return below(
+        f"{size:,} workspaces, {size * SYNCS_A_DAY:,} syncs: `ingest-assets status`", seconds, "s", STATUS_LIMIT
+    )
+
+
+def sources(ready: Stage) -> Iterator[Result]:
+    """All sources for 1,000 workspaces, each with news."""
+    names = _names(1_000)
+    with _site(ready) as site:
+        for source in SOURCES:
+            print(f"1,000 {source.title} customers: making them", flush=True)
+            site.join(source, names)
+        accounts = len(names) * len(SOURCES)
+        site.wave("1,000 workspaces x 4 sources, first sync", SOURCES, accounts)
+        for source in SOURCES:
+            print(f"{source.title}: {NEWS} new items for each of 1,000 customers", flush=True)
+            crowd.more(site.simulator, source, names, NEWS)
+        wave = site.wave(f"1,000 workspaces x 4 sources, {NEWS} new items each", SOURCES, accounts)
+        for source in SOURCES:
+            stored = site.one(f"select count(*) from {source.main.table.fullname}")
+            what = f"1,000 workspaces x 4 sources: {source.title} items stored"
+            yield exactly(what, stored, "rows", len(names) * (ITEMS + NEWS))
+    what = f"1,000 workspaces x 4 sources, {NEWS} new items each"
+    yield below(f"{what}: wall time", wave.seconds, "s", INTERVAL)
+    share = wave.cpu_seconds / (INTERVAL * CORES)
+    yield below(f"{what}: share of both cores in an interval", 100 * share, "%", 50)
+    yield Result(f"{what}: runs", wave.runs, "runs")
+    yield Result(f"{what}: events", wave.events, "events")
+    yield Result(f"{what}: written", wave.written / 1e6, "MB")
+
+
+def failing(ready: Stage) -> Iterator[Result]:
+    """Some workspaces are broken: half by a revoked login, half by errors of the vendor."""
+    names = _names(FAILING_OF)
+    broken = names[:: FAILING_OF // FAILING]
+    with _site(ready) as site:
+        site.join(SLACK, names)
+        revoked, spoilt = broken[::2], broken[1::2]
+        for name in revoked:
+            site.simulator.order("/slack/token", team=crowd.CUSTOMERS["slack"].external_id(name), revoked=True)
+        for name in spoilt:
+            team = crowd.CUSTOMERS["slack"].external_id(name)
+            site.simulator.order("/fault", kind="error", error="fatal_error", team=team, times=-1)
+        what = f"{FAILING_OF} workspaces of which {FAILING} fail"
+        began = datetime.now(UTC)
+        with site.app.engine.begin() as conn:
+            storage.call_up(conn, "slack", began)
+        red = (
+            "select count(distinct tags.value) from runs join run_tags tags using (run_id)"
+            " where status = 'FAILURE' and tags.key = 'dagster/partition'"
+        )
+        print(f"{what}: the first pass, then a red run for each that failed (after 5 minutes where it may heal)")
+        site.deployment.wait(what, lambda: site.one(red) >= FAILING, PATIENCE)
+        fresh = site.one(
+            "select count(*) from ingest.accounts a join ingest.syncs s using (account_id) join runs r"
+            " on r.run_id = s.owner join run_tags t on t.run_id = r.run_id and t.key = 'ingest/batch'"
+            " where s.status = 'success'"
+        )
+        yield exactly(f"{what}: fresh after the first batch", fresh, "workspaces", FAILING_OF - FAILING)
+        yield exactly(f"{what}: with a red run of their own", site.one(red), "workspaces", FAILING)
+        last = site.one("select max(last_success_at) from ingest.accounts")
+        retried = site.one(
+            "select min(create_timestamp) from runs join run_tags using (run_id) where key = 'dagster/partition'"
+        ).replace(tzinfo=UTC)
+        waited = (last - retried) / timedelta(seconds=1)
+        yield at_most(f"{what}: the last fresh one after the first retry began", waited, "s", 0)
+
+
+def maintenance(ready: Stage) -> Iterator[Result]:
+    """Prune a log of half a million events, by the job's own function."""
+    with (
+        ready.database(migrated=True) as url,
+        dg.instance_for_test(
+            overrides={"storage": {"postgres": {"postgres_url": sqlalchemy_url(url, "psycopg2")}}}
+        ) as instance,
+    ):
+        app = App.load({"DATABASE_URL": url})
+        keys, key = _names(LOG_PARTITIONS), dg.AssetKey(["raw", "slack_messages"])
+        print(f"maintenance: writing a log of {LOG_EVENTS:,} events", flush=True)
+        instance.add_dynamic_partitions("workspaces", keys)
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=keys[0]))
+        with app.engine.begin() as conn:
+            conn.execute(
+                text(
+                    "insert into event_logs (run_id, event, dagster_event_type, timestamp, step_key, asset_key,"
+                    " partition) select md5((n / 500)::text), event, dagster_event_type, timezone('UTC', now()) -"
+                    " (:n - n) * interval '30 days' / :n, step_key, asset_key, 'w' || lpad((n % :p)::text, 5, '0')"
+                    " from generate_series(1, :n) n, (select * from event_logs where asset_key is not null) one"
+                ),
+                {"n": LOG_EVENTS, "p": LOG_PARTITIONS},
+            )
+        before = instance.get_materialized_partitions(key)
+        began = time.perf_counter()
+        prune_dagster(instance, datetime.now(UTC) - timedelta(days=14), lambda *_: None)
+        seconds = time.perf_counter() - began
+        with app.engine.connect() as conn:
+            left = conn.execute(text("select count(*) from event_logs")).scalar_one()
+        after = instance.get_materialized_partitions(key)
+        app.engine.dispose()
+    what = f"maintenance of {LOG_EVENTS:,} events over 30 days, 14 kept"
+    yield Result(f"{what}: time", seconds, "s")
+    yield at_most(f"{what}: events left", left, "events", LOG_EVENTS * 14 / 30 + LOG_PARTITIONS + 1)
+    yield exactly(f"{what}: partitions that changed colour", len(before ^ after), "partitions", 0)
+
+
+PARTS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
+    "maintenance": maintenance,
+    "failing": failing,
+    "sources": sources,
+    "growth": growth,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="Measure a machine's reach.")
+    parser.add_argument("--only", choices=PARTS, help="one part; default: all")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/bench-scale.json"), help="where to write the figures"
+    )
+    given = parser.parse_args()
+    with stage() as ready:
+        results = [result for name in ([given.only] if given.only else PARTS) for result in PARTS[name](ready)]
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps([result.public() for result in results], indent=2) + "\n")
+    show(results)
+    return 1 if any(result.ok is False for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
