@@ -39,7 +39,7 @@ class Deployment:
         self.port, self.web_port = free_port(), free_port()
         prepared = dagster_environment(self.database_url, self.home, self.environ)
         (self.home / "dagster.yaml").write_text(self.instance.read_text())
-        self._given = prepared
+        self._given = {**prepared, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}  # dagster-celery calls celery
         self._commands = {
             CODE_SERVER: ["dagster", "api", "grpc", "-h", LOOPBACK, "-p", str(self.port), "-m", MODULE],
             DAEMON: ["dagster-daemon", "run", *self._where()],
