@@ -8,11 +8,11 @@ import json
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
 from itertools import count
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import httplib2
@@ -86,6 +86,7 @@ class GmailClient:
         self._batch_size = options.batch_size
         self._budget = UnitBudget(options.units_per_minute, options.costs, login.clock) if options.pacing else None
         self._idle: SimpleQueue[_Http] = SimpleQueue()
+        self._closed = False
         self._turn = asyncio.Lock()
 
     @classmethod
@@ -97,8 +98,8 @@ class GmailClient:
             client._pair = await client._fresh(None)
             yield client
         finally:
-            while not client._idle.empty():
-                client._idle.get().close()
+            client._closed = True
+            client._close_idle()
 
     async def profile(self) -> Json:
         return await self._call("profile", self._users.getProfile(userId="me"))
@@ -273,13 +274,23 @@ class GmailClient:
         try:
             answer = send(http)
         except SourceError:
-            self._idle.put(http)  # the answer was read to its end
+            self._give_back(http)  # the answer was read to its end
             raise
         except (GoogleError, ValueError, *NO_CONNECTION) as error:
             http.close()
             raise _meaning(method, error) from None  # its text may hold the answer
-        self._idle.put(http)
+        self._give_back(http)
         return answer
+
+    def _give_back(self, http: _Http) -> None:
+        self._idle.put(http)
+        if self._closed:  # a request that was under way when the reader left
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
 
 
 def _inner(answer: Answer) -> Json | Transient | None:
