@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
-from ingest_assets.health import WINDOWS, Overview
+from ingest_assets.health import Overview
 
 
 class Health(Collector):
@@ -59,5 +59,5 @@ def serve(app: App, host: str, port: int) -> None:
         _, thread = start_http_server(port, host, registry)
     except OSError:
         raise IngestError(f"Port {port} of {host} cannot be used; choose another one with --port.") from None
-    click.echo(f"Metrics of the windows {', '.join(WINDOWS)} at http://{host}:{port}/metrics; Ctrl-C stops.")
+    click.echo(f"Serving http://{host}:{port}/metrics; Ctrl-C stops.")
     thread.join()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
+from benchmarks.deployment import free_port
 from ingest_assets import embedded
 from ingest_assets.storage.vault import new_key
 from tests.test_fleet import REPORT
@@ -321,9 +323,35 @@ class TestHelp:
         assert bench.run("accounts").returncode == 0
 
 
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+class TestAWorkspace:
+    def test_is_removed_with_its_logins_and_comes_back_with_a_new_one(self, bench: Bench) -> None:
+        acme = bench.workspace("acme", "general")
+        acme.say_many("general", 3)
+        acme.reads()
+        done = bench.run("remove", "acme")
+        assert done.returncode == 0, done.stderr
+        assert "Its data stays until somebody deletes it" in done.stdout
+        assert acme.account.state == "disconnected"
+        assert acme.account.credential == {}
+        again = bench.run("remove", "acme")
+        assert again.returncode == 2
+        assert "There is no workspace 'acme'" in again.stderr
+        bench.connect(acme)
+        acme.reads()
+        assert len(acme.living) == 3
+
+
+def test_metrics_are_served_without_a_secret(bench: Bench) -> None:
+    bench.workspace("acme", "general").reads()
+    port = free_port()
+    with bench.start("metrics", "--port", str(port)) as process:
+        assert process.stdout is not None
+        assert str(port) in process.stdout.readline()
+        said = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        taken = bench.run("metrics", "--port", str(port))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+    assert taken.returncode == 2
+    assert f"Port {port} of 127.0.0.1 cannot be used" in taken.stderr
+    assert 'ingest_fresh{source="slack",workspace="acme"} 1.0' in said
+    assert "xoxb" not in said

@@ -23,6 +23,7 @@ from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import overview
 from ingest_assets.storage.writes import Counts
+from ingest_assets.sync import Worker
 from ingest_assets.verdict import FAILED, SKIPPED, SUCCESS, Verdict, report
 
 OWNERS = ["team:data-platform"]
@@ -104,8 +105,8 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
                 )
             if any(verdict.status == FAILED for verdict in verdicts):
                 failed[workspace_id] = verdicts
-            elif summary["status"] != SKIPPED and _worth_an_event(
-                summary, shown.get(workspace_id), one.clock.now(), batch=bool(config.workspaces)
+            elif summary["status"] != SKIPPED and (
+                not config.workspaces or _worth_an_event(summary, shown.get(workspace_id), one)
             ):
                 for key in asset_keys(source):
                     yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
@@ -130,13 +131,12 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
     return sync_records
 
 
-def _worth_an_event(
-    summary: Mapping[str, Any], shown: tuple[bool, datetime] | None, now: datetime, *, batch: bool
-) -> bool:
-    if not batch or shown is None:
+def _worth_an_event(summary: Mapping[str, Any], shown: tuple[bool, datetime] | None, one: Worker) -> bool:
+    if shown is None:
         return True
     red, since = shown
-    return red or _news(summary) or now - since >= HEARTBEAT
+    heartbeat = min(HEARTBEAT, timedelta(minutes=one.core.freshness_minutes) / 2)
+    return red or _news(summary) or one.clock.now() - since >= heartbeat
 
 
 def _news(summary: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ starts at most so many batches as may be under way, longest waiting first, so th
 and whoever was left over is first at the next look. Both are the same function.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -148,11 +148,9 @@ def requests(
         for start in range(0, len(together), batch):
             keys = list(together[start : start + batch])
             yield dg.RunRequest(
-                run_key=f"{moment}:{start}", run_config=_keys(op, keys), tags={BATCH_TAG: str(len(keys))}
+                run_key=f"{moment}:{start}",
+                run_config={"ops": {op: {"config": {"workspaces": keys}}}},
+                tags={BATCH_TAG: str(len(keys)), "dagster/priority": "1"},  # before the failing ones
             )
     for workspace_id in dict.fromkeys(single):
         yield dg.RunRequest(run_key=f"{moment}:{workspace_id}", partition_key=workspace_id)
-
-
-def _keys(op: str, keys: Sequence[str]) -> Mapping[str, Any]:
-    return {"ops": {op: {"config": {"workspaces": keys}}}}
