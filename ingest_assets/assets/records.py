@@ -24,7 +24,7 @@ from ingest_assets.sources.base import Source
 from ingest_assets.storage import overview
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync import Worker
-from ingest_assets.verdict import FAILED, SKIPPED, SUCCESS, Verdict, report
+from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
 OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50
@@ -140,8 +140,8 @@ def _worth_an_event(summary: Mapping[str, Any], shown: tuple[bool, datetime] | N
 
 
 def _news(summary: Mapping[str, Any]) -> bool:
-    quiet = summary["status"] == SUCCESS
-    return bool(not quiet or summary["total_ingested"] or summary["deleted"] or summary["rejected"])
+    counted = ("total_ingested", "deleted", "rejected")
+    return summary["status"] == FAILED or any(summary[count] for count in counted)
 
 
 def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:
