@@ -177,6 +177,7 @@ def growth(ready: Stage) -> Iterator[Result]:
             costs[size] = again.cpu_seconds / size
             for name, wave in (("first sync", first), ("nothing new", again)):
                 table.append(_row(size, name, wave))
+                yield from _spent(f"{size:,} workspaces, {name}", wave)
             stored = site.one("select count(*) from raw.slack_messages")
             yield exactly(f"{size:,} workspaces: messages stored", stored, "rows", size * ITEMS)
             if size == 1_000:
@@ -189,6 +190,15 @@ def growth(ready: Stage) -> Iterator[Result]:
     for small, large in pairwise(SIZES):
         what = f"cost a workspace, nothing new: {large:,} against {small:,} workspaces"
         yield at_most(what, costs[large] / costs[small], "x", NOISE)
+
+
+def _spent(what: str, wave: Wave) -> Iterator[Result]:
+    """What a pass cost, without a target."""
+    for process, seconds in sorted(wave.cpu.items()):
+        yield Result(f"{what}: CPU of {process}", seconds, "CPU-s")
+    yield Result(f"{what}: runs", wave.runs, "runs")
+    yield Result(f"{what}: events", wave.events, "events")
+    yield Result(f"{what}: written", wave.written / 1e6, "MB")
 
 
 def _row(size: int, name: str, wave: Wave) -> dict[str, Any]:
@@ -278,9 +288,7 @@ def sources(ready: Stage) -> Iterator[Result]:
     yield below(f"{what}: wall time", wave.seconds, "s", INTERVAL)
     share = wave.cpu_seconds / (INTERVAL * CORES)
     yield below(f"{what}: share of both cores in an interval", 100 * share, "%", 50)
-    yield Result(f"{what}: runs", wave.runs, "runs")
-    yield Result(f"{what}: events", wave.events, "events")
-    yield Result(f"{what}: written", wave.written / 1e6, "MB")
+    yield from _spent(what, wave)
 
 
 def failing(ready: Stage) -> Iterator[Result]:
