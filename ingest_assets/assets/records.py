@@ -17,6 +17,7 @@ from sqlalchemy import Table
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.failures import STEP_RETRIES, as_failure
 from ingest_assets.assets.partitions import workspaces
+from ingest_assets.assets.reporting import keep_connections
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
 from ingest_assets.settings import CoreSettings
@@ -83,6 +84,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
     )
     def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
         keys = config.workspaces or partitions_of(context)
+        keep_connections(context.instance)
         one = worker(context.resources, owner=context.run.run_id)
         if config.workspaces:
             minutes = min(BATCH_MINUTES, one.core.sync_minutes)

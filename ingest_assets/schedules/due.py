@@ -26,7 +26,7 @@ from ingest_assets.storage import overview
 FEW = 20  # up to so many, each workspace has a run of its own
 ALONE = 20  # failing workspaces that one look starts
 BATCH_TAG = "ingest/batch"
-LOOK_SECONDS = 15
+LOOK_SECONDS = 10
 
 OUTAGE = timedelta(minutes=15)  # a vendor is down while every sync within failed
 PROBE = timedelta(minutes=1)  # how often it is tried meanwhile, by one workspace

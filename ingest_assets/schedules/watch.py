@@ -1,4 +1,4 @@
-"""What is looked at twice a minute: everybody's health, and runs whose worker is gone."""
+"""What is looked at all the time: everybody's health, and runs whose worker is gone."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,16 +7,17 @@ import dagster as dg
 
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.health import observe
+from ingest_assets.assets.reporting import keep_connections
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
 
-LOOK_SECONDS = 30
+HEALTH_SECONDS, LOOK_SECONDS = 60, 30
 OVERVIEW_SECONDS = 300  # how often `ops/sync_health` gets a new point
 REPORTS = 500  # check results of one look, so that it stays short; the rest comes with the next
 
 
 @dg.sensor(
-    minimum_interval_seconds=LOOK_SECONDS,
+    minimum_interval_seconds=HEALTH_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"database", "limits"},
     description="Report the checks that changed, and every five minutes the overview ops/sync_health.",
@@ -24,6 +25,7 @@ REPORTS = 500  # check results of one look, so that it stays short; the rest com
 def sync_health(context: dg.SensorEvaluationContext) -> Any:
     """Report without a run: neither needs one."""
     engine, core, now = context.resources.database.engine(), context.resources.limits.core(), datetime.now(UTC)
+    keep_connections(context.instance)
     left, told = REPORTS, []
     for source in SOURCES:
         count = report_health(context.instance, source, engine, core, now, limit=left)
