@@ -233,7 +233,9 @@ def remove(app: App, workspace: str) -> None:
 def metrics(app: App, port: int, host: str) -> None:
     """Serve OpenMetrics at /metrics, until Ctrl-C."""
     from ingest_assets.metrics import serve
+    from ingest_assets.running import end_with_sigterm
 
+    end_with_sigterm()
     serve(app, host, port)
 
 
