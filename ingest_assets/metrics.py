@@ -13,7 +13,7 @@ from ingest_assets.errors import IngestError
 from ingest_assets.health import Overview
 
 
-class Health(Collector):
+class HealthCollector(Collector):
     """Everything that `ops/sync_health` shows, workspace by workspace."""
 
     def __init__(self, app: App) -> None:
@@ -54,7 +54,7 @@ def serve(app: App, host: str, port: int) -> None:
     """Serve /metrics until Ctrl-C. Raises IngestError for a port that is taken."""
     registry = CollectorRegistry(auto_describe=False)
     app.engine  # noqa: B018  (raises before anything is started)
-    registry.register(Health(app))
+    registry.register(HealthCollector(app))
     try:
         _, thread = start_http_server(port, host, registry)
     except OSError:

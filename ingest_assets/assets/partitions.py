@@ -9,7 +9,6 @@ workspaces = dg.DynamicPartitionsDefinition(name="workspaces")
 
 def register(instance: dg.DagsterInstance, keys: Iterable[str]) -> None:
     """Add the partition keys that are missing."""
-    wanted = list(keys)
-    known = set(instance.get_dynamic_partitions("workspaces")) if wanted else set()
-    if missing := [key for key in wanted if key not in known]:
+    known = set(instance.get_dynamic_partitions("workspaces"))
+    if missing := [key for key in keys if key not in known]:
         instance.add_dynamic_partitions("workspaces", missing)

@@ -91,27 +91,33 @@ def start_runs(context: Any, source: Source, job_name: str, now: datetime) -> An
     live = under_way(context.instance, job_name, op_name(source))
     with context.resources.database.engine().connect() as conn:
         rows = [row for row in storage.due_workspaces(conn, source.name, now) if row.workspace_id not in live.busy]
-        unshown = [key for key in storage.unshown_failures(conn, source.name) if key not in live.busy]
+        unshown = [key for key in storage.unshown_failures(conn, source.name, now) if key not in live.busy]
         down = overview.outage(conn, source.name, now - OUTAGE, DOWN)
     together = [row.workspace_id for row in rows if not row.alone]
     alone = list(dict.fromkeys([*unshown, *(row.workspace_id for row in rows if row.alone)]))
     why = f"No {source.title} workspace is due ({len(live.busy)} under way)."
     if down is not None and rows:
         why = f"{source.title} seems to be down; {len(rows)} workspaces wait, one tries each minute."
-        together, alone = (
-            [],
-            [row.workspace_id for row in rows[:1]] if down < now - PROBE and not live.busy else [],
-        )
         context.log.warning(why)
+        together, alone = [], [rows[0].workspace_id]
+        if live.busy or down > now - PROBE:
+            alone = []
     free = core.parallel_batches - len(live.batches)
     if len(together) > FEW and free <= 0:
         why = f"The batch run {live.batches[0]} is unfinished; {len(together)} workspaces wait for their turn."
         context.log.info(why)
         together = []
-    chosen = together if len(together) <= FEW else together[: free * core.batch_workspaces]
-    found = list(requests(op_name(source), chosen, alone, f"{now:%Y-%m-%dT%H:%M:%S}", core.batch_workspaces))
-    register(context.instance, [*chosen, *alone])
-    return found or dg.SkipReason(why)
+    if len(together) > FEW:
+        together = together[: free * core.batch_workspaces]
+    alone = alone[:ALONE]
+    chosen = [*together, *alone]
+    if not chosen:
+        return dg.SkipReason(why)
+    with context.resources.database.engine().begin() as conn:
+        # a run says itself when each account is due again; one that cannot even begin is not started over and over
+        storage.postpone(conn, source.name, chosen, now, now + timedelta(seconds=core.lease_seconds))
+    register(context.instance, chosen)
+    return list(requests(op_name(source), together, alone, f"{now:%Y-%m-%dT%H:%M:%S}", core.batch_workspaces))
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ def requests(
     op: str, together: Sequence[str], alone: Sequence[str], moment: str, batch: int
 ) -> Iterator[dg.RunRequest]:
     """Ask for batches where there are many, and for partition runs otherwise."""
-    single = list(alone[:ALONE])
+    single = list(alone)
     if len(together) <= FEW:
         single += together
     else:

@@ -153,7 +153,20 @@ def due_workspaces(conn: Connection, source: str, now: datetime) -> Sequence[Row
     ).all()
 
 
-def unshown_failures(conn: Connection, source: str) -> list[str]:
+def postpone(conn: Connection, source: str, keys: Sequence[str], now: datetime, until: datetime) -> None:
+    """Move the turn of due accounts of some workspaces, and of those whose turn never comes by itself."""
+    due = or_(
+        accounts.c.next_attempt_at <= now,
+        and_(accounts.c.next_attempt_at.is_(None), accounts.c.state.in_([FAILING, NEEDS_RECONNECT])),
+    )
+    conn.execute(
+        update(accounts)
+        .where(accounts.c.source == source, accounts.c.workspace_id == func.any(list(keys)), due)
+        .values(next_attempt_at=until)
+    )
+
+
+def unshown_failures(conn: Connection, source: str, now: datetime) -> list[str]:
     """Name the workspaces that fail and will not be tried soon, and whose partition is not red: a batch saw it."""
     return list(
         conn.execute(
@@ -169,6 +182,7 @@ def unshown_failures(conn: Connection, source: str) -> list[str]:
                 accounts.c.source == source,
                 accounts.c.state.in_([FAILING, NEEDS_RECONNECT]),
                 accounts.c.last_sync_at.is_not(None),
+                func.coalesce(accounts.c.next_attempt_at <= now, True),
                 func.coalesce(partition_reports.c.failed, False).is_(False),
             )
             .group_by(accounts.c.workspace_id)

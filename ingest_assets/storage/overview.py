@@ -36,8 +36,9 @@ _STATE = case(
 _SINCE = _utc(accounts.c.state_since, '" (since "YYYY-MM-DD HH24:MI" UTC)"')
 _UNTIL = _utc(accounts.c.next_attempt_at, '" (next try at "YYYY-MM-DD HH24:MI" UTC)"')
 _WORDS = case(
+    (accounts.c.state == NEEDS_RECONNECT, accounts.c.reason + _SINCE),
     (and_(accounts.c.attempts > 0, accounts.c.next_attempt_at.is_not(None)), accounts.c.reason + _UNTIL),
-    (_STATE.in_([NEEDS_RECONNECT, FAILING]), accounts.c.reason + _SINCE),
+    (accounts.c.state == FAILING, accounts.c.reason + _SINCE),
     else_=accounts.c.reason,
 )
 """The account's reason, with the moment that goes with it."""
@@ -96,7 +97,7 @@ def health(
 ) -> Sequence[Row[Any]]:
     """Give a row a workspace and source in one statement, without paused and disconnected accounts.
 
-    Columns: workspace_id, source, accounts, last_success_at (of the account that waits longest; null if one
+    Columns: workspace_id, source, last_success_at (of the account that waits longest; null if one
     never succeeded), fresh, state (the worst of `STATE_RANKS`), reason (in words, null if there is nothing to
     say), rejected (items kept aside), written (by the syncs in history; 0 where nothing was rejected).
     """
@@ -124,7 +125,6 @@ def health(
         select(
             accounts.c.workspace_id,
             accounts.c.source,
-            func.count().label("accounts"),
             oldest.label("last_success_at"),
             func.coalesce(oldest >= now - objective, literal(False)).label("fresh"),
             case({number: name for name, number in STATE_RANKS.items()}, value=rank).label("state"),

@@ -24,7 +24,7 @@ from ingest_assets.assets.health import HEALTH
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.connecting import connect_account
 from ingest_assets.definitions import build
-from ingest_assets.metrics import Health as MetricsHealth
+from ingest_assets.metrics import HealthCollector
 from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.settings import sqlalchemy_url
@@ -324,6 +324,20 @@ class TestTicks:
         assert len(second) == 25
         assert not set(first) & set(second)
 
+    def test_a_run_that_cannot_even_begin_is_not_started_over_and_over(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        teams = join(app, sim, "acme", "globex")
+        revoke(sim, teams["globex"])
+        instance.add_dynamic_partitions("workspaces", ["acme", "globex"])
+        run(defs, instance, run_config=config("globex"))
+        asked = self.tick(defs, instance).run_requests
+        assert sorted(request.partition_key for request in asked) == ["acme", "globex"]
+        assert not self.look(defs, instance, "slack_due").run_requests  # both runs died without a word
+        execute(app, "update ingest.accounts set next_attempt_at = next_attempt_at - interval '3 minutes'")
+        again = self.look(defs, instance, "slack_due").run_requests
+        assert sorted(request.partition_key for request in again) == ["acme", "globex"]
+
     def test_a_failure_that_a_batch_saw_gets_its_own_red_run_and_one_only(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
     ) -> None:
@@ -352,6 +366,7 @@ class TestTicks:
         execute(app, "update ingest.syncs set finished_at = now() - interval '2 minutes'")
         assert len(self.tick(defs, instance).run_requests) == 1
         execute(app, "update ingest.syncs set status = 'success', error_kind = null where account_id = 1")
+        execute(app, "update ingest.accounts set next_attempt_at = null")
         [batch] = self.tick(defs, instance).run_requests
         assert len(batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]) == 40
 
@@ -438,7 +453,7 @@ class TestHealth:
     def test_metrics_tell_it_to_others(self, app: App, sim: httpx.Client) -> None:
         join(app, sim, "acme")
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(MetricsHealth(app))
+        registry.register(HealthCollector(app))
         said = generate_latest(registry).decode()
         assert 'ingest_fresh{source="slack",workspace="acme"} 0.0' in said
         assert 'ingest_workspaces{source="slack",state="stale"} 1.0' in said
