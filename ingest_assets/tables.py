@@ -69,7 +69,7 @@ def print_status(app: App, entries: Sequence[Mapping[str, Any]]) -> None:
     with app.engine.connect() as conn:
         totals = Overview.read(conn, app.core, datetime.now(UTC)).entries()
     if totals:
-        click.echo()
+        click.echo("\nWorkspaces by state, and how many syncs succeeded:")
         print_table(list(totals[0]), totals)
 
 
