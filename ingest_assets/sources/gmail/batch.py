@@ -5,12 +5,9 @@ all the rest of a sync takes.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 from uuid import uuid4
-
-from googleapiclient.http import HttpRequest
 
 BOUNDARY = re.compile(r"boundary=\"?([^\";]+)", re.IGNORECASE)
 CONTENT_ID = re.compile(rb"^content-id:\s*<?response-(.+?)>?\s*$", re.IGNORECASE | re.MULTILINE)
@@ -27,22 +24,19 @@ class Answer:
     content: bytes
 
 
-def packed(requests: Mapping[str, HttpRequest]) -> tuple[str, bytes]:
+def packed(paths: Iterable[str]) -> tuple[str, bytes]:
     """Give the content type and the body of one HTTP request for many GETs."""
     boundary = uuid4().hex
-    parts = []
-    for number, request in enumerate(requests.values()):
-        url = urlsplit(request.uri)
-        parts.append(
-            f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: <{number}>\r\n\r\n"
-            f"GET {url.path}?{url.query} HTTP/1.1\r\nAccept: application/json\r\n\r\n\r\n"
-        )
+    parts = [
+        f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: <{number}>\r\n\r\n"
+        f"GET {path} HTTP/1.1\r\nAccept: application/json\r\n\r\n\r\n"
+        for number, path in enumerate(paths)
+    ]
     return f'multipart/mixed; boundary="{boundary}"', f"{''.join(parts)}--{boundary}--\r\n".encode()
 
 
-def unpacked(requests: Mapping[str, HttpRequest], content_type: str, body: bytes) -> dict[str, Answer]:
-    """Give the answers by the requests' keys; a part that cannot be read is absent."""
-    keys = list(requests)
+def unpacked(keys: Sequence[str], content_type: str, body: bytes) -> dict[str, Answer]:
+    """Give the answers by the keys of the paths that were packed; a part that cannot be read is absent."""
     found: dict[str, Answer] = {}
     boundary = BOUNDARY.search(content_type)
     if boundary is None:

@@ -7,13 +7,14 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httplib2
 import orjson
@@ -41,6 +42,7 @@ GOOGLE = "https://gmail.googleapis.com"
 PAGE = 500  # the most that threads.list and history.list give
 HTTP_REDIRECTION = 300
 IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many
+PLACE = "THREAD-ID"  # in the one address that the library writes: a thousand take it longer than parsing threads
 HISTORY = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"]
 
 logging.getLogger("googleapiclient").setLevel(logging.CRITICAL)  # it would log addresses with what they ask
@@ -130,20 +132,20 @@ class GmailClient:
 
     async def threads(self, ids: Sequence[str]) -> AsyncGenerator[dict[str, Json | None]]:
         """Give threads with their messages, a batch at a time; None for one that is gone."""
-        verb = self._users.threads().get
-        get = {thread_id: partial(verb, userId="me", id=thread_id, format="full") for thread_id in ids}
-        async for answers in self._batches("threads.get", get):
+        template = _path(self._users.threads().get(userId="me", id=PLACE, format="full"))
+        paths = {thread_id: template.replace(PLACE, quote(thread_id, safe="")) for thread_id in ids}
+        async for answers in self._batches("threads.get", paths):
             yield answers
 
     async def contents(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """Give base64url contents by (message, attachmentId); what is gone is absent."""
         verb = self._users.messages().attachments().get
-        get = {
-            f"{message_id} {attachment_id}": partial(verb, userId="me", messageId=message_id, id=attachment_id)
+        paths = {
+            f"{message_id} {attachment_id}": _path(verb(userId="me", messageId=message_id, id=attachment_id))
             for message_id, attachment_id in wanted
         }
         found: dict[tuple[str, str], str] = {}
-        async for answers in self._batches("attachments.get", get):
+        async for answers in self._batches("attachments.get", paths):
             for key, answer in answers.items():
                 message_id, _, attachment_id = key.partition(" ")
                 if answer is not None and isinstance(answer.get("data"), str):
@@ -170,11 +172,9 @@ class GmailClient:
                 raise UnexpectedResponse(f"Gmail repeats a page token of {method}; reading on would never end.")
             seen.add(token)
 
-    async def _batches(
-        self, method: str, get: Mapping[str, Callable[[], HttpRequest]]
-    ) -> AsyncGenerator[dict[str, Json | None]]:
-        """Send requests in batches, a few in flight, and give their answers batch by batch."""
-        ids = list(get)
+    async def _batches(self, method: str, paths: Mapping[str, str]) -> AsyncGenerator[dict[str, Json | None]]:
+        """GET paths in batches, a few in flight, and give the answers by their keys, batch by batch."""
+        ids = list(paths)
         size = self._batch_size if self._budget is None else min(self._batch_size, self._budget.affordable(method))
         chunks = deque(ids[start : start + size] for start in range(0, len(ids), size))
         flying: deque[asyncio.Task[dict[str, Json | None]]] = deque()
@@ -182,7 +182,7 @@ class GmailClient:
             while chunks or flying:
                 while chunks and len(flying) < IN_FLIGHT:
                     chunk = chunks.popleft()
-                    part = {key: get[key]() for key in chunk}
+                    part = {key: paths[key] for key in chunk}
                     flying.append(asyncio.create_task(self._batch_patiently(method, part)))
                 yield await flying.popleft()
         finally:
@@ -190,20 +190,20 @@ class GmailClient:
                 task.cancel()
             await asyncio.gather(*flying, return_exceptions=True)
 
-    async def _batch_patiently(self, method: str, requests: dict[str, HttpRequest]) -> dict[str, Json | None]:
+    async def _batch_patiently(self, method: str, paths: dict[str, str]) -> dict[str, Json | None]:
         """Send a batch; ask again, alone and in smaller batches, for inner requests that were put off."""
         found: dict[str, Json | None] = {}
-        waiting = list(requests)
+        waiting = list(paths)
         waited = timedelta(0)
         for tries in count(1):
             put_off: list[str] = []
             delay: Transient | None = None
-            size = max(1, len(requests) >> (tries - 1))
+            size = max(1, len(paths) >> (tries - 1))
             for start in range(0, len(waiting), size):
                 part = waiting[start : start + size]
                 if self._budget is not None:
                     await self._budget.spend(method, len(part))
-                answers = await self._authorised(partial(self._send_batch, {key: requests[key] for key in part}))
+                answers = await self._authorised(partial(self._send_batch, {key: paths[key] for key in part}))
                 for key, answer in answers.items():
                     if isinstance(answer, Transient):
                         put_off.append(key)
@@ -220,17 +220,17 @@ class GmailClient:
             waiting = put_off
         raise AssertionError("count() does not end")
 
-    def _send_batch(self, requests: dict[str, HttpRequest], http: _Http) -> dict[str, Json | Transient | None]:
-        content_type, body = packed(requests)
+    def _send_batch(self, paths: dict[str, str], http: _Http) -> dict[str, Json | Transient | None]:
+        content_type, body = packed(paths.values())
         self._login.calls["batch"] += 1
         response, content = http.request(
             self._batch_url, method="POST", body=body, headers={"content-type": content_type}
         )
         if response.status >= HTTP_REDIRECTION:
             raise HttpError(response, content)
-        found = unpacked(requests, response.get("content-type", ""), content)
-        if missing := requests.keys() - found.keys():
-            raise Transient(f"Gmail's batch answer lacks {len(missing)} of {len(requests)} parts.")
+        found = unpacked(list(paths), response.get("content-type", ""), content)
+        if missing := paths.keys() - found.keys():
+            raise Transient(f"Gmail's batch answer lacks {len(missing)} of {len(paths)} parts.")
         return {key: _inner(answer) for key, answer in found.items()}
 
     async def _call(self, method: str, request: HttpRequest) -> Json:
@@ -291,6 +291,12 @@ class GmailClient:
         with suppress(Empty):
             while True:
                 self._idle.get_nowait().close()
+
+
+def _path(request: HttpRequest) -> str:
+    """Give what a request asks for, without the host."""
+    url = urlsplit(request.uri)
+    return f"{url.path}?{url.query}"
 
 
 def _inner(answer: Answer) -> Json | Transient | None:

@@ -1,11 +1,11 @@
 """From a Gmail payload, a tree of MIME parts, to readable text."""
 
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from inscriptis import get_text
+from pybase64 import urlsafe_b64decode
 
 Part = dict[str, Any]
 CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
