@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from ingest_assets.storage.schema import rejected_records, sync_cursors
 
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
 BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
 
 
@@ -42,6 +44,7 @@ def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> C
     conn.exec_driver_sql(statements.stage)
     cursor = conn.connection.cursor()
     with cursor.copy(statements.copy) as copy:
+        copy.set_types(statements.types)
         for row in rows:
             copy.write_row(row)
     new, changed, deleted = conn.exec_driver_sql(statements.merge).one()
@@ -52,27 +55,35 @@ def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> C
 class _Statements:
     stage: str
     copy: str
+    types: Sequence[str]
     merge: str
 
 
 @cache
 def _statements(table: Table) -> _Statements:  # the names in it are our own
     name, stage = f"{table.schema}.{table.name}", f"stage_{table.name}"
-    columns = [column.name for column in table.columns if column.name not in BOOKKEEPING]
+    columns = {column.name: column.type for column in table.columns if column.name not in BOOKKEEPING}
     listed = ", ".join(columns)
+    # JSON comes as text that was serialised already
+    json = {column for column, kind in columns.items() if isinstance(kind, JSONB)}
+    types = {c: "text" if c in json else kind.compile(DIALECT).lower() for c, kind in columns.items()}
+    staged = ", ".join(f"{column}::text" if column in json else column for column in columns)
+    parsed = ", ".join(f"{column}::jsonb" if column in json else column for column in columns)
     keys = ", ".join(column.name for column in table.primary_key)
     values = [column for column in columns if column not in table.primary_key.columns]
     assigned = ", ".join(f"{column} = excluded.{column}" for column in values)
     return _Statements(
         stage=(
             f"create temporary table if not exists {stage} on commit delete rows as "
-            f"select {listed}, false as deleted from {name} with no data"
+            f"select {staged}, false as deleted from {name} with no data"
         ),
-        copy=f"copy {stage} ({listed}, deleted) from stdin",
+        # binary: nothing is escaped here and nothing read letter by letter there
+        copy=f"copy {stage} ({listed}, deleted) from stdin (format binary)",
+        types=[*types.values(), "boolean"],
         # xmax is 0 on a row version that was inserted, and not on one that replaced another
         merge=(
             f"with written as (insert into {name} as stored ({listed}, deleted_at) "
-            f"select {listed}, case when deleted then now() end from {stage} "
+            f"select {parsed}, case when deleted then now() end from {stage} "
             f"on conflict ({keys}) do update set {assigned}, updated_at = now(), "
             "deleted_at = case when excluded.deleted_at is null then null "
             "else coalesce(stored.deleted_at, excluded.deleted_at) end "
