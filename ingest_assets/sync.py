@@ -31,6 +31,7 @@ from ingest_assets.sources.base import (
     Source,
     storable,
 )
+from ingest_assets.sources.patience import ahead
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, writes
 from ingest_assets.storage.schema import NEEDS_RECONNECT, PAUSED
@@ -41,7 +42,11 @@ from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, ne
 
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
 TOLERATED_DELETIONS = 20  # nor does the deleted share
+
 DAY = timedelta(days=1)
+
+Rows = Mapping[Table, dict[str, tuple[Any, ...]]]
+"""A page's rows, ready to be copied, by table and external id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +145,9 @@ class _Sync:
         """Commit page after page."""
         heartbeat = asyncio.create_task(self._keep_lease())
         try:
-            async with aclosing(self._pages(credential)) as pages:
-                async for page in pages:
-                    self._count(page, await asyncio.to_thread(self._commit, page))
+            async with aclosing(ahead(self._prepared(credential))) as pages:
+                async for page, rows in pages:
+                    self._count(page, await asyncio.to_thread(self._commit, page, rows))
                     late = monotonic() - self.began > self.worker.core.sync_minutes * 60
                     if late and (page.stream or page.cursor):  # not amid a directory, which starts from its front
                         return self._verdict(
@@ -190,6 +195,15 @@ class _Sync:
             **more,
         )
 
+    async def _prepared(self, credential: Mapping[str, Any]) -> AsyncGenerator[tuple[Page, Rows]]:
+        """Give pages with their rows: the next one is read and serialised while PostgreSQL stores the last."""
+        async with aclosing(self._pages(credential)) as pages:
+            async for page in pages:
+                rows: defaultdict[Table, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+                for record in page.records:
+                    rows[record.table][record.external_id] = record.row()
+                yield page, rows
+
     async def _pages(self, credential: Mapping[str, Any]) -> AsyncGenerator[Page]:
         opened = self.source.credential.model_validate(self.worker.vault.open(credential, who=self._who()))
         worker = self.worker
@@ -229,21 +243,18 @@ class _Sync:
         with self.worker.engine.begin() as conn:
             storage.renew_lease(conn, self.lease, self.worker.lease_length)
 
-    def _commit(self, page: Page) -> Counts:
+    def _commit(self, page: Page, rows: Rows) -> Counts:
         account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
-        by_table: defaultdict[Table, dict[str, tuple[Any, ...]]] = defaultdict(dict)
-        for record in page.records:
-            by_table[record.table][record.external_id] = record.row()
         counts = Counts(seen=len(page.rejected))
         with self.worker.engine.begin() as conn:
             if not storage.renew_lease(conn, self.lease, self.worker.lease_length):
                 raise LeaseLost("taken over: another run or command has this account now")
-            for table, rows in by_table.items():
+            for table, by_id in rows.items():
                 # in order, so that two accounts that see the same items cannot lock each other out
-                written = writes.upsert(conn, table, [rows[key] for key in sorted(rows)])
+                written = writes.upsert(conn, table, [by_id[key] for key in sorted(by_id)])
                 counts += written if table is main else Counts()
                 if self.any_rejected:
-                    writes.forget_rejected(conn, table, account_id, list(rows))
+                    writes.forget_rejected(conn, table, account_id, list(by_id))
             if page.gone:
                 self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
                 counts.deleted += writes.mark_deleted(conn, main, account_id, page.gone)

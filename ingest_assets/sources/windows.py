@@ -160,7 +160,7 @@ class WindowReader(ABC):
         for attempt in range(RESTARTS + 1):
             self.listed = set()
             try:
-                async with aclosing(ahead(self._pages(window))) as pages:
+                async with aclosing(self._pages(window)) as pages:
                     async for page in pages:
                         yield page
             except CursorExpired:

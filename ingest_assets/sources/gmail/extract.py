@@ -15,7 +15,6 @@ from ingest_assets.sources.batch import stored
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.mime import kept_apart
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, visible
-from ingest_assets.sources.patience import ahead
 from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"
@@ -33,7 +32,7 @@ class MailboxCursor(BaseModel):
 
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
     """Yield the mailbox's pages."""
-    async with GmailClient.open(run) as client, aclosing(ahead(_Mailbox(run, client).read())) as pages:
+    async with GmailClient.open(run) as client, aclosing(_Mailbox(run, client).read()) as pages:
         async for page in pages:
             yield page
 
