@@ -8,7 +8,7 @@ A crash at any instruction loses nothing: what was committed is covered by its c
 import asyncio
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, UnexpectedResponse
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import (
+    DAY,
     Account,
     Clock,
     ConversationRecord,
@@ -42,8 +43,6 @@ from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, ne
 
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
 TOLERATED_DELETIONS = 20  # nor does the deleted share
-
-DAY = timedelta(days=1)
 
 Rows = Mapping[Table, dict[str, tuple[Any, ...]]]
 """A page's rows, ready to be copied, by table and external id."""
@@ -210,10 +209,10 @@ class _Sync:
         with worker.engine.connect() as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
             self.any_rejected = writes.has_rejected(conn, self.account.account_id)
-            calls_today = 0
+            calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
                 since = self.started_at - DAY
-                calls_today = overview.calls_since(conn, self.source.name, self.account.external_id, since)
+                calls_today = overview.calls_by_sync(conn, self.source.name, self.account.external_id, since)
         extraction = Extraction(
             account=self.account,
             credential=opened,

@@ -21,6 +21,7 @@ from ingest_assets.storage.schema import record_table, timestamp
 
 COLUMN_TYPES: dict[Any, TypeEngine[Any]] = {str: Text(), int: BigInteger(), bool: Boolean(), datetime: timestamp}
 HASH_BYTES = 16
+DAY = timedelta(days=1)
 
 
 class Record(BaseModel):
@@ -240,12 +241,23 @@ class Extraction(Login):
     cursors: Mapping[str, dict[str, Any]]
     started_at: datetime
     engine: Engine
-    calls_today: int = 0
-    """Requests of the last 24 hours that count towards the same daily limit, before this sync."""
+    calls_today: Sequence[tuple[datetime, int]] = ()
+    """Requests of the last 24 hours that count towards the same daily limit: each earlier sync's, oldest first."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Parts that could not be read, with the vendor's code for why."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Items that are not stored on purpose, by the reason."""
+
+    def affordable_at(self, daily_calls: float) -> datetime | None:
+        """Tell when so many requests a day allow the next one; None if they do now."""
+        over = sum(calls for _, calls in self.calls_today) + self.calls.total() - daily_calls
+        if over < 0:
+            return None
+        for began, calls in self.calls_today:
+            over -= calls
+            if over < 0:
+                return began + DAY
+        return self.started_at + DAY
 
 
 @dataclass(frozen=True, kw_only=True)

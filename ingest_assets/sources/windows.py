@@ -135,16 +135,16 @@ class WindowReader(ABC):
     def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
         """Look again at stored items without a transcript (external_id and moment)."""
 
-    def history_spent(self) -> bool:
-        """Say whether reading history has to wait for another day."""
-        return False
+    def history_waits(self) -> datetime | None:
+        """Say until when reading history has to wait for the day's requests."""
+        return None
 
     async def read(self) -> AsyncGenerator[Page]:
         """Read the newest window, then the others, oldest first, then what was not ready."""
         live = True
         while self._cursor.unread:
-            if not live and self.history_spent():
-                self.run.skipped["history"] = "waits for the day's share of requests"
+            if not live and (until := self.history_waits()):
+                self.run.skipped["history"] = f"waits until {until:%Y-%m-%d %H:%M} UTC for its share of requests"
                 break
             window = self._cursor.unread[-1 if live else 0]
             async with aclosing(self._window(window)) as pages:

@@ -77,14 +77,17 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
     ).all()
 
 
-def calls_since(conn: Connection, source: str, external_id: str, since: datetime) -> int:
-    """Count the requests of finished syncs, of all accounts that share one limit of the vendor."""
-    found = conn.execute(
-        select(func.sum(syncs.c.api_calls))
+def calls_by_sync(
+    conn: Connection, source: str, external_id: str, since: datetime
+) -> Sequence[tuple[datetime, int]]:
+    """Give each finished sync's start and requests, of all accounts that share one limit of the vendor."""
+    rows = conn.execute(
+        select(syncs.c.started_at, syncs.c.api_calls)
         .join(accounts, accounts.c.account_id == syncs.c.account_id)
         .where(accounts.c.source == source, accounts.c.external_id == external_id, syncs.c.started_at >= since)
-    ).scalar()
-    return int(found or 0)
+        .order_by(syncs.c.started_at)
+    )
+    return [(row.started_at, row.api_calls) for row in rows]
 
 
 def health(

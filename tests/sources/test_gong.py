@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -235,14 +235,17 @@ class TestLimits:
         assert verdict.status == "failed"
         assert "4 requests of the last 24 hours are spent" in str(verdict.reason)
         assert acme.account.state == "active"
-        assert acme.account.next_attempt_at > datetime.now(UTC)
+        until = acme.stored(syncs)[0].started_at + timedelta(days=1)
+        assert abs(acme.account.next_attempt_at - until) < timedelta(minutes=1)
 
     def test_leave_the_live_part_a_share(self, acme: GongTenant, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(import_module("ingest_assets.sources.gong.extract"), "CALLS_A_WINDOW", 3)
         acme.bench.configure(GONG_CALLS_PER_DAY="40", GONG_BACKFILL_SHARE="0.2")
         made = [call(acme, hours_ago=24 * day + 1, sentences=1) for day in range(20)]
         verdict = acme.sync()
-        assert (verdict.status, "share" in str(verdict.reason)) == ("partial", True)
+        first = acme.stored(syncs)[0].started_at
+        until = f"waits until {first + timedelta(days=1):%Y-%m-%d %H:%M} UTC for its share of requests"
+        assert (verdict.status, verdict.reason) == ("partial", f"not readable: history ({until})")
         assert made[0] in acme.living
         assert made[-1] not in acme.rows
         acme.bench.execute("update ingest.syncs set started_at = started_at - interval '2 days'")

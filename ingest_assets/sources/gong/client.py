@@ -29,7 +29,7 @@ IDS_A_REQUEST = 100
 RANGE = ("fromDateTime", "toDateTime")
 PER_SECOND = 3
 SECOND = 1.01  # a hundredth more than the vendor's, for clocks that differ
-DAY_SPENT_PAUSE = timedelta(hours=1)
+DAY_SPENT_PAUSE = timedelta(hours=1)  # at least, so that more than one request is free again
 
 CONTENT = {
     "context": "Extended",
@@ -90,8 +90,10 @@ class GongClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, login: Login, *, spent: Callable[[], int] = lambda: 0) -> "AsyncGenerator[GongClient]":
-        """Connect; `spent` tells how many of the day's requests are gone."""
+    async def open(
+        cls, login: Login, *, affordable_at: Callable[[float], datetime | None] = lambda _daily_calls: None
+    ) -> "AsyncGenerator[GongClient]":
+        """Connect; `affordable_at` tells when a number of requests a day allows the next one."""
         options, credential = login.options, login.credential
         pair = None if login.tokens is None else await login.tokens.current()
         own = login.settings.base_url if pair is None or pair.base_url is None else pair.base_url
@@ -105,7 +107,7 @@ class GongClient:
                 headers={},
                 auth=None if pair is not None else credential.basic(),
                 meaning=_meaning(str(urlsplit(base_url).netloc)),
-                pace=_pace(login, spent),
+                pace=_pace(login, affordable_at),
             )
             if pair is not None:
                 api.use(pair)
@@ -219,16 +221,16 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
     return meaning
 
 
-def _pace(login: Login, spent: Callable[[], int]) -> Callable[[Request], Pace | None]:
+def _pace(login: Login, affordable_at: Callable[[float], datetime | None]) -> Callable[[Request], Pace | None]:
     """Three starts a second, and none once the day's requests are gone."""
     pace = Pace(PER_SECOND, login.clock, SECOND) if login.options.pacing else None
     granted = login.options.calls_per_day
 
     def wait_for(_request: Request) -> Pace | None:
-        if spent() >= granted:
+        if until := affordable_at(granted):
             raise Transient(
                 f"Gong's {granted} requests of the last 24 hours are spent; waiting for some to be free again.",
-                retry_after=DAY_SPENT_PAUSE,
+                retry_after=max(until - login.clock.now(), DAY_SPENT_PAUSE),
             )
         return pace
 

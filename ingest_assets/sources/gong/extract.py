@@ -32,7 +32,7 @@ class DirectoryCursor(BaseModel):
 
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
     """Yield the account's pages."""
-    async with GongClient.open(run, spent=lambda: run.calls_today + run.calls.total()) as client:
+    async with GongClient.open(run, affordable_at=run.affordable_at) as client:
         streams = [_directory(run, client), _Calls(run, client).read()]
         async with aclosing(interleave(streams, at_once=len(streams))) as pages:
             async for page in pages:
@@ -75,10 +75,9 @@ class _Calls(WindowReader):
         super().__init__(run, newest=run.settings.newest_calls)
         self.client = client
 
-    def history_spent(self) -> bool:
+    def history_waits(self) -> datetime | None:
         """Live reading keeps the rest of the day's requests."""
-        share = self.run.options.backfill_share * self.run.options.calls_per_day
-        return bool(self.run.calls_today + self.run.calls.total() >= share)
+        return self.run.affordable_at(self.run.options.backfill_share * self.run.options.calls_per_day)
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
         async with aclosing(self.client.calls(window.since, window.until)) as pages:
