@@ -10,9 +10,10 @@ import gc
 import json
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in ru_maxrss's unit
@@ -30,6 +31,20 @@ class Cost:
     @property
     def peak_megabytes(self) -> float:
         return self.peak_bytes / MEGABYTE
+
+
+def cpu(cost: Cost) -> float:
+    return cost.cpu_seconds
+
+
+def wall(cost: Cost) -> float:
+    return cost.wall_seconds
+
+
+def ratio(ours: Sequence[Cost], yardstick: Sequence[Cost], what: Callable[[Cost], float]) -> float:
+    """Give the middle one of the rounds' ratios. Both contenders of a round meet the machine in the same mood; the
+    best of all rounds may come from different ones."""
+    return median(what(one) / what(other) for one, other in zip(ours, yardstick, strict=True))
 
 
 @contextmanager
