@@ -30,9 +30,9 @@ class Wave:
     seconds: float
     cpu: Mapping[str, float]
     simulator: float
-    runs: int
-    events: int
-    written: int
+    runs: float
+    events: float
+    written: float
     """Bytes of PostgreSQL's write-ahead log."""
 
     @property
@@ -45,6 +45,19 @@ class Wave:
             f"{self.seconds:.0f} s, {self.cpu_seconds:.1f} CPU-s ({by}; simulator {self.simulator:.1f}), "
             f"{self.runs} runs, {self.events} events, {self.written / 1e6:.1f} MB written"
         )
+
+
+def mean(waves: Sequence[Wave]) -> Wave:
+    """Give the average pass."""
+    count = len(waves)
+    return Wave(
+        sum(wave.seconds for wave in waves) / count,
+        {name: sum(wave.cpu.get(name, 0.0) for wave in waves) / count for name in waves[0].cpu},
+        sum(wave.simulator for wave in waves) / count,
+        sum(wave.runs for wave in waves) / count,
+        sum(wave.events for wave in waves) / count,
+        sum(wave.written for wave in waves) / count,
+    )
 
 
 class Site:
