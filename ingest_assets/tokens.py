@@ -49,7 +49,12 @@ class RotatingTokens:
     async def _refresh(self, refused: TokenPair | None) -> TokenPair:
         self.vault.require_key()
         async with self._turn:
-            return await self._refresh_alone(refused)
+            refreshing = asyncio.create_task(self._refresh_alone(refused))
+            try:
+                return await asyncio.shield(refreshing)
+            except asyncio.CancelledError:
+                await refreshing  # the reader left, but what the vendor gives now must be stored
+                raise
 
     async def _refresh_alone(self, refused: TokenPair | None) -> TokenPair:
         with self.engine.begin() as conn:  # held while the vendor answers: the others wait for this very answer

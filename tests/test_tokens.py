@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from ingest_assets.app import App
 from ingest_assets.errors import IngestError
+from ingest_assets.sources.base import Clock, TokenPair
 from ingest_assets.storage.schema import token_pairs
 from ingest_assets.storage.vault import new_key
+from ingest_assets.tokens import RotatingTokens
 from tests.sources.tenants import FathomTenant, GongTenant, SlackTenant, Tenant
 from tests.workbench import Bench
 
@@ -110,6 +114,37 @@ class TestAChainOfTokens:
         )
         assert done.returncode == 0, done.stderr
         assert refreshes(acme) == 1
+
+
+def test_a_pair_is_stored_although_its_reader_left(bench: Bench) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+    given = TokenPair(access_token="second", refresh_token="second", expires_at=None)  # noqa: S106  made up
+
+    async def exchange(_refresh_token: str) -> TokenPair:
+        assert not asked.is_set(), "a token that works once was used twice"
+        asked.set()
+        await answered.wait()
+        return given
+
+    async def read() -> TokenPair:
+        app = App.load(bench.environ)
+        tokens = RotatingTokens(
+            engine=bench.engine,
+            vault=app.vault,
+            chain="test",
+            first_refresh_token="first",  # noqa: S106  made up
+            exchange=exchange,
+            clock=Clock(),
+        )
+        reader = asyncio.create_task(tokens.current())
+        await asked.wait()
+        reader.cancel()
+        answered.set()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        return await tokens.current()
+
+    assert asyncio.run(read()) == given
 
 
 def rotating_twin(tenant: Tenant) -> Tenant:
