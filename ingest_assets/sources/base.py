@@ -33,7 +33,7 @@ class Record(BaseModel):
     volatile: ClassVar[frozenset[str]] = frozenset()
     """Top-level fields of `raw` that differ from read to read and mean no change."""
     telling: ClassVar[tuple[str, ...]] = ()
-    """Columns that are not taken from `raw` and whose change is a change of the record."""
+    """Columns of text that are not taken from `raw` and whose change is a change of the record."""
     shared: ClassVar[bool] = False
     """Several accounts of a workspace may see the same item: it is stored once."""
 
@@ -66,15 +66,17 @@ class Record(BaseModel):
         hashed = raw
         if not self.volatile.isdisjoint(self.raw):
             hashed = dump_json({k: v for k, v in self.raw.items() if k not in self.volatile})
-        if self.telling:
-            hashed += dump_json([getattr(self, name) for name in self.telling])
+        digest = hashlib.blake2b(hashed, digest_size=HASH_BYTES)
+        for name in self.telling:
+            told = getattr(self, name)
+            digest.update(b"\0" if told is None else b"\1" + told.encode())
         return (
             self.workspace_id,
             self.account_id,
             self.external_id,
             *type(self)._own_values(self.__dict__)[:-1],
             raw.decode(),
-            hashlib.blake2b(hashed, digest_size=HASH_BYTES).digest(),
+            digest.digest(),
             self.deleted,
         )
 
