@@ -35,6 +35,7 @@ from ingest_assets.sources.base import (
 from ingest_assets.sources.patience import ahead
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, writes
+from ingest_assets.storage.engine import reading
 from ingest_assets.storage.schema import NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.vault import Vault
 from ingest_assets.storage.writes import Counts
@@ -206,7 +207,7 @@ class _Sync:
     async def _pages(self, credential: Mapping[str, Any]) -> AsyncGenerator[Page]:
         opened = self.source.credential.model_validate(self.worker.vault.open(credential, who=self._who()))
         worker = self.worker
-        with worker.engine.connect() as conn:
+        with reading(worker.engine) as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
             self.any_rejected = writes.has_rejected(conn, self.account.account_id)
             calls_today: Sequence[tuple[datetime, int]] = ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Record, Rejected, rejection
+from ingest_assets.storage.engine import reading
 
 Result = TypeVar("Result")
 
@@ -40,7 +41,7 @@ async def stored(run: Extraction, read: Callable[..., Result], *args: Any, **kwa
     """Ask the database without holding up the requests in flight."""
 
     def query() -> Result:
-        with run.engine.connect() as conn:
+        with reading(run.engine) as conn:
             return read(conn, *args, **kwargs)
 
     return await asyncio.to_thread(query)

@@ -1,25 +1,52 @@
 """Connections to PostgreSQL, and whether the database is one we may use."""
 
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import InvalidatePoolError, OperationalError, ProgrammingError
 
 from ingest_assets.errors import IngestError
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.storage.migrate import head_revision
 
 CONNECT_SECONDS = 10
+IDLE_SECONDS = 1.0
+"""A connection that was in use so recently is not asked whether it is still there: a quarter of what is sent."""
 
 
 def connect(url: str, *, pool_size: int = 5) -> Engine:
     """Make an engine for any `postgresql://` address. Parameters are hidden from errors: they hold messages."""
-    return create_engine(
+    engine = create_engine(
         sqlalchemy_url(url),
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "ingest_assets"},
     )
+    event.listen(engine, "checkin", _left)
+    event.listen(engine, "checkout", partial(_look, engine))
+    return engine
+
+
+def reading(engine: Engine) -> Connection:
+    """Connect for single statements, without a transaction around each."""
+    return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _left(_connection: Any, record: Any) -> None:
+    record.info["left"] = monotonic()
+
+
+def _look(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
+    """Replace connections that a restart of the server cut while they were idle."""
+    if monotonic() - record.info.get("left", monotonic()) < IDLE_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error
 
 
 def require_current(engine: Engine) -> None:

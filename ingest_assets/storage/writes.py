@@ -1,7 +1,8 @@
 """Put one page into the database: rows, deletions, rejected items and the cursor that covers them.
 
-A page is one COPY into a temporary table and one INSERT ... ON CONFLICT DO UPDATE that touches a row only
-when its payload or its deletion changed. Everything takes the connection of the page's transaction.
+What is not stored yet as it is goes through one COPY into a temporary table and one INSERT ... ON CONFLICT DO
+UPDATE, which touches a row only when its payload or its deletion changed. Everything takes the connection of the
+page's transaction.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from ingest_assets.storage.schema import rejected_records, sync_cursors
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+EXTERNAL_ID, CONTENT_HASH, DELETED = 2, -2, -1  # places in what `Record.row()` gives
 BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
 
 
@@ -39,20 +41,33 @@ class Counts:
 
 
 def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> Counts:
-    """Write rows, each as `Record.row()` gives it, with distinct external ids."""
+    """Write rows of one account, each as `Record.row()` gives it, with distinct external ids."""
+    counts = Counts(seen=len(rows))
     statements = _statements(table)
-    conn.exec_driver_sql(statements.stage)
-    cursor = conn.connection.cursor()
-    with cursor.copy(statements.copy) as copy:
-        copy.set_types(statements.types)
-        for row in rows:
-            copy.write_row(row)
-    new, changed, deleted = conn.exec_driver_sql(statements.merge).one()
-    return Counts(seen=len(rows), new=new, changed=changed, deleted=deleted)
+    if changed := _unlike_stored(conn, statements.stored, rows):
+        conn.exec_driver_sql(statements.stage)
+        cursor = conn.connection.cursor()
+        with cursor.copy(statements.copy) as copy:
+            copy.set_types(statements.types)
+            for row in changed:
+                copy.write_row(row)
+        counts.new, counts.changed, counts.deleted = conn.exec_driver_sql(statements.merge).one()
+    return counts
+
+
+def _unlike_stored(conn: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Leave out rows that are stored as they are: most of what is read again has not changed."""
+    if not rows:
+        return []
+    workspace_id, account_id = rows[0][:2]
+    whose = {"workspace_id": workspace_id, "account_id": account_id, "ids": [row[EXTERNAL_ID] for row in rows]}
+    stored = {row.external_id: row.content_hash for row in conn.exec_driver_sql(statement, whose)}
+    return [row for row in rows if row[DELETED] or stored.get(row[EXTERNAL_ID]) != row[CONTENT_HASH]]
 
 
 @dataclass(frozen=True)
 class _Statements:
+    stored: str
     stage: str
     copy: str
     types: Sequence[str]
@@ -70,9 +85,14 @@ def _statements(table: Table) -> _Statements:  # the names in it are our own
     staged = ", ".join(f"{column}::text" if column in json else column for column in columns)
     parsed = ", ".join(f"{column}::jsonb" if column in json else column for column in columns)
     keys = ", ".join(column.name for column in table.primary_key)
+    [owner] = (column.name for column in table.primary_key if column.name != "external_id")
     values = [column for column in columns if column not in table.primary_key.columns]
     assigned = ", ".join(f"{column} = excluded.{column}" for column in values)
     return _Statements(
+        stored=(
+            f"select external_id, content_hash from {name} "
+            f"where {owner} = %({owner})s and external_id = any(%(ids)s) and deleted_at is null"
+        ),
         stage=(
             f"create temporary table if not exists {stage} on commit delete rows as "
             f"select {staged}, false as deleted from {name} with no data"
