@@ -5,7 +5,7 @@ A partition run, a schedule's batch, a backfill and the command line all come th
 
 import gc
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -53,12 +53,10 @@ def sync_workspaces(
             for row in storage.find_accounts(conn, source=source.name, workspace_ids=workspace_ids)
             if only(row)
         ]
-    waiting = {
-        workspace_id: sum(row.workspace_id == workspace_id for row in rows) for workspace_id in workspace_ids
-    }
+    waiting = Counter(row.workspace_id for row in rows)
     verdicts: defaultdict[str, list[Verdict]] = defaultdict(list)
-    for workspace_id, count in waiting.items():
-        if count == 0:
+    for workspace_id in dict.fromkeys(workspace_ids):
+        if workspace_id not in waiting:
             yield workspace_id, []
     with (
         _quiet_collector(),

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, Table
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, UnexpectedResponse
+from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, Transient, UnexpectedResponse
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import (
     DAY,
@@ -35,8 +35,8 @@ from ingest_assets.sources.base import (
 from ingest_assets.sources.patience import ahead
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, writes
-from ingest_assets.storage.engine import reading
-from ingest_assets.storage.schema import NEEDS_RECONNECT, PAUSED
+from ingest_assets.storage.engine import gave_way, reading, went_away
+from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.vault import Vault
 from ingest_assets.storage.writes import Counts
 from ingest_assets.tokens import tokens_of
@@ -44,6 +44,11 @@ from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, ne
 
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
 TOLERATED_DELETIONS = 20  # nor does the deleted share
+
+LEFT_ALONE = {
+    PAUSED: "paused; `ingest-assets resume` lets it go on",
+    DISCONNECTED: "disconnected meanwhile",
+}
 
 Rows = Mapping[Table, dict[str, tuple[Any, ...]]]
 """A page's rows, ready to be copied, by table and external id."""
@@ -59,6 +64,8 @@ class Worker:
     owner: str
     """Who holds the leases: the Dagster run or the command; the same owner may resume."""
     clock: Clock = field(default_factory=Clock)
+    turn: datetime | None = None
+    """Who has a later turn than now, other than this one, is left alone: a vendor said when. None reads all."""
 
     @property
     def lease_length(self) -> timedelta:
@@ -77,27 +84,41 @@ def account_of(row: Row[Any]) -> Account:
 
 
 def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict:
-    """Sync one account, given as its row of `ingest.accounts`.
+    """Sync one account of `ingest.accounts`, with the state, login and settings that it has now.
 
     Returns a verdict for everything that concerns only this account. Raises OperationalError when the
     database went away, for the step's retry policy.
     """
-    account = account_of(row)
-    if row.state == PAUSED:
-        return Verdict(account=account, status=SKIPPED, reason="paused; `ingest-assets resume` lets it go on")
-    if row.state == NEEDS_RECONNECT:
-        return Verdict(account=account, status=FAILED, reason=row.reason, error=CredentialRejected(row.reason))
     with worker.engine.begin() as conn:
-        lease = storage.take_lease(conn, account.account_id, worker.owner, worker.lease_length)
-    if lease is None:
-        return Verdict(account=account, status=SKIPPED, reason="another run is syncing this account")
-    one = _Sync(source, account, options, worker, lease)
+        taken = storage.take_lease(
+            conn, row.account_id, worker.owner, worker.lease_length, now=worker.clock.now(), turn=worker.turn
+        )
+        if taken is None:
+            return _left_alone(storage.get_account(conn, row.account_id), worker)
+    lease = storage.Lease.of(taken)
+    one = _Sync(source, account_of(taken), options, worker, lease)
     try:
-        return _finish(one, asyncio.run(one.read(row.credential)), row.attempts)
+        return _finish(one, asyncio.run(one.read(taken.credential)), taken.attempts)
     except BaseException:  # Ctrl-C too must not leave the account locked
         with suppress(SQLAlchemyError), worker.engine.begin() as conn:  # else it expires; report the first error
             storage.release_lease(conn, lease)
         raise
+
+
+def _left_alone(row: Row[Any], worker: Worker) -> Verdict:
+    """Say why an account may not be read now. One that waits after a failure still counts as failed."""
+    account = account_of(row)
+    if row.state == NEEDS_RECONNECT:
+        return Verdict(account=account, status=FAILED, reason=row.reason, error=CredentialRejected(row.reason))
+    if row.state in LEFT_ALONE:
+        return Verdict(account=account, status=SKIPPED, reason=LEFT_ALONE[row.state])
+    held = row.lease_until is not None and row.lease_until > datetime.now(UTC) and row.lease_owner != worker.owner
+    if held or row.next_attempt_at is None:
+        return Verdict(account=account, status=SKIPPED, reason="another run is syncing this account")
+    waits = f"waits for its next try at {row.next_attempt_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if row.attempts:
+        return Verdict(account=account, status=FAILED, reason=f"{waits}: {row.reason}")
+    return Verdict(account=account, status=SKIPPED, reason=waits)
 
 
 def _finish(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
@@ -157,11 +178,11 @@ class _Sync:
             return self._verdict(SKIPPED, str(error))
         except SourceError as error:
             return self._verdict(FAILED, str(error), error=error)
-        except OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001  the one boundary: a bug in one account must not stop the others
-            bug = UnexpectedResponse(f"A bug of ours stopped the sync of {self._who()}: {_where(error)}.")
-            return self._verdict(FAILED, str(bug), error=bug)
+        except Exception as error:  # the one boundary: a bug in one account must not stop the others
+            if went_away(error):
+                raise
+            failure = self._gave_way() if gave_way(error) else self._bug(error)
+            return self._verdict(FAILED, str(failure), error=failure)
         finally:
             heartbeat.cancel()
         return self._judge()
@@ -293,6 +314,12 @@ class _Sync:
                 "too many to believe, so none of these was marked as deleted. If it is right, raise "
                 "INGEST_DELETED_SHARE for one sync."
             )
+
+    def _gave_way(self) -> SourceError:
+        return Transient(f"PostgreSQL let another transaction go first while it stored {self._who()}.")
+
+    def _bug(self, error: Exception) -> SourceError:
+        return UnexpectedResponse(f"A bug of ours stopped the sync of {self._who()}: {_where(error)}.")
 
     def _who(self) -> str:
         return f"{self.source.title} account {self.account.name!r} of workspace {self.account.workspace_id}"

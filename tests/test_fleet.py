@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from ingest_assets.fleet import DOWN, sync_workspaces
 from ingest_assets.sources.slack import SLACK
+from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.schema import DISCONNECTED, PAUSED
+from ingest_assets.sync import sync
 from ingest_assets.verdict import Verdict, report
 from tests.workbench import Bench, Workspace
 
@@ -111,6 +117,20 @@ class TestAFleet:
         for workspace in others:
             assert workspace.held() == workspace.shown()
 
+    def test_goes_on_where_postgresql_refuses_one_accounts_row(self, bench: Bench, fleet: list[Workspace]) -> None:
+        """An index cannot hold a value of 2,704 bytes and more, which PostgreSQL calls an OperationalError."""
+        acme, *others = fleet
+        noise = "".join(sha256(str(number).encode()).hexdigest() for number in range(200))
+        bench.execute("create index on raw.slack_messages (text)")
+        acme.say("general", noise)
+        found = run(bench, *names_of(fleet))
+        assert [verdict.status for verdict in found["acme"]] == ["failed"]
+        assert "A bug of ours" in str(found["acme"][0].reason)
+        assert noise[:20] not in str(found["acme"][0])
+        assert acme.account.state == "failing"
+        for workspace in others:
+            assert workspace.held() == workspace.shown()
+
     def test_syncs_only_the_workspaces_that_are_named(self, bench: Bench, fleet: list[Workspace]) -> None:
         assert set(run(bench, "acme", "hooli")) == {"acme", "hooli"}
         assert [workspace.name for workspace in fleet if workspace.rows] == ["acme", "hooli"]
@@ -146,6 +166,53 @@ class TestAFleet:
             0,
         )
         assert (summary["failed_accounts"], summary["successful_accounts"]) == (1, 1)
+
+
+class TestAnAccountThatChangesWhileItsBatchIsUnderWay:
+    @pytest.mark.parametrize("state", [PAUSED, DISCONNECTED])
+    def test_is_left_alone(self, bench: Bench, state: str) -> None:
+        acme = bench.workspace("acme", "general")
+        before, since = acme.account, bench.requests()
+        with bench.engine.begin() as conn:
+            storage.set_state(conn, [before.account_id], state, "by hand")
+        verdict = sync(SLACK, before, bench.options, bench.worker())
+        assert (verdict.status, acme.account.state, bench.requests() - since) == ("skipped", state, 0)
+
+    def test_is_read_with_the_login_that_it_has_now(self, bench: Bench) -> None:
+        acme = bench.workspace("acme", "general")
+        acme.say("general", "hello")
+        before = acme.account
+        bench.order("slack/token", team=acme.team, revoked=True)
+        acme.token = acme.token + "-new"
+        bench.order("slack/token", team=acme.team, token=acme.token)
+        bench.connect(acme)
+        assert sync(SLACK, before, bench.options, bench.worker()).status == "success"
+        assert acme.held() == acme.shown()
+
+
+class TestATurn:
+    def run(self, bench: Bench, turn: datetime | None) -> list[str]:
+        worker = replace(bench.worker(), turn=turn)
+        [(_, verdicts)] = sync_workspaces(SLACK, ["acme"], bench.options, worker)
+        return [verdict.status for verdict in verdicts]
+
+    def test_is_not_taken_by_a_run_that_was_started_for_another(self, bench: Bench) -> None:
+        """A vendor that said when to come back is not asked sooner because a sibling of the account is due."""
+        acme = bench.workspace("acme", "general")
+        turn = datetime.now(UTC) + timedelta(minutes=2)
+        later = "update ingest.accounts set attempts = :attempts, reason = 'down', next_attempt_at = :at"
+        bench.execute(later, attempts=0, at=turn - timedelta(seconds=1))
+        assert self.run(bench, turn) == ["skipped"]
+        bench.execute(later, attempts=1, at=turn + timedelta(hours=1))
+        assert self.run(bench, turn) == ["failed"]
+        assert acme.account.attempts == 1
+        bench.execute(later, attempts=1, at=turn)
+        assert self.run(bench, turn) == ["success"]
+
+    def test_is_nobodys_in_a_run_that_a_person_starts(self, bench: Bench) -> None:
+        bench.workspace("acme", "general")
+        bench.execute("update ingest.accounts set next_attempt_at = now() + interval '1 hour'")
+        assert self.run(bench, None) == ["success"]
 
 
 class TestTheReport:

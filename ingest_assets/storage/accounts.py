@@ -39,6 +39,10 @@ class Lease:
     account_id: int
     token: int
 
+    @classmethod
+    def of(cls, row: Row[Any]) -> "Lease":
+        return cls(row.account_id, row.lease_token)
+
 
 def register_workspace(conn: Connection, workspace_id: str) -> None:
     """Add a workspace, or take a removed one back."""
@@ -116,9 +120,14 @@ def find_accounts(
     return conn.execute(query).all()
 
 
-def call_up(conn: Connection, source: str, now: datetime) -> None:
-    """Make due whoever waits for the schedule; who was due before keeps the earlier turn."""
-    conn.execute(
+def get_account(conn: Connection, account_id: int) -> Row[Any]:
+    """Give an account as it is now."""
+    return conn.execute(select(accounts).where(accounts.c.account_id == account_id)).one()
+
+
+def call_up(conn: Connection, source: str, now: datetime) -> int:
+    """Make due whoever waits for the schedule; return how many. Who was due before keeps the earlier turn."""
+    return conn.execute(
         update(accounts)
         .where(
             accounts.c.source == source,
@@ -126,7 +135,7 @@ def call_up(conn: Connection, source: str, now: datetime) -> None:
             accounts.c.next_attempt_at.is_(None),
         )
         .values(next_attempt_at=now)
-    )
+    ).rowcount
 
 
 def due_workspaces(conn: Connection, source: str, now: datetime) -> Sequence[Row[str, bool]]:
@@ -154,7 +163,10 @@ def due_workspaces(conn: Connection, source: str, now: datetime) -> Sequence[Row
 
 
 def postpone(conn: Connection, source: str, keys: Sequence[str], now: datetime, until: datetime) -> None:
-    """Move the turn of due accounts of some workspaces, and of those whose turn never comes by itself."""
+    """Give a turn to due accounts of some workspaces, and to those whose turn never comes by itself.
+
+    Until then a run may take them, and afterwards they are due again.
+    """
     due = or_(
         accounts.c.next_attempt_at <= now,
         and_(accounts.c.next_attempt_at.is_(None), accounts.c.state.in_([FAILING, NEEDS_RECONNECT])),
@@ -191,22 +203,31 @@ def unshown_failures(conn: Connection, source: str, now: datetime) -> list[str]:
     )
 
 
-def take_lease(conn: Connection, account_id: int, owner: str, length: timedelta) -> Lease | None:
-    """Begin a sync, or give None while somebody else holds the account. The same owner may take it again."""
-    token = conn.execute(
+def take_lease(
+    conn: Connection,
+    account_id: int,
+    owner: str,
+    length: timedelta,
+    *,
+    now: datetime | None = None,
+    turn: datetime | None = None,
+) -> Row[Any] | None:
+    """Begin a sync: give the account as it is now, with the lease's token in it, or None where it may not be read.
+
+    The same owner may take a lease again. With a `turn`, an account that waits past `now` is only taken if this
+    very turn was given to it (see `postpone`).
+    """
+    free = or_(
+        accounts.c.lease_until.is_(None), accounts.c.lease_until < func.now(), accounts.c.lease_owner == owner
+    )
+    at = accounts.c.next_attempt_at
+    due = () if turn is None else (or_(at.is_(None), at <= now, at == turn),)
+    return conn.execute(
         update(accounts)
-        .where(
-            accounts.c.account_id == account_id,
-            or_(
-                accounts.c.lease_until.is_(None),
-                accounts.c.lease_until < func.now(),
-                accounts.c.lease_owner == owner,
-            ),
-        )
+        .where(accounts.c.account_id == account_id, accounts.c.state == func.any(list(DUE_STATES)), free, *due)
         .values(lease_owner=owner, lease_until=func.now() + length, lease_token=accounts.c.lease_token + 1)
-        .returning(accounts.c.lease_token)
-    ).scalar()
-    return None if token is None else Lease(account_id, token)
+        .returning(*accounts.c)
+    ).one_or_none()
 
 
 def renew_lease(conn: Connection, lease: Lease, length: timedelta) -> bool:

@@ -1,11 +1,13 @@
 """Connections to PostgreSQL, and whether the database is one we may use."""
 
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import InvalidatePoolError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError, ProgrammingError
 
 from ingest_assets.errors import IngestError
 from ingest_assets.settings import sqlalchemy_url
@@ -14,6 +16,17 @@ from ingest_assets.storage.migrate import head_revision
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 1.0
 """A connection that was in use so recently is not asked whether it is still there: a quarter of what is sent."""
+
+
+AWAY: Mapping[str, str] = {
+    "08": "connection exception",
+    "53": "insufficient resources",
+    "57": "operator intervention",
+    "58": "system error",
+}
+"""Classes of SQLSTATE (PostgreSQL's manual, appendix A) that strike everybody; a lost connection has none."""
+GAVE_WAY: Mapping[str, str] = {"40": "transaction rollback", "55": "object not in prerequisite state"}
+"""Classes with which PostgreSQL ends a transaction in favour of another: it may be tried again."""
 
 
 def connect(url: str, *, pool_size: int = 5) -> Engine:
@@ -33,6 +46,26 @@ def connect(url: str, *, pool_size: int = 5) -> Engine:
 def reading(engine: Engine) -> Connection:
     """Connect for single statements, without a transaction around each."""
     return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+def went_away(error: BaseException) -> bool:
+    """Tell trouble of the database as a whole from trouble with one statement's rows."""
+    cause = _cause(error)
+    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and _class(cause) in {None, *AWAY}
+
+
+def gave_way(error: BaseException) -> bool:
+    """Tell whether the same transaction may work when it is tried again."""
+    cause = _cause(error)
+    return isinstance(cause, psycopg.Error) and _class(cause) in GAVE_WAY
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _class(error: psycopg.Error) -> str | None:
+    return None if error.sqlstate is None else error.sqlstate[:2]
 
 
 def _left(_connection: Any, record: Any) -> None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Table, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import OperationalError
 
 from ingest_assets.storage.schema import rejected_records, sync_cursors
 
@@ -46,11 +48,7 @@ def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> C
     statements = _statements(table)
     if changed := _unlike_stored(conn, statements.stored, rows):
         conn.exec_driver_sql(statements.stage)
-        cursor = conn.connection.cursor()
-        with cursor.copy(statements.copy) as copy:
-            copy.set_types(statements.types)
-            for row in changed:
-                copy.write_row(row)
+        _copy(conn, statements, changed)
         counts.new, counts.changed, counts.deleted = conn.exec_driver_sql(statements.merge).one()
     return counts
 
@@ -63,6 +61,16 @@ def _unlike_stored(conn: Connection, statement: str, rows: Sequence[tuple[Any, .
     whose = {"workspace_id": workspace_id, "account_id": account_id, "ids": [row[EXTERNAL_ID] for row in rows]}
     stored = {row.external_id: row.content_hash for row in conn.exec_driver_sql(statement, whose)}
     return [row for row in rows if row[DELETED] or stored.get(row[EXTERNAL_ID]) != row[CONTENT_HASH]]
+
+
+def _copy(conn: Connection, statements: "_Statements", rows: Sequence[tuple[Any, ...]]) -> None:
+    try:
+        with conn.connection.cursor().copy(statements.copy) as copy:
+            copy.set_types(statements.types)
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.OperationalError as error:  # as SQLAlchemy, which does not see this cursor, names it elsewhere
+        raise OperationalError(statements.copy, None, error, hide_parameters=True) from error
 
 
 @dataclass(frozen=True)
