@@ -4,15 +4,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ingest_assets.settings import CoreSettings
+from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
 
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 WORST = 20  # workspaces named in the overview
+LEAST_SHARE = 0.001  # of rejected items that is told from none
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Health:
     """Since the last complete sync began, of the account that waits longest; None if one never had any."""
     objective: timedelta
     rejected: int
-    written: int
+    stored: int
+    """As far as it tells against `rejected`."""
 
 
 def find(
@@ -43,7 +47,15 @@ def find(
 ) -> list[Health]:
     """Judge all workspaces, or some, by one statement."""
     objective = timedelta(minutes=core.freshness_minutes)
-    rows = overview.health(conn, now, objective, source=source, workspace_ids=workspace_ids)
+    rows = overview.health(
+        conn,
+        {one.name: one.main.table for one in SOURCES},
+        now,
+        objective,
+        telling=ceil(1 / max(core.rejected_share, LEAST_SHARE)),
+        source=source,
+        workspace_ids=workspace_ids,
+    )
     return [_of(row, now, objective) for row in rows]
 
 
@@ -66,7 +78,7 @@ def _of(row: Any, now: datetime, objective: timedelta) -> Health:
         age=None if row.last_success_at is None else now - row.last_success_at,
         objective=objective,
         rejected=int(row.rejected),
-        written=int(row.written),
+        stored=int(row.stored),
     )
 
 

@@ -25,7 +25,7 @@ def _fresh(one: Health, _core: CoreSettings) -> Judgement:
 
 
 def _few_rejected(one: Health, core: CoreSettings) -> Judgement:
-    share = one.rejected / max(1, one.rejected + one.written)
+    share = one.rejected / max(1, one.rejected + one.stored)
     allowed = f"at most {core.rejected_share:.0%} may be rejected"
     return share <= core.rejected_share, f"{one.rejected} items could not be parsed; {allowed}"
 

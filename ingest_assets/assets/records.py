@@ -27,6 +27,8 @@ from ingest_assets.storage.writes import Counts
 from ingest_assets.sync import Worker
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
+TURN_TAG = "ingest/turn"
+"""On a run that a sensor started: the turn that it gave to the accounts which it is for."""
 OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50
 PROGRESS = 50
@@ -85,7 +87,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
     def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
         keys = config.workspaces or partitions_of(context)
         keep_connections(context.instance)
-        one = worker(context.resources, owner=context.run.run_id)
+        one = replace(worker(context.resources, owner=context.run.run_id), turn=_turn(context.run))
         if config.workspaces:
             minutes = min(BATCH_MINUTES, one.core.sync_minutes)
             one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
@@ -131,6 +133,12 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
             raise as_failure(source, failed)
 
     return sync_records
+
+
+def _turn(run: dg.DagsterRun) -> datetime | None:
+    """Give the turn that a run was started for; None where a person asks, who wants everything read now."""
+    turn = run.tags.get(TURN_TAG)
+    return None if turn is None or run.parent_run_id is not None else datetime.fromisoformat(turn)
 
 
 def _worth_an_event(summary: Mapping[str, Any], shown: tuple[bool, datetime] | None, one: Worker) -> bool:

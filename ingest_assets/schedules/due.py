@@ -6,10 +6,11 @@ red square.
 
 The schedule says when: its tick calls up every account that waits for it. The sensor says how fast: each look
 starts at most so many batches as may be under way, longest waiting first, so that all are not read at once
-and whoever was left over is first at the next look. Both are the same function.
+and whoever was left over is first at the next look. Only the sensor starts runs, one look after the other, so
+nobody is asked for twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.partitions import register
-from ingest_assets.assets.records import asset_keys, op_name
+from ingest_assets.assets.records import TURN_TAG, asset_keys, op_name
 from ingest_assets.fleet import DOWN
 from ingest_assets.sources.base import Source
 from ingest_assets.storage import accounts as storage
@@ -28,7 +29,7 @@ ALONE = 20  # failing workspaces that one look starts
 BATCH_TAG = "ingest/batch"
 LOOK_SECONDS = 10
 
-OUTAGE = timedelta(minutes=15)  # a vendor is down while every sync within failed
+OUTAGE = timedelta(hours=1)  # what is older says nothing about whether a vendor is down
 PROBE = timedelta(minutes=1)  # how often it is tried meanwhile, by one workspace
 
 LIVE = [
@@ -56,14 +57,16 @@ def sync_schedule(source: Source, job: Any, cron: str) -> dg.ScheduleDefinition:
         name=f"{source.name}_sync",
         job=job,
         cron_schedule=cron,
-        required_resource_keys={"database", "limits"},
-        description=f"Sync all {source.title} workspaces.",
+        required_resource_keys={"database"},
+        description=f"Call up all {source.title} workspaces; {source.name}_due starts their runs.",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Any:
-        now = context.scheduled_execution_time
         with context.resources.database.engine().begin() as conn:
-            storage.call_up(conn, source.name, now)
-        return start_runs(context, source, job.name, now)
+            count = storage.call_up(conn, source.name, context.scheduled_execution_time)
+        told = f"{count} {source.title} accounts were called up; {source.name}_due starts their runs."
+        if batches := under_way(context.instance, job.name, op_name(source)).batches:
+            told += f" They wait: the batch run {batches[0]} is unfinished."
+        return dg.SkipReason(told)
 
     return tick
 
@@ -77,7 +80,7 @@ def due_sensor(source: Source, job: Any) -> dg.SensorDefinition:
         minimum_interval_seconds=LOOK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"database", "limits"},
-        description=f"Go on with the {source.title} workspaces that a tick called up; retry failed ones in time.",
+        description=f"Start runs for the {source.title} workspaces that were called up; retry who failed.",
     )
     def look(context: dg.SensorEvaluationContext) -> Any:
         return start_runs(context, source, job.name, datetime.now(UTC))
@@ -92,7 +95,7 @@ def start_runs(context: Any, source: Source, job_name: str, now: datetime) -> An
     with context.resources.database.engine().connect() as conn:
         rows = [row for row in storage.due_workspaces(conn, source.name, now) if row.workspace_id not in live.busy]
         unshown = [key for key in storage.unshown_failures(conn, source.name, now) if key not in live.busy]
-        down = overview.outage(conn, source.name, now - OUTAGE, DOWN)
+        down = overview.outage(conn, source.name, now - OUTAGE, DOWN) if rows else None
     together = [row.workspace_id for row in rows if not row.alone]
     alone = list(dict.fromkeys([*unshown, *(row.workspace_id for row in rows if row.alone)]))
     why = f"No {source.title} workspace is due ({len(live.busy)} under way)."
@@ -109,15 +112,21 @@ def start_runs(context: Any, source: Source, job_name: str, now: datetime) -> An
         together = []
     if len(together) > FEW:
         together = together[: free * core.batch_workspaces]
-    alone = alone[:ALONE]
+    if alone and live.alone >= ALONE:
+        why = f"{live.alone} workspaces are tried in runs of their own; {len(alone)} more wait for their turn."
+    alone = alone[: max(0, ALONE - live.alone)]
     chosen = [*together, *alone]
     if not chosen:
         return dg.SkipReason(why)
+    turn = now + timedelta(seconds=core.lease_seconds)
     with context.resources.database.engine().begin() as conn:
         # a run says itself when each account is due again; one that cannot even begin is not started over and over
-        storage.postpone(conn, source.name, chosen, now, now + timedelta(seconds=core.lease_seconds))
+        storage.postpone(conn, source.name, chosen, now, turn)
     register(context.instance, chosen)
-    return list(requests(op_name(source), together, alone, f"{now:%Y-%m-%dT%H:%M:%S}", core.batch_workspaces))
+    tags = {TURN_TAG: turn.isoformat()}
+    return list(
+        requests(op_name(source), together, alone, f"{now:%Y-%m-%dT%H:%M:%S}", core.batch_workspaces, tags)
+    )
 
 
 @dataclass(frozen=True)
@@ -128,11 +137,13 @@ class UnderWay:
     """Workspaces that a run covers."""
     batches: Sequence[str]
     """Runs for many workspaces."""
+    alone: int
+    """Runs for one workspace that the sensor started."""
 
 
 def under_way(instance: dg.DagsterInstance, job_name: str, op: str) -> UnderWay:
     """Find a job's runs that are not finished."""
-    busy, batches = set(), []
+    busy, batches, alone = set(), [], 0
     for run in instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=LIVE)):
         config: Any = run.run_config
         if BATCH_TAG in run.tags:
@@ -140,23 +151,24 @@ def under_way(instance: dg.DagsterInstance, job_name: str, op: str) -> UnderWay:
             busy.update(config["ops"][op]["config"]["workspaces"])
         elif "dagster/partition" in run.tags:
             busy.add(run.tags["dagster/partition"])
-    return UnderWay(busy, batches)
+            alone += TURN_TAG in run.tags
+    return UnderWay(busy, batches, alone)
 
 
 def requests(
-    op: str, together: Sequence[str], alone: Sequence[str], moment: str, batch: int
+    op: str, together: Sequence[str], alone: Sequence[str], moment: str, batch: int, tags: Mapping[str, str]
 ) -> Iterator[dg.RunRequest]:
-    """Ask for batches where there are many, and for partition runs otherwise."""
-    single = list(alone)
-    if len(together) <= FEW:
-        single += together
-    else:
+    """Ask for batches where many travel together, and for partition runs otherwise; who fails comes last."""
+    first = {**tags, "dagster/priority": "1"}
+    if len(together) > FEW:
         for start in range(0, len(together), batch):
             keys = list(together[start : start + batch])
             yield dg.RunRequest(
                 run_key=f"{moment}:{start}",
                 run_config={"ops": {op: {"config": {"workspaces": keys}}}},
-                tags={BATCH_TAG: str(len(keys)), "dagster/priority": "1"},  # before the failing ones
+                tags={**first, BATCH_TAG: str(len(keys))},
             )
-    for workspace_id in dict.fromkeys(single):
-        yield dg.RunRequest(run_key=f"{moment}:{workspace_id}", partition_key=workspace_id)
+        together = ()
+    single = dict.fromkeys(alone, tags) | dict.fromkeys(together, first)
+    for workspace_id, its in single.items():
+        yield dg.RunRequest(run_key=f"{moment}:{workspace_id}", partition_key=workspace_id, tags=its)

@@ -56,7 +56,7 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
             return dg.SkipReason(f"The run {runs.batches[0]} for many workspaces is unfinished.")
         waiting = [workspace_id for workspace_id in due if workspace_id not in runs.busy]
         batch = context.resources.limits.core().batch_workspaces
-        found = list(requests(op, waiting, [], f"{now:%Y-%m-%dT%H:%M:%S}", batch))
+        found = list(requests(op, waiting, [], f"{now:%Y-%m-%dT%H:%M:%S}", batch, {}))
         return found or dg.SkipReason(
             f"Nothing is to be read ({len(due)} workspaces due, {len(runs.busy)} under way)."
         )

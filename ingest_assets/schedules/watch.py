@@ -26,10 +26,9 @@ def sync_health(context: dg.SensorEvaluationContext) -> Any:
     """Report without a run: neither needs one."""
     engine, core, now = context.resources.database.engine(), context.resources.limits.core(), datetime.now(UTC)
     keep_connections(context.instance)
-    left, told = REPORTS, []
+    told = []
     for source in SOURCES:
-        count = report_health(context.instance, source, engine, core, now, limit=left)
-        left -= count
+        count = report_health(context.instance, source, engine, core, now, limit=REPORTS // len(SOURCES))
         told.append(f"{source.title} {count}")
     if now.timestamp() - float(context.cursor or 0) >= OVERVIEW_SECONDS:
         context.instance.report_runless_asset_event(observe(engine, core, now))

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, case, func, literal, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, case, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from ingest_assets.storage.schema import (
     DISCONNECTED,
@@ -22,6 +22,7 @@ from ingest_assets.storage.schema import (
 STATE_RANKS = {"active": 0, "retrying": 1, "failing": 2, "needs_reconnect": 3}
 """States of an account by severity; a workspace has the worst of its accounts'."""
 SUCCEEDED = ("success", "partial")
+NEWEST = 10  # syncs looked at for an account whose last one is wanted
 
 
 def _utc(moment: Any, form: str) -> Any:
@@ -92,9 +93,11 @@ def calls_by_sync(
 
 def health(
     conn: Connection,
+    tables: Mapping[str, Table],
     now: datetime,
     objective: timedelta,
     *,
+    telling: int,
     source: str | None = None,
     workspace_ids: Sequence[str] | None = None,
 ) -> Sequence[Row[Any]]:
@@ -102,7 +105,8 @@ def health(
 
     Columns: workspace_id, source, last_success_at (of the account that waits longest; null if one
     never succeeded), fresh, state (the worst of `STATE_RANKS`), reason (in words, null if there is nothing to
-    say), rejected (items kept aside), written (by the syncs in history; 0 where nothing was rejected).
+    say), rejected (items kept aside), stored (rows in the source's table, counted up to `telling` for each
+    rejected item, beyond which they change nothing).
     """
     wanted: list[ColumnElement[bool]] = [accounts.c.state.not_in([DISCONNECTED, PAUSED])]
     if source is not None:
@@ -110,16 +114,23 @@ def health(
     if workspace_ids is not None:
         wanted.append(accounts.c.workspace_id == func.any(list(workspace_ids)))
     rejected = (
-        select(rejected_records.c.account_id, func.count().label("rejected"))
-        .group_by(rejected_records.c.account_id)
-        .subquery()
+        select(func.count())
+        .where(rejected_records.c.account_id == accounts.c.account_id)
+        .correlate(accounts)
+        .scalar_subquery()
     )
-    written = (
-        select(syncs.c.account_id, func.sum(syncs.c.summary["total_ingested"].as_integer()).label("written"))
-        .where(syncs.c.account_id.in_(select(rejected.c.account_id)))
-        .group_by(syncs.c.account_id)
-        .subquery()
-    )
+    stored = {
+        name: select(func.count())
+        .select_from(
+            select(literal(1).label("one"))
+            .where(table.c.account_id == accounts.c.account_id)
+            .correlate(accounts)
+            .limit(telling * rejected)
+            .subquery()
+        )
+        .scalar_subquery()
+        for name, table in tables.items()
+    }
     oldest = case(
         (func.bool_or(accounts.c.last_success_at.is_(None)), None), else_=func.min(accounts.c.last_success_at)
     )
@@ -131,12 +142,12 @@ def health(
             oldest.label("last_success_at"),
             func.coalesce(oldest >= now - objective, literal(False)).label("fresh"),
             case({number: name for name, number in STATE_RANKS.items()}, value=rank).label("state"),
-            func.string_agg(_WORDS, "; ").label("reason"),
-            func.coalesce(func.sum(rejected.c.rejected), 0).label("rejected"),
-            func.coalesce(func.sum(written.c.written), 0).label("written"),
+            func.string_agg(_WORDS, aggregate_order_by(literal_column("'; '"), accounts.c.name)).label("reason"),
+            func.sum(rejected).label("rejected"),
+            func.sum(case(*((accounts.c.source == name, count) for name, count in stored.items()), else_=0)).label(
+                "stored"
+            ),
         )
-        .outerjoin(rejected, rejected.c.account_id == accounts.c.account_id)
-        .outerjoin(written, written.c.account_id == accounts.c.account_id)
         .where(*wanted)
         .group_by(accounts.c.workspace_id, accounts.c.source)
         .order_by(accounts.c.workspace_id, accounts.c.source)
@@ -165,16 +176,19 @@ def success_rates(
 
 
 def outage(conn: Connection, source: str, since: datetime, least: int) -> datetime | None:
-    """Give the newest sync's end if every sync since a moment, of at least so many accounts, failed in passing."""
-    row = conn.execute(
-        select(
-            func.count(syncs.c.account_id.distinct()).label("accounts"),
-            func.bool_and(and_(syncs.c.status == "failed", syncs.c.error_kind == "transient")).label("down"),
-            func.max(syncs.c.finished_at).label("newest"),
-        ).where(syncs.c.source == source, syncs.c.finished_at >= since)
-    ).one()
-    newest: datetime | None = row.newest
-    return newest if row.down and row.accounts >= least else None
+    """Give the newest sync's end if the last so many accounts, since a moment, all failed in passing."""
+    rows = conn.execute(
+        select(syncs.c.account_id, syncs.c.status, syncs.c.error_kind, syncs.c.finished_at)
+        .where(syncs.c.source == source, syncs.c.finished_at >= since)
+        .order_by(syncs.c.finished_at.desc())
+        .limit(NEWEST * least)
+    ).all()
+    last: dict[int, Any] = {}
+    for row in rows:
+        last.setdefault(row.account_id, row)
+    newest = list(last.values())[:least]
+    down = len(newest) == least and all((row.status, row.error_kind) == ("failed", "transient") for row in newest)
+    return rows[0].finished_at if down else None
 
 
 def silent_owners(conn: Connection, owners: Sequence[str], since: datetime) -> set[str]:

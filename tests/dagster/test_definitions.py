@@ -231,7 +231,8 @@ class TestOneFunctionForAllRuns:
 
 
 class TestTicks:
-    def tick(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
+    def call_up(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> str:
+        """Let the schedule tick; give what it says."""
         schedule = defs.resolve_schedule_def("slack_sync")
         with dg.build_schedule_context(
             instance=instance,
@@ -239,7 +240,14 @@ class TestTicks:
             repository_def=defs.get_repository_def(),
             scheduled_execution_time=datetime.now(UTC),
         ) as context:
-            return schedule.evaluate_tick(context)
+            ticked = schedule.evaluate_tick(context)
+        assert not ticked.run_requests
+        return str(ticked.skip_message)
+
+    def tick(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
+        """Let the schedule tick and the sensor look."""
+        self.call_up(defs, instance)
+        return self.look(defs, instance, "slack_due")
 
     def test_few_due_workspaces_get_a_partition_run_each_and_new_keys_are_registered(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
@@ -271,7 +279,8 @@ class TestTicks:
             tags={due.BATCH_TAG: "1"},
             run_config=config("elsewhere"),
         )
-        result = self.tick(defs, instance)
+        assert batch.run_id in self.call_up(defs, instance)
+        result = self.look(defs, instance, "slack_due")
         assert not result.run_requests
         assert batch.run_id in result.skip_message
         assert "21 workspaces wait" in result.skip_message
@@ -363,12 +372,38 @@ class TestTicks:
         result = self.tick(defs, instance)
         assert not result.run_requests
         assert "Slack seems to be down; 40 workspaces wait" in result.skip_message
-        execute(app, "update ingest.syncs set finished_at = now() - interval '2 minutes'")
+        execute(  # what went well before that changes nothing
+            app,
+            "insert into ingest.syncs (account_id, workspace_id, source, owner, status, started_at, finished_at,"
+            " summary) select account_id, workspace_id, source, 'x', 'success', now() - interval '3 minutes',"
+            " now() - interval '3 minutes', '{}' from ingest.accounts",
+        )
+        assert "Slack seems to be down" in self.look(defs, instance, "slack_due").skip_message
+        execute(app, "update ingest.syncs set finished_at = now() - interval '2 minutes' where status = 'failed'")
         assert len(self.tick(defs, instance).run_requests) == 1
         execute(app, "update ingest.syncs set status = 'success', error_kind = null where account_id = 1")
         execute(app, "update ingest.accounts set next_attempt_at = null")
         [batch] = self.tick(defs, instance).run_requests
         assert len(batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]) == 40
+
+    def test_who_fails_travels_last_and_twenty_at_most_at_a_time(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        join(app, sim, "acme")
+        insert_accounts(app, due.ALONE + 5, failing=due.ALONE + 5)
+        asked = self.tick(defs, instance).run_requests
+        assert len(asked) == due.ALONE + 1
+        assert [one.partition_key for one in asked if one.tags.get("dagster/priority") == "1"] == ["acme"]
+        for one in asked:
+            instance.create_run_for_job(
+                defs.resolve_job_def("slack_sync"),
+                status=dg.DagsterRunStatus.STARTED,
+                tags={**one.tags, "dagster/partition": str(one.partition_key)},
+            )
+        again = self.look(defs, instance, "slack_due")
+        assert not again.run_requests
+        assert f"{due.ALONE + 1} workspaces are tried" in again.skip_message
+        assert "5 more wait" in again.skip_message
 
     def test_partition_keys_follow_the_workspaces_and_a_removed_one_stops_at_once(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
@@ -474,6 +509,27 @@ class TestChecks:
         assert report_health(instance, SLACK, app.engine, app.core, now) == 1
         assert report_health(instance, SLACK, app.engine, app.core, now) == 0
         assert shown(app, "fresh") == {"acme": True, "globex": False}
+
+    @pytest.mark.parametrize(("stored", "passed"), [(1_000, True), (100, False)])
+    def test_few_rejected_are_measured_against_what_is_stored(self, app: App, stored: int, passed: bool) -> None:
+        """And not against the syncs in history, which is pruned."""
+        insert_accounts(app, 1)
+        execute(
+            app,
+            "insert into raw.slack_messages (workspace_id, account_id, external_id, conversation_id, occurred_at,"
+            " channel_id, ts, in_channel, raw, content_hash) select workspace_id, account_id, n::text, 'C1',"
+            " now(), 'C1', n::text, true, '{}', '' from ingest.accounts, generate_series(1, :stored) n",
+            stored=stored,
+        )
+        execute(
+            app,
+            "insert into ingest.rejected_records (account_id, workspace_id, table_name, item_key, payload, error)"
+            " select account_id, workspace_id, 'slack_messages', n::text, '{}', 'x'"
+            " from ingest.accounts, generate_series(1, 20) n",
+        )
+        with dg.instance_for_test() as instance:
+            report_health(instance, SLACK, app.engine, app.core, datetime.now(UTC))
+        assert shown(app, "few_rejected") == {"w00": passed}
 
     def test_a_check_of_one_partition_can_be_reported_again_and_again(self, engine: Engine, app: App) -> None:
         """The contract of `assets/reporting.py`, on Dagster's real PostgreSQL storage."""
