@@ -338,6 +338,15 @@ class TestConnecting:
         with pytest.raises(SourceError, match="no Gmail mailbox"):
             acme.connect()
 
+    def test_takes_a_token_that_does_not_tell_how_long_it_lasts(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.order("credential", tells_expiry=False)
+        acme.connect()
+        made = acme.message()
+        acme.reads()
+        assert acme.living == {made["thread"]}
+        assert acme.calls()["token"] == 1
+
     def test_by_a_service_account_opens_what_it_may(self, bench: Bench, tmp_path: Any) -> None:
         pair = generate_private_key(65537, 2048)
         private = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

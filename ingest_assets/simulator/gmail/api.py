@@ -238,12 +238,13 @@ class TokenApi:
         world = self._simulator.gmail
         token = f"ya29.{uuid4().hex}"
         world.tokens[token] = Access(email, scopes, time.time() + world.expires_in, login)
-        document = {
+        document: Json = {
             "access_token": token,
-            "expires_in": world.expires_in,
             "scope": " ".join(scopes),
             "token_type": "Bearer",
         }
+        if login is None or login.tells_expiry:
+            document["expires_in"] = world.expires_in
         return Answer(orjson.dumps(document))
 
 

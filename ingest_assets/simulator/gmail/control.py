@@ -117,6 +117,7 @@ class SetCredential(OneMailbox):
 
     revoked: bool | None = None
     scopes: tuple[str, ...] | None = None
+    tells_expiry: bool | None = None
 
 
 class Replace(OneMailbox):
@@ -280,6 +281,7 @@ def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, An
         if login.email == wanted.mailbox:
             login.revoked = login.revoked if wanted.revoked is None else wanted.revoked
             login.scopes = login.scopes if wanted.scopes is None else wanted.scopes
+            login.tells_expiry = login.tells_expiry if wanted.tells_expiry is None else wanted.tells_expiry
     if wanted.scopes is not None:
         for access in world.tokens.values():
             access.scopes = wanted.scopes if access.email == wanted.mailbox else access.scopes

@@ -205,6 +205,8 @@ class Login:
     client_secret: str
     scopes: tuple[str, ...]
     revoked: bool = False
+    tells_expiry: bool = True
+    """Whether token answers have `expires_in`, which OAuth 2 only recommends."""
 
 
 @dataclass(slots=True, eq=False)

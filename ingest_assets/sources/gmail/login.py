@@ -38,7 +38,8 @@ async def exchange(login: Login, refresh_token: str) -> TokenPair:
     return TokenPair(
         access_token=google.token,
         refresh_token=getattr(google, "refresh_token", None) or "",
-        expires_at=google.expiry.replace(tzinfo=UTC),
+        # Google need not tell how long a token lasts; one that no longer does is refused, and replaced then
+        expires_at=None if google.expiry is None else google.expiry.replace(tzinfo=UTC),
     )
 
 
