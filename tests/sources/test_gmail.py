@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from ingest_assets.errors import CredentialRejected, IngestError, SourceError
+from ingest_assets.errors import CredentialRejected, SourceError
 from ingest_assets.sources.gmail.client import IN_FLIGHT
 from ingest_assets.sources.gmail.records import GmailMessage
 from ingest_assets.sources.patience import PATIENCE
@@ -26,6 +26,17 @@ def acme(bench: Bench) -> GmailTenant:
     tenant = GmailTenant(bench, "acme")
     tenant.connect()
     return tenant
+
+
+def robot(bench: Bench, place: Path, **allowed: list[str]) -> Path:
+    """Make a service account that may read some mailboxes; return the file of its key."""
+    pair = generate_private_key(65537, 2048)
+    private = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    bench.order("gmail/service_account", client_email="robot@acme.iam.example", public_key=public, **allowed)
+    key = place / "key.json"
+    key.write_text(json.dumps({"client_email": "robot@acme.iam.example", "private_key": private}))
+    return key
 
 
 class TestTheHistory:
@@ -323,7 +334,7 @@ class TestSecrets:
 
 class TestConnecting:
     def test_names_a_label_that_does_not_exist(self, bench: Bench) -> None:
-        with pytest.raises(IngestError, match="no label 'Nope'"):
+        with pytest.raises(CredentialRejected, match="no label 'Nope'"):
             GmailTenant(bench, "acme").connect(labels=("Nope",))
 
     def test_names_a_missing_scope(self, bench: Bench) -> None:
@@ -347,21 +358,15 @@ class TestConnecting:
         assert acme.living == {made["thread"]}
         assert acme.calls()["token"] == 1
 
-    def test_by_a_service_account_opens_what_it_may(self, bench: Bench, tmp_path: Any) -> None:
-        pair = generate_private_key(65537, 2048)
-        private = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    def test_by_a_service_account_opens_what_it_may(self, bench: Bench, tmp_path: Path) -> None:
         for user in ("ann", "bob", "eve"):
             bench.order("gmail/mailbox", email=f"{user}@acme.example", threads=2)
-        bench.order(
-            "gmail/service_account",
-            client_email="robot@acme.iam.example",
-            public_key=public,
+        key = robot(
+            bench,
+            tmp_path,
             subjects=["ann@acme.example", "bob@acme.example"],
             unauthorized=["eve@acme.example"],
         )
-        key = tmp_path / "key.json"
-        key.write_text(json.dumps({"client_email": "robot@acme.iam.example", "private_key": private}))
         subjects = "ann@acme.example,bob@acme.example,eve@acme.example,nobody@acme.example"
         done = bench.run(
             "connect", "gmail", "--workspace", "acme", "--service-account", str(key), "--subjects", subjects
@@ -378,7 +383,20 @@ class TestConnecting:
         assert synced.returncode == 0, synced.stderr
         assert synced.stdout.count(": success, 2 new") == 2
 
-    def test_tells_of_a_key_file_that_is_none(self, bench: Bench, tmp_path: Any) -> None:
+    def test_by_a_service_account_names_each_mailbox_without_the_label(self, bench: Bench, tmp_path: Path) -> None:
+        subjects = [f"{user}@acme.example" for user in ("ann", "bob", "eve")]
+        for subject, labels in zip(subjects, ([], ["Customers"], []), strict=True):
+            bench.order("gmail/mailbox", email=subject, labels=labels)
+        key = robot(bench, tmp_path, subjects=subjects)
+        options = ("--service-account", str(key), "--subjects", ",".join(subjects), "--labels", "Customers")
+        done = bench.run("connect", "gmail", "--workspace", "acme", *options)
+        assert done.returncode == 2
+        assert done.stdout.count("Connected Gmail") == 1
+        assert "bob@acme.example" in done.stdout
+        for subject, refusal in zip(("ann", "eve"), done.stderr.strip().splitlines(), strict=True):
+            assert f"mailbox {subject}@acme.example has no label 'Customers'" in refusal
+
+    def test_tells_of_a_key_file_that_is_none(self, bench: Bench, tmp_path: Path) -> None:
         key = tmp_path / "key.json"
         for content, said in (
             ("{}", "not the JSON key"),

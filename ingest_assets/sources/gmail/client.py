@@ -106,9 +106,11 @@ class GmailClient:
     async def profile(self) -> Json:
         return await self._call("profile", self._users.getProfile(userId="me"))
 
-    async def labels(self) -> list[Any]:
+    async def labels(self) -> dict[str, str]:
+        """Give the names of the mailbox's labels by id."""
         answer = await self._call("labels.list", self._users.labels().list(userId="me"))
-        return _list(answer, "labels")
+        labels = [label for label in _list(answer, "labels") if isinstance(label, dict) and "id" in label]
+        return {str(label["id"]): str(label.get("name")) for label in labels}
 
     async def threads_list(
         self, query: str, label: str | None, *, most: int | None = None

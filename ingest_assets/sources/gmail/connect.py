@@ -1,13 +1,13 @@
 """What a Gmail login is, what a mailbox may choose, and how both are probed before they are stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import orjson
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from ingest_assets.errors import IngestError, SourceError, UnexpectedResponse
+from ingest_assets.errors import CredentialRejected, SourceError, UnexpectedResponse
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
 from ingest_assets.sources.gmail.client import GOOGLE, GmailClient
@@ -130,7 +130,7 @@ class GmailOptions(SettingsGroup):
 
 
 async def probe(login: Login) -> Sequence[Probe | SourceError]:
-    """Log in to each mailbox, look for the chosen labels and try to search. Raises IngestError for a label."""
+    """Log in to each mailbox, look for the chosen labels and try to search."""
     credential: GmailCredential = login.credential
     if credential.service_account is None:
         return [await _mailbox(login, None)]
@@ -148,7 +148,7 @@ async def _mailbox(login: Login, subject: str | None) -> Probe:
     settings: GmailSettings = login.settings
     async with GmailClient.open(login) as client:
         address = (await client.profile()).get("emailAddress") or subject
-        known = await client.labels() if settings.labels or settings.exclude_labels else []
+        known = await client.labels() if settings.labels or settings.exclude_labels else {}
         async for _threads in client.threads_list("newer_than:1d", None, most=1):
             break  # a login that may only see metadata may not search
     if not address:
@@ -165,10 +165,10 @@ async def _mailbox(login: Login, subject: str | None) -> Probe:
     )
 
 
-def _label(known: Sequence[Any], wanted: str, address: str) -> str:
-    for label in known:
-        if isinstance(label, dict) and wanted in (label.get("id"), label.get("name")):
-            return str(label["id"])
-    raise IngestError(
+def _label(known: Mapping[str, str], wanted: str, address: str) -> str:
+    for label_id, name in known.items():
+        if wanted in (label_id, name):
+            return label_id
+    raise CredentialRejected(
         f"The mailbox {address} has no label {wanted!r}; check its name in Gmail (nested ones are Parent/Child)."
     )
