@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -336,6 +337,13 @@ class TestConnecting:
     def test_names_a_label_that_does_not_exist(self, bench: Bench) -> None:
         with pytest.raises(CredentialRejected, match="no label 'Nope'"):
             GmailTenant(bench, "acme").connect(labels=("Nope",))
+
+    def test_searches_from_a_moment_and_not_from_a_day_in_california(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect()
+        requests = bench.ask("ledger", team=acme.vendor_id)["requests"]
+        [asked] = [request["params"]["q"] for request in requests if request["method"] == "threads.list"]
+        assert re.fullmatch(r"after:\d+", asked)
 
     def test_names_a_missing_scope(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import ClassVar, Self
 
 import orjson
@@ -149,7 +150,8 @@ async def _mailbox(login: Login, subject: str | None) -> Probe:
     async with GmailClient.open(login) as client:
         address = (await client.profile()).get("emailAddress") or subject
         known = await client.labels() if settings.labels or settings.exclude_labels else {}
-        async for _threads in client.threads_list("newer_than:1d", None, most=1):
+        yesterday = login.clock.now() - timedelta(days=1)
+        async for _threads in client.threads_list(f"after:{int(yesterday.timestamp())}", None, most=1):
             break  # a login that may only see metadata may not search
     if not address:
         raise UnexpectedResponse("Gmail's profile names no address.")
