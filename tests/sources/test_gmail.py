@@ -273,6 +273,26 @@ class TestBatches:
         acme.reads()
         assert len(acme.living) == 10
 
+    def test_that_go_to_a_wrong_address_name_its_setting(self, acme: GmailTenant) -> None:
+        acme.message()
+        acme.bench.configure(GMAIL_BATCH_URL=f"{acme.bench.sim.base_url}/gmail/nowhere")
+        assert "Check GMAIL_BATCH_URL" in str(acme.sync().reason)
+        acme.bench.configure(GMAIL_BATCH_URL="")
+        acme.reads()
+
+    @pytest.mark.parametrize("status", [400, 404, 405])
+    def test_that_are_refused_as_a_whole_name_the_address_too(self, acme: GmailTenant, status: int) -> None:
+        acme.message()
+        acme.fault("status", method="batch", status=status)
+        assert "Check GMAIL_BATCH_URL" in str(acme.sync().reason)
+
+    def test_name_the_call_inside_that_was_refused(self, acme: GmailTenant) -> None:
+        acme.message()
+        acme.fault("error", method="threads.get", status=400, error="invalidArgument")
+        reason = str(acme.sync().reason)
+        assert "threads.get" in reason
+        assert "GMAIL_BATCH_URL" not in reason
+
     def test_that_hold_a_refusal_for_the_day_are_not_waited_for(self, acme: GmailTenant) -> None:
         acme.message()
         acme.fault("error", method="threads.get", status=403, error="dailyLimitExceeded", times=-1)

@@ -33,7 +33,7 @@ from ingest_assets.errors import (
 )
 from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.gmail.batch import Answer, packed, unpacked
-from ingest_assets.sources.gmail.errors import meaning
+from ingest_assets.sources.gmail.errors import BATCH, meaning
 from ingest_assets.sources.gmail.login import NO_CONNECTION, TIMEOUT, exchange
 from ingest_assets.sources.gmail.quota import UnitBudget
 from ingest_assets.sources.patience import FIRST_PAUSE, PATIENCE, TRIES, patiently
@@ -205,7 +205,8 @@ class GmailClient:
                 part = waiting[start : start + size]
                 if self._budget is not None:
                     await self._budget.spend(method, len(part))
-                answers = await self._authorised(partial(self._send_batch, {key: paths[key] for key in part}))
+                send = partial(self._send_batch, method, {key: paths[key] for key in part})
+                answers = await self._authorised(send, BATCH)
                 for key, answer in answers.items():
                     if isinstance(answer, Transient):
                         put_off.append(key)
@@ -222,9 +223,9 @@ class GmailClient:
             waiting = put_off
         raise AssertionError("count() does not end")
 
-    def _send_batch(self, paths: dict[str, str], http: _Http) -> dict[str, Json | Transient | None]:
+    def _send_batch(self, method: str, paths: dict[str, str], http: _Http) -> dict[str, Json | Transient | None]:
         content_type, body = packed(paths.values())
-        self._login.calls["batch"] += 1
+        self._login.calls[BATCH] += 1
         response, content = http.request(
             self._batch_url, method="POST", body=body, headers={"content-type": content_type}
         )
@@ -233,7 +234,7 @@ class GmailClient:
         found = unpacked(list(paths), response.get("content-type", ""), content)
         if missing := paths.keys() - found.keys():
             raise Transient(f"Gmail's batch answer lacks {len(missing)} of {len(paths)} parts.")
-        return {key: _inner(answer) for key, answer in found.items()}
+        return {key: _inner(method, answer) for key, answer in found.items()}
 
     async def _call(self, method: str, request: HttpRequest) -> Json:
         request.postproc = _parsed
@@ -249,7 +250,7 @@ class GmailClient:
             raise Transient(f"Gmail's answer to {method} is not a JSON object.")
         return answer
 
-    async def _authorised(self, send: Any, method: str = "batch") -> Any:
+    async def _authorised(self, send: Any, method: str) -> Any:
         """Send patiently; a refused access token is replaced once."""
         return await patiently(partial(self._once_more, send, method), self._login.clock)
 
@@ -301,12 +302,12 @@ def _path(request: HttpRequest) -> str:
     return f"{url.path}?{url.query}"
 
 
-def _inner(answer: Answer) -> Json | Transient | None:
+def _inner(method: str, answer: Answer) -> Json | Transient | None:
     """Read the answer to one call of a batch: None if the item is gone, Transient if it was put off."""
     if answer.status < HTTP_REDIRECTION:
         document: Json = _json(answer.content)
         return document
-    error = meaning("batch", answer.status, answer.headers, answer.content)
+    error = meaning(method, answer.status, answer.headers, answer.content)
     if isinstance(error, Unavailable):
         return None
     if isinstance(error, Transient):

@@ -18,6 +18,8 @@ from ingest_assets.errors import (
 )
 
 NOT_FOUND, TOO_MANY, SERVER_ERROR = 404, 429, 500
+BATCH = "batch"  # the batch endpoint itself; a call inside goes by its own name
+ITEMS = ("threads.get", "attachments.get")
 DAY = timedelta(hours=24)
 
 CONNECT = "Connect the mailbox again with `ingest-assets connect gmail`."
@@ -48,6 +50,7 @@ BY_STATUS: dict[int, tuple[type[SourceError], str]] = {
     403: (CredentialRejected, "The login may not do this; check its scopes, and connect again."),
     404: (UnexpectedResponse, "Check GMAIL_API_URL."),
 }
+BATCH_ADDRESS = "Check GMAIL_BATCH_URL, or GMAIL_API_URL where that is empty; if it is right, please report this."
 
 TOKEN_ERRORS: dict[str, str] = {
     "invalid_grant": "the login was revoked, expired, or names a user who does not exist. " + CONNECT,
@@ -71,10 +74,12 @@ def meaning(method: str, status: int, headers: Mapping[str, Any], content: bytes
         found = MEANING.get((status, reason)) or BY_STATUS.get(status) or BY_STATUS[400]
     kind, action = found
     code = f"HTTP {status}{f', {reason}' if reason else ''}"
-    if status == NOT_FOUND and reason and method != "history.list":
+    if status == NOT_FOUND and reason and method in ITEMS:
         return Unavailable(f"Gmail has no such item any more ({method}: {code}).", code=reason)
-    if status == NOT_FOUND and reason:
+    if status == NOT_FOUND and reason and method == "history.list":
         return CursorExpired("Gmail no longer knows what changed since the last sync.")
+    if method == BATCH and kind is UnexpectedResponse:
+        action = BATCH_ADDRESS
     if kind is Transient:
         pause = DAY if reason == "dailyLimitExceeded" else _pause(headers, text)
         return Transient(f"Gmail refused {method} ({code}). {action}", retry_after=pause)
