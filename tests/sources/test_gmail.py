@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
@@ -137,6 +138,31 @@ class TestTheHistory:
             acme.sync(sync_minutes=AT_ONCE)
         assert all("STARRED" in row.label_ids for row in acme.stored(MESSAGES))
 
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            "oops",
+            {"id": "900000", "messages": "oops"},
+            {"id": "900000", "messages": [{"id": "m1"}]},
+            {"id": "900000", "messagesAdded": [{}]},
+            {"id": "900000", "messagesDeleted": [{"message": {"id": "m1", "threadId": 5}}]},
+            {"id": "900000", "labelsRemoved": {"labelIds": ["INBOX"]}},
+            {"messagesAdded": []},
+        ],
+        ids=["entry", "messages", "thread", "message", "type", "changes", "id"],
+    )
+    def test_with_a_malformed_entry_sets_it_aside(self, acme: GmailTenant, odd: Any) -> None:
+        acme.message()
+        acme.reads()
+        acme.order("history", entry=odd)
+        fine = acme.message()
+        assert acme.reads().counts.rejected == 1
+        assert fine["thread"] in acme.living
+        assert [row.payload for row in acme.rejected] == [odd]
+        since = acme.bench.requests()
+        acme.reads()
+        assert acme.calls(since) == {"history.list": 1}
+
     def test_that_is_no_history_is_told(self, acme: GmailTenant) -> None:
         acme.message()
         acme.reads()
@@ -253,6 +279,43 @@ class TestSelection:
         acme.order("expire_history")
         acme.reads()
         assert acme.living == {kept["thread"]}
+
+
+class TestThreads:
+    @pytest.mark.parametrize("odd", ["oops", {"snippet": "Hello"}, {"id": 5}], ids=["thread", "id", "type"])
+    def test_that_are_listed_without_an_id_are_set_aside(self, acme: GmailTenant, odd: Any) -> None:
+        nameless, fine = acme.message(), acme.message()
+        acme.order("raw", thread=nameless["thread"], payload=odd, listed=True)
+        assert acme.reads().counts.rejected == 1
+        assert acme.living == {fine["thread"]}
+        assert [row.payload for row in acme.rejected] == [odd]
+
+    def test_that_are_listed_without_an_id_are_not_taken_for_deleted(self, acme: GmailTenant) -> None:
+        held = acme.message()
+        acme.reads()
+        acme.order("raw", thread=held["thread"], payload={}, listed=True)
+        acme.forget_cursors()
+        assert acme.reads().counts.deleted == 0
+        assert acme.living == {held["thread"]}
+
+    def test_without_messages_are_gone(self, acme: GmailTenant) -> None:
+        held, fine = acme.message(), acme.message()
+        acme.reads()
+        acme.order("raw", thread=held["thread"], payload={"id": held["thread"], "historyId": "999999"})
+        assert acme.reads().counts.deleted == 1
+        assert acme.living == {fine["thread"]}
+        assert acme.stored_message(held).deleted_at is not None
+        assert not acme.rejected
+
+    @pytest.mark.parametrize("odd", ["oops", ["oops"], {}, {"messages": []}], ids=["text", "list", "empty", "id"])
+    def test_that_are_no_threads_are_set_aside(self, acme: GmailTenant, odd: Any) -> None:
+        held, fine = acme.message(), acme.message()
+        acme.reads()
+        acme.order("raw", thread=held["thread"], payload=odd)
+        verdict = acme.reads()
+        assert (verdict.counts.deleted, verdict.counts.rejected) == (0, 1)
+        assert acme.living == {held["thread"], fine["thread"]}
+        assert [row.item_key for row in acme.rejected] == [held["thread"]]
 
 
 class TestBatches:

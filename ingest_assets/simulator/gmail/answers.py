@@ -113,6 +113,8 @@ def _threads_list(call: Call) -> bytes:
             "snippet": box.messages_of(thread_id)[-1].snippet,
             "historyId": str(box.touched[thread_id]),
         }
+        if thread_id not in box.relisted
+        else box.relisted[thread_id]
         for thread_id in page
     ]
     return _listing("threads", shown, following, len(ordered))

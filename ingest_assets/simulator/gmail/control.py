@@ -121,10 +121,17 @@ class SetCredential(OneMailbox):
 
 
 class Replace(OneMailbox):
-    """What threads.get answers instead; null for the thread as it is."""
+    """What threads.get answers, or threads.list shows, instead; null for the thread as it is."""
 
     thread: str
     payload: Any = None
+    listed: bool = False
+
+
+class AddHistory(OneMailbox):
+    """An entry of the history, word for word."""
+
+    entry: Any
 
 
 class Change(OneMailbox):
@@ -158,6 +165,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/gmail/expire_history", OneMailbox, _expire_history),
         order(simulator, "/gmail/credential", SetCredential, _set_credential),
         order(simulator, "/gmail/raw", Replace, _replace),
+        order(simulator, "/gmail/history", AddHistory, _add_history),
         order(simulator, "/gmail/settings", Change, _change),
         order(simulator, "/gmail/life", Live, _live),
         order(simulator, "/gmail/state", OneMailbox, _state, method="GET"),
@@ -290,13 +298,20 @@ def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, An
 
 def _replace(simulator: Simulator, wanted: Replace) -> dict[str, Any]:
     box = simulator.gmail.mailbox(wanted.mailbox)
+    instead = box.relisted if wanted.listed else box.replaced
     if wanted.payload is None:
-        box.replaced.pop(wanted.thread, None)
+        instead.pop(wanted.thread, None)
     else:
-        box.replaced[wanted.thread] = wanted.payload
+        instead[wanted.thread] = wanted.payload
     for mail in box.find(wanted.thread, None):
         box.note("labelsAdded", mail, ["UNREAD"])
     return {"thread": wanted.thread}
+
+
+def _add_history(simulator: Simulator, wanted: AddHistory) -> dict[str, Any]:
+    box = simulator.gmail.mailbox(wanted.mailbox)
+    box.note_raw(wanted.entry)
+    return {"history_id": str(box.history_id)}
 
 
 def _change(simulator: Simulator, wanted: Change) -> dict[str, Any]:

@@ -87,8 +87,12 @@ class Change:
     thread_id: str
     labels: list[str]
     changed: list[str] = field(default_factory=list)
+    raw: Any = None
+    """What is shown instead."""
 
-    def shown(self) -> Json:
+    def shown(self) -> Any:
+        if self.raw is not None:
+            return self.raw
         message: Json = {"id": self.message_id, "threadId": self.thread_id}
         detail: Json = {"message": message | {"labelIds": self.labels}}
         if self.changed:
@@ -121,6 +125,9 @@ class Mailbox:
     history_id: int = 0
     oldest_history: int = 0
     replaced: dict[str, Any] = field(default_factory=dict)
+    """By thread: what threads.get answers instead."""
+    relisted: dict[str, Any] = field(default_factory=dict)
+    """By thread: what threads.list shows instead."""
     touched: dict[str, int] = field(default_factory=dict)
     """The newest history id of each thread, deletions included."""
     units: int = 0
@@ -145,6 +152,9 @@ class Mailbox:
             Change(mail.history_id, kind, mail.id, mail.thread_id, sorted(mail.labels), changed or [])
         )
         self._packed.pop(mail.thread_id, None)
+
+    def note_raw(self, entry: Any) -> None:
+        self.history.append(Change(self.next_history(), "messagesAdded", "", "", [], raw=entry))
 
     def add(self, mail: Mail) -> None:
         self.mail[mail.id] = mail

@@ -112,19 +112,11 @@ class GmailClient:
         labels = [label for label in _list(answer, "labels") if isinstance(label, dict) and "id" in label]
         return {str(label["id"]): str(label.get("name")) for label in labels}
 
-    async def threads_list(
-        self, query: str, label: str | None, *, most: int | None = None
-    ) -> AsyncGenerator[list[Any]]:
-        """Give what a search finds, newest first; at most the first `most`."""
-        arguments: Json = {"q": query, "maxResults": min(PAGE, most or PAGE)} | (
-            {"labelIds": [label]} if label else {}
-        )
-        left = most
+    async def threads_list(self, query: str, label: str | None, *, page: int = PAGE) -> AsyncGenerator[list[Any]]:
+        """Give what a search finds, newest first."""
+        arguments: Json = {"q": query, "maxResults": page} | ({"labelIds": [label]} if label else {})
         async for answer in self._pages("threads.list", self._users.threads().list, arguments):
-            threads = _list(answer, "threads")[:left]
-            yield threads
-            if left is not None and (left := left - len(threads)) <= 0:
-                return
+            yield _list(answer, "threads")
 
     async def history(self, since: str) -> AsyncGenerator[Json]:
         """Give the pages of what changed. Raises CursorExpired where Gmail does not know that far back."""
@@ -150,7 +142,7 @@ class GmailClient:
         async for answers in self._batches("attachments.get", paths):
             for key, answer in answers.items():
                 message_id, _, attachment_id = key.partition(" ")
-                if answer is not None and isinstance(answer.get("data"), str):
+                if isinstance(answer, dict) and isinstance(answer.get("data"), str):
                     found[message_id, attachment_id] = answer["data"]
         return found
 
@@ -305,8 +297,8 @@ def _path(request: HttpRequest) -> str:
 def _inner(method: str, answer: Answer) -> Json | Transient | None:
     """Read the answer to one call of a batch: None if the item is gone, Transient if it was put off."""
     if answer.status < HTTP_REDIRECTION:
-        document: Json = _json(answer.content)
-        return document
+        document: Json | None = _json(answer.content)
+        return {} if document is None else document  # null does not say that the item is gone
     error = meaning(method, answer.status, answer.headers, answer.content)
     if isinstance(error, Unavailable):
         return None

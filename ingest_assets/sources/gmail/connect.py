@@ -151,7 +151,7 @@ async def _mailbox(login: Login, subject: str | None) -> Probe:
         address = (await client.profile()).get("emailAddress") or subject
         known = await client.labels() if settings.labels or settings.exclude_labels else {}
         yesterday = login.clock.now() - timedelta(days=1)
-        async for _threads in client.threads_list(f"after:{int(yesterday.timestamp())}", None, most=1):
+        async for _threads in client.threads_list(f"after:{int(yesterday.timestamp())}", None, page=1):
             break  # a login that may only see metadata may not search
     if not address:
         raise UnexpectedResponse("Gmail's profile names no address.")

@@ -1,7 +1,7 @@
 """Read one mailbox: everything once, then what its history says has changed."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -13,12 +13,14 @@ from ingest_assets.errors import CursorExpired, UnexpectedResponse
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.gmail.client import GmailClient
+from ingest_assets.sources.gmail.history import Changes
+from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.mime import kept_apart
-from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, visible
+from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, id_of, visible
 from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"
-RESTARTS = 2  # of a listing whose page token died
+LISTINGS = 3  # tries, where page tokens die
 NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
 
 
@@ -68,24 +70,24 @@ class _Mailbox:
 
     async def _changes(self, cursor: MailboxCursor) -> AsyncGenerator[Page]:
         """Read the threads that the history names, and move on with each batch, in the end to where it ends."""
-        before: dict[str, str] = {}  # by thread: where the history stood before it named the thread
-        reached = cursor.history_id
+        changes = Changes(cursor.history_id)
         newest: str | None = None  # as of the first page: what happens while we page is read again
         async with aclosing(self.client.history(cursor.history_id)) as answers:
             async for answer in answers:
                 newest = newest or answer.get("historyId")
                 for entry in answer["history"]:
-                    for thread_id in _threads_in(entry):
-                        before.setdefault(thread_id, reached)
-                    reached = entry.get("id", reached)
-        waiting = list(before)
+                    changes.add(entry)
+        if changes.rejected:
+            yield Page(rejected=changes.rejected, stream=MAILBOX)
+        waiting = list(changes.before)
         async with aclosing(self._threads(waiting)) as pages:
             async for size, page in pages:
                 waiting = waiting[size:]
                 if waiting:
-                    page = replace(page, cursor=cursor.model_copy(update={"history_id": before[waiting[0]]}))
+                    position = {"history_id": changes.before[waiting[0]]}
+                    page = replace(page, cursor=cursor.model_copy(update=position))
                 yield page
-        yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest or reached}))
+        yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest or changes.reached}))
 
     async def _everything(self, since: datetime) -> AsyncGenerator[Page]:
         """List all threads since a moment, read those that changed, and look for those that are gone.
@@ -95,7 +97,10 @@ class _Mailbox:
         pinned = (await self.client.profile()).get("historyId")
         if not isinstance(pinned, str):
             raise UnexpectedResponse("Gmail's profile has no historyId.")
-        listed = await self._listed(since)
+        listing = await self._listed(since)
+        if listing.rejected:
+            yield Page(rejected=listing.rejected, stream=MAILBOX)
+        listed = listing.threads
         held = await self._held(since)
         stale = [thread_id for thread_id, history_id in listed.items() if held.get(thread_id, "") != history_id]
         absent = [thread_id for thread_id in held if thread_id not in listed]
@@ -105,23 +110,14 @@ class _Mailbox:
         cursor = MailboxCursor(history_id=pinned, covered_from=since, selection=self.selection)
         yield Page(stream=MAILBOX, cursor=cursor)
 
-    async def _listed(self, since: datetime) -> dict[str, str | None]:
-        """Give the historyIds of all threads of the selected labels; a thread may have several labels."""
+    async def _listed(self, since: datetime) -> Listing:
         query = f"after:{int(since.timestamp())} {NOT_MAIL}"
-        for attempt in range(RESTARTS + 1):
-            found: dict[str, str | None] = {}
-            try:
-                for label in sorted(self.include) or [None]:
-                    pages = self.client.threads_list(query, label, most=self.run.settings.newest_threads)
-                    async with aclosing(pages):
-                        async for threads in pages:
-                            found |= {thread["id"]: thread.get("historyId") for thread in threads}
-            except CursorExpired:
-                if attempt == RESTARTS:
-                    raise UnexpectedResponse("Gmail lost the page token of a listing three times.") from None
-            else:
-                return found
-        raise AssertionError("the last attempt returns or raises")
+        for _attempt in range(LISTINGS):
+            listing = Listing()
+            with suppress(CursorExpired):
+                await listing.read(self.client, query, sorted(self.include), self.run.settings.newest_threads)
+                return listing
+        raise UnexpectedResponse("Gmail lost the page token of a listing three times.")
 
     async def _held(self, since: datetime) -> dict[str, str | None]:
         rows = await self._stored(
@@ -180,7 +176,8 @@ class _Mailbox:
         self, thread: dict[str, Any], fetched: dict[str, dict[str, str]]
     ) -> tuple[list[GmailMessage], list[Rejected]]:
         """Parse a thread's mail, or nothing where the labels leave the thread out."""
-        shown = [message for message in thread["messages"] if visible(message)]
+        id_of(thread, "id")  # else this is no thread, and that it has no messages says nothing
+        shown = [message for message in thread.get("messages", ()) if visible(message)]
         labels = {label for message in shown for label in _labels(message)}
         if (self.include and self.include.isdisjoint(labels)) or not self.exclude.isdisjoint(labels):
             return [], []
@@ -236,16 +233,10 @@ def _labels(message: Any) -> Sequence[str]:
     return (message.get("labelIds") or ()) if isinstance(message, dict) else ()
 
 
-def _threads_in(entry: Any) -> list[str]:
-    """Name the threads that an entry of the history is about."""
-    messages = list(entry.get("messages") or ())
-    for kind in ("messagesAdded", "messagesDeleted", "labelsAdded", "labelsRemoved"):
-        messages += [change["message"] for change in entry.get(kind) or ()]
-    return [message["threadId"] for message in messages if "threadId" in message]
-
-
-def _outline(thread: dict[str, Any]) -> dict[str, Any]:
+def _outline(thread: Any) -> Any:
     """What can be kept of a thread that does not parse, without repeating its messages' contents."""
+    if not isinstance(thread, dict):
+        return thread
     return {key: value for key, value in thread.items() if key != "messages"} | {
         "messages": thread.get("messages") if not isinstance(thread.get("messages"), list) else "see its messages"
     }

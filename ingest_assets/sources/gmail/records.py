@@ -106,6 +106,14 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
         )
 
 
+def id_of(item: Any, name: str) -> str:
+    """Read an id. Raises KeyError or TypeError where there is none."""
+    value = item[name]
+    if not isinstance(value, str):
+        raise TypeError(name)
+    return value
+
+
 def at(milliseconds: str) -> datetime:
     """Read an internalDate."""
     return EPOCH + timedelta(milliseconds=int(milliseconds))

@@ -1,0 +1,46 @@
+"""The threads that a mailbox's search finds."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest_assets.sources.base import UNPARSEABLE, Rejected, rejection
+from ingest_assets.sources.gmail.client import GmailClient
+from ingest_assets.sources.gmail.records import GmailThread, id_of
+
+
+@dataclass
+class Listing:
+    """The threads of some labels."""
+
+    threads: dict[str, str | None] = field(default_factory=dict)
+    """By thread its historyId."""
+    rejected: list[Rejected] = field(default_factory=list)
+
+    async def read(self, client: GmailClient, query: str, labels: Sequence[str], newest: int | None) -> None:
+        """List what a search finds in each label, or in all mail without any; a thread may have several labels.
+
+        Raises CursorExpired where Gmail lost its place.
+        """
+        searched: Sequence[str | None] = labels or [None]
+        for label in searched:
+            taken = 0
+            async with aclosing(self._found(client, query, label)) as threads:
+                async for thread in threads:
+                    self.threads[thread["id"]] = thread.get("historyId")
+                    taken += 1
+                    if taken == newest:
+                        break
+
+    async def _found(self, client: GmailClient, query: str, label: str | None) -> AsyncGenerator[dict[str, Any]]:
+        """Give what a search finds, newest first, but for what has no id."""
+        async with aclosing(client.threads_list(query, label)) as pages:
+            async for threads in pages:
+                for thread in threads:
+                    try:
+                        id_of(thread, "id")
+                    except UNPARSEABLE as error:
+                        self.rejected.append(rejection(GmailThread, thread, error, external_id=None))
+                    else:
+                        yield thread
