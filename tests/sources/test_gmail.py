@@ -244,6 +244,29 @@ class TestSelection:
         acme.reads()
         assert acme.living == {both["thread"]}
 
+    def test_reads_no_thread_of_an_excluded_label(self, bench: Bench) -> None:
+        bench.configure(GMAIL_BATCH_SIZE="1")
+        acme = GmailTenant(bench, "acme")
+        private = 'Q&A "internal" (old)/a-b'
+        acme.order("label", name=private)
+        acme.connect(exclude_labels=(private, "STARRED"))
+        kept, half = acme.message(), acme.message()
+        acme.message(thread=half["thread"], labels=["SENT", private])
+        for place in range(7):
+            acme.message(labels=["INBOX", "STARRED" if place % 2 else private])
+        since = bench.requests()
+        acme.reads()
+        assert acme.living == {kept["thread"]}
+        assert acme.calls(since)["batch"] == 1
+
+    def test_leaves_out_a_thread_for_a_label_from_before_the_time_that_is_read(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(exclude_labels=("Customers",))
+        old = acme.message(labels=["Customers"], hours_ago=24 * 40)
+        acme.message(thread=old["thread"])
+        acme.reads()
+        assert acme.living == set()
+
     @pytest.mark.parametrize("label", ["INBOX", "SPAM"])
     def test_mail_that_was_never_selected_is_no_deletion(self, bench: Bench, label: str) -> None:
         acme = GmailTenant(bench, "acme")
@@ -267,6 +290,15 @@ class TestSelection:
         acme = GmailTenant(bench, "acme")
         acme.connect(newest_threads=2)
         made = [acme.message(hours_ago=hours)["thread"] for hours in (8, 6, 4, 2)]
+        acme.reads()
+        assert acme.living == set(made[-2:])
+
+    def test_of_the_newest_counts_none_that_is_excluded(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(newest_threads=2, exclude_labels=("Customers",))
+        made = [acme.message(hours_ago=hours)["thread"] for hours in (8, 7, 6)]
+        for hours in (4, 3, 2, 1):
+            acme.message(labels=["Customers"], hours_ago=hours)
         acme.reads()
         assert acme.living == set(made[-2:])
 

@@ -115,7 +115,7 @@ class _Mailbox:
         for _attempt in range(LISTINGS):
             listing = Listing()
             with suppress(CursorExpired):
-                await listing.read(self.client, query, sorted(self.include), self.run.settings.newest_threads)
+                await listing.read(self.client, query, self.run.settings)
                 return listing
         raise UnexpectedResponse("Gmail lost the page token of a listing three times.")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ingest_assets.sources.base import UNPARSEABLE, Rejected, rejection
 from ingest_assets.sources.gmail.client import GmailClient
+from ingest_assets.sources.gmail.connect import GmailSettings
 from ingest_assets.sources.gmail.records import GmailThread, id_of
 
 
@@ -18,19 +19,24 @@ class Listing:
     """By thread its historyId."""
     rejected: list[Rejected] = field(default_factory=list)
 
-    async def read(self, client: GmailClient, query: str, labels: Sequence[str], newest: int | None) -> None:
-        """List what a search finds in each label, or in all mail without any; a thread may have several labels.
+    async def read(self, client: GmailClient, query: str, chosen: GmailSettings) -> None:
+        """List what a search finds in the chosen labels; a thread may have several.
 
         Raises CursorExpired where Gmail lost its place.
         """
-        searched: Sequence[str | None] = labels or [None]
+        left_out = set()  # by listing them: a search term names a label by its name, which may hold anything
+        for excluded in chosen.exclude_labels:
+            left_out |= {thread["id"] async for thread in self._found(client, query, excluded)}
+        searched: Sequence[str | None] = chosen.labels or [None]
         for label in searched:
             taken = 0
             async with aclosing(self._found(client, query, label)) as threads:
                 async for thread in threads:
+                    if thread["id"] in left_out:
+                        continue
                     self.threads[thread["id"]] = thread.get("historyId")
                     taken += 1
-                    if taken == newest:
+                    if taken == chosen.newest_threads:
                         break
 
     async def _found(self, client: GmailClient, query: str, label: str | None) -> AsyncGenerator[dict[str, Any]]:
