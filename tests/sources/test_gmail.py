@@ -302,6 +302,16 @@ class TestSelection:
         acme.reads()
         assert acme.living == set(made[-2:])
 
+    def test_of_the_newest_counts_no_draft(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(newest_threads=1)
+        sent = acme.message(labels=["SENT"])
+        acme.message(thread=sent["thread"], labels=["DRAFT"])
+        acme.order("draft")
+        acme.reads()
+        assert acme.living == {sent["thread"]}
+        assert acme.rows[sent["thread"]].message_count == 1
+
     def test_of_the_newest_sees_what_was_deleted_while_the_history_was_lost(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")
         acme.connect(newest_threads=5)

@@ -22,6 +22,8 @@ from ingest_assets.storage import reads
 MAILBOX = "mailbox"
 LISTINGS = 3  # tries, where page tokens die
 NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
+"""None of this is ever stored (see `visible`): not to find it saves its fetch, and its place among the newest.
+A search is about messages: a thread with mail and a draft is found for its mail."""
 
 
 class MailboxCursor(BaseModel):
