@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,75 @@ class TestSelection:
         acme.order("expire_history")
         acme.reads()
         assert acme.living == {kept["thread"]}
+
+
+class TestALabelThatWasDeleted:
+    @pytest.fixture
+    def picky(self, bench: Bench) -> GmailTenant:
+        """Connect a mailbox that selects by labels."""
+        tenant = GmailTenant(bench, "acme")
+        tenant.order("label", name="Private")
+        tenant.connect(labels=("Customers", "STARRED"), exclude_labels=("Private",))
+        for _ in range(3):
+            tenant.message(labels=["Customers"])
+        return tenant
+
+    @pytest.mark.parametrize(("label", "option"), [("Customers", "--labels"), ("Private", "--exclude-labels")])
+    def test_is_named_before_anything_is_taken_for_deleted(
+        self, picky: GmailTenant, label: str, option: str
+    ) -> None:
+        private = picky.message(labels=["Customers", "Private"])
+        picky.reads()
+        held = picky.living
+        assert len(held) == 3
+        picky.order("delete_label", label=label)
+        reason = str(picky.sync().reason)
+        assert f"'{label}', which was deleted in Gmail" in reason
+        assert f"with {option} that" in reason
+        assert picky.account.state == "needs_reconnect"
+        assert picky.living == held
+        assert private["thread"] not in held
+
+    def test_is_named_where_everything_is_compared_anew(self, picky: GmailTenant) -> None:
+        picky.reads()
+        picky.order("delete_label", label="Customers")
+        picky.order("expire_history")
+        assert "'Customers', which was deleted" in str(picky.sync().reason)
+
+    def test_is_named_by_its_id_where_it_was_never_read(self, picky: GmailTenant) -> None:
+        picky.order("delete_label", label="Customers")
+        assert "'Label_1', which was deleted" in str(picky.sync().reason)
+        assert picky.account.state == "needs_reconnect"
+
+    def test_is_named_when_it_goes_as_we_search(self, picky: GmailTenant) -> None:
+        picky.fault("slow", method="profile", seconds=1)
+        since = picky.bench.requests()
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(picky.sync)
+            while "profile" not in picky.calls(since):
+                pass
+            picky.order("delete_label", label="Customers")
+            assert "'Label_1', which was deleted" in str(running.result().reason)
+
+    def test_is_read_again_once_another_is_chosen(self, picky: GmailTenant) -> None:
+        picky.reads()
+        picky.order("delete_label", label="Customers")
+        picky.sync()
+        picky.connect(labels=("STARRED",))
+        picky.reads()
+        assert picky.living == set()
+
+    def test_costs_a_look_only_when_labels_are_taken_off(self, picky: GmailTenant) -> None:
+        picky.reads()
+        made = picky.message(labels=["Customers", "IMPORTANT"])
+        for remove, calls in (("IMPORTANT", 0), ("Customers", 1)):
+            picky.order("labels", thread=made["thread"], remove=[remove])
+            since = picky.bench.requests()
+            picky.reads()
+            assert picky.calls(since).get("labels.list", 0) == calls
+        since = picky.bench.requests()
+        picky.reads()
+        assert picky.calls(since) == {"history.list": 1}
 
 
 class TestThreads:

@@ -221,6 +221,8 @@ def _filter(call: Call) -> Any:
     if query and READING.isdisjoint(call.access.scopes):
         raise GmailError(403, "forbidden", "Metadata scope does not support 'q' parameter")
     labels = set(call.query.get("labelIds", ()))
+    for unknown in sorted(labels - call.mailbox.labels.keys()):
+        raise GmailError(400, "invalidArgument", f"Invalid label: {unknown}")
     hidden = set() if call.one("includeSpamTrash") == "true" else set(HIDDEN)
     after, before = float("-inf"), float("inf")
     wanted, refused = set(labels), set(hidden)

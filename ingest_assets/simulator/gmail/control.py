@@ -112,6 +112,12 @@ class AddLabel(OneMailbox):
     name: str
 
 
+class DeleteLabel(OneMailbox):
+    """A label to delete, by id or name."""
+
+    label: str
+
+
 class SetCredential(OneMailbox):
     """A change to a mailbox's logins."""
 
@@ -162,6 +168,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/gmail/delete", Chosen, _delete),
         order(simulator, "/gmail/draft", AddDraft, _draft),
         order(simulator, "/gmail/label", AddLabel, _add_label),
+        order(simulator, "/gmail/delete_label", DeleteLabel, _delete_label),
         order(simulator, "/gmail/expire_history", OneMailbox, _expire_history),
         order(simulator, "/gmail/credential", SetCredential, _set_credential),
         order(simulator, "/gmail/raw", Replace, _replace),
@@ -182,8 +189,8 @@ def _add_mailbox(simulator: Simulator, wanted: AddMailbox) -> dict[str, Any]:
     )
     box = Mailbox(wanted.email, rng, settings, history_id=900_000)
     box.labels = {name: name for name in SYSTEM_LABELS}
-    for place, name in enumerate(wanted.labels, start=1):
-        box.labels[f"Label_{place}"] = name
+    for name in wanted.labels:
+        box.add_label(name)
     world.mailboxes[wanted.email] = box
     if wanted.refresh_token is not None:
         world.logins[wanted.refresh_token] = Login(
@@ -272,8 +279,17 @@ def _draft(simulator: Simulator, wanted: AddDraft) -> dict[str, Any]:
 
 def _add_label(simulator: Simulator, wanted: AddLabel) -> dict[str, Any]:
     box = simulator.gmail.mailbox(wanted.mailbox)
-    label_id = f"Label_{len(box.labels)}"
-    box.labels[label_id] = wanted.name
+    return {"label": box.add_label(wanted.name)}
+
+
+def _delete_label(simulator: Simulator, wanted: DeleteLabel) -> dict[str, Any]:
+    """As labels.delete has it: the label goes, and is removed from all messages that have it."""
+    box = simulator.gmail.mailbox(wanted.mailbox)
+    label_id = box.label_id(wanted.label)
+    if box.labels.pop(label_id, None) is None:
+        raise OrderError(f"mailbox {box.email} has no label {wanted.label}")
+    for mail in box.mail.values():
+        _label(box, mail, [], [label_id])
     return {"label": label_id}
 
 

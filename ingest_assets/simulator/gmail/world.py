@@ -119,6 +119,7 @@ class Mailbox:
     rng: random.Random
     settings: Settings
     labels: dict[str, str] = field(default_factory=dict)  # name by id
+    labels_made: int = 0
     mail: dict[str, Mail] = field(default_factory=dict)
     threads: dict[str, list[str]] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
@@ -141,6 +142,12 @@ class Mailbox:
             if wanted in (label_id, name):
                 return label_id
         return wanted
+
+    def add_label(self, name: str) -> str:
+        self.labels_made += 1  # an id is never given again
+        label_id = f"Label_{self.labels_made}"
+        self.labels[label_id] = name
+        return label_id
 
     def next_history(self) -> int:
         self.history_id += self.rng.randrange(1, 40)  # ids rise with gaps

@@ -10,6 +10,8 @@ login       a user's refresh token, or a service account with domain-wide delega
 limits      quota units a minute and mailbox, a cost for each method, inner requests of a batch included;
             403 rateLimitExceeded and userRateLimitExceeded are quota, any other 403 is not
 history     ids are valid for a week or so; 404 means that everything has to be compared again
+labels      are asked for by id, which a renaming leaves; deleting one takes it off all messages, and to list its
+            threads is 400 invalidArgument from then on
 trash       and archive are changes of labels; a permanent deletion is an event of the history
 messages    never change but for their labels
 """

@@ -1,15 +1,15 @@
 """Read one mailbox: everything once, then what its history says has changed."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from ingest_assets.errors import CursorExpired, UnexpectedResponse
+from ingest_assets.errors import CredentialRejected, CursorExpired, UnexpectedResponse
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.gmail.client import GmailClient
@@ -32,6 +32,8 @@ class MailboxCursor(BaseModel):
     history_id: str
     covered_from: datetime
     selection: list[str]
+    label_names: dict[str, str] = Field(default_factory=dict)
+    """Of the selected labels, by id: a label that was deleted can no longer be asked for its name."""
 
 
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
@@ -79,6 +81,8 @@ class _Mailbox:
                 newest = newest or answer.get("historyId")
                 for entry in answer["history"]:
                     changes.add(entry)
+        if not changes.labels_removed.isdisjoint(self.include | self.exclude):
+            await self._label_names()
         if changes.rejected:
             yield Page(rejected=changes.rejected, stream=MAILBOX)
         waiting = list(changes.before)
@@ -96,6 +100,7 @@ class _Mailbox:
 
         The history is pinned before the listing: what happens meanwhile is read again by the next sync.
         """
+        label_names = await self._label_names()
         pinned = (await self.client.profile()).get("historyId")
         if not isinstance(pinned, str):
             raise UnexpectedResponse("Gmail's profile has no historyId.")
@@ -109,16 +114,41 @@ class _Mailbox:
         async with aclosing(self._threads([*stale, *absent])) as pages:
             async for _size, page in pages:
                 yield page
-        cursor = MailboxCursor(history_id=pinned, covered_from=since, selection=self.selection)
+        cursor = MailboxCursor(
+            history_id=pinned, covered_from=since, selection=self.selection, label_names=label_names
+        )
         yield Page(stream=MAILBOX, cursor=cursor)
+
+    async def _label_names(self) -> dict[str, str]:
+        """Name the selected labels by id. Raises CredentialRejected where one was deleted in Gmail.
+
+        Reading on would find no mail of a deleted label, or mail that it was to keep out.
+        """
+        if not self.selection:
+            return {}
+        names = await self.client.labels()
+        before = {} if self.cursor is None else self.cursor.label_names
+        for option, chosen in (("--labels", self.include), ("--exclude-labels", self.exclude)):
+            if gone := sorted(before.get(label, label) for label in chosen - names.keys()):
+                raise CredentialRejected(
+                    f"The mailbox {self.run.account.name} no longer has the label {', '.join(map(repr, gone))}, "
+                    "which was deleted in Gmail. Connect it again with `ingest-assets connect gmail`, with "
+                    f"{option} that it has."
+                )
+        return {label: names[label] for label in self.include | self.exclude}
 
     async def _listed(self, since: datetime) -> Listing:
         query = f"after:{int(since.timestamp())} {NOT_MAIL}"
         for _attempt in range(LISTINGS):
             listing = Listing()
-            with suppress(CursorExpired):
+            try:
                 await listing.read(self.client, query, self.run.settings)
-                return listing
+            except CursorExpired:
+                continue
+            except UnexpectedResponse:
+                await self._label_names()  # was one deleted this moment?
+                raise
+            return listing
         raise UnexpectedResponse("Gmail lost the page token of a listing three times.")
 
     async def _held(self, since: datetime) -> dict[str, str | None]:

@@ -18,6 +18,8 @@ class Changes:
     """The historyId of the last entry."""
     before: dict[str, str] = field(default_factory=dict)
     """By thread: where the history stood before it named the thread."""
+    labels_removed: set[str] = field(default_factory=set)
+    """Labels that were taken off a message, by somebody or because they were deleted."""
     rejected: list[Rejected] = field(default_factory=list)
 
     def add(self, entry: Any) -> None:
@@ -25,6 +27,8 @@ class Changes:
         try:
             for message in _messages_in(entry):
                 self.before.setdefault(id_of(message, "threadId"), self.reached)
+            for change in entry.get("labelsRemoved", ()):
+                self.labels_removed.update(change.get("labelIds", ()))
             self.reached = id_of(entry, "id")
         except UNPARSEABLE as error:
             self.rejected.append(rejection(GmailThread, entry, error, external_id=None))
