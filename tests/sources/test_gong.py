@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ingest_assets.errors import CredentialRejected
+from ingest_assets.sources.gong.client import SCOPES
 from ingest_assets.sources.gong.hosts import checked
+from ingest_assets.sources.gong.records import GongUser, GongWorkspace
 from ingest_assets.storage.schema import syncs
 from tests.sources.tenants import GongTenant
 from tests.workbench import Bench
@@ -158,6 +160,62 @@ class TestCalls:
             call(acme, hours_ago=24 * hour + 1, sentences=2)
         acme.reads()
         assert len(acme.living) == 20
+
+
+class TestScopes:
+    ALL = frozenset(SCOPES.values())
+
+    def without(self, acme: GongTenant, *scopes: str) -> None:
+        acme.order("credential", scopes=sorted(self.ALL - set(scopes)))
+
+    def test_of_the_directory_are_not_needed_for_calls(self, acme: GongTenant) -> None:
+        self.without(acme, "api:users:read", "api:workspaces:read")
+        found = call(acme)
+        acme.sync()
+        verdict = acme.sync()
+        assert (verdict.status, acme.account.state) == ("partial", "active")
+        assert acme.account.reason == (
+            "not readable: users (lacks the scope api:users:read), "
+            "workspaces (lacks the scope api:workspaces:read)"
+        )
+        assert found in acme.living
+
+    def test_that_the_directory_lacks_cost_no_more_requests(self, acme: GongTenant) -> None:
+        self.without(acme, "api:users:read", "api:workspaces:read")
+        call(acme)
+        assert sum(acme.sync().calls.values()) <= 3
+        for _ in range(3):
+            assert sum(acme.sync().calls.values()) <= 2
+
+    def test_of_the_directory_work_once_they_are_granted(self, acme: GongTenant) -> None:
+        self.without(acme, "api:users:read")
+        assert [acme.sync().status for _ in range(3)] == ["partial"] * 3
+        assert acme.stored(GongWorkspace.table)
+        self.without(acme)
+        acme.reads()
+        assert acme.stored(GongUser.table)
+
+    def test_of_the_directory_are_missed_when_connecting(self, bench: Bench) -> None:
+        acme = GongTenant(bench, "acme")
+        self.without(acme, "api:users:read", "api:workspaces:read")
+        [(_, probe, _)] = acme.connect().accounts
+        users, workspaces = probe.warnings
+        assert "lacks the scope api:users:read. Without it users have no names." in users
+        assert "lacks the scope api:workspaces:read. Without it workspaces have no names." in workspaces
+
+    @pytest.mark.parametrize(
+        "missing",
+        [
+            ["api:calls:read:basic"],
+            ["api:calls:read:extensive"],
+            ["api:calls:read:transcript", "api:calls:read:basic"],
+        ],
+    )
+    def test_of_calls_are_asked_for_when_connecting(self, bench: Bench, missing: list[str]) -> None:
+        acme = GongTenant(bench, "acme")
+        self.without(acme, *missing)
+        with pytest.raises(CredentialRejected, match=f"lacks what a sync needs: {', '.join(missing)}"):
+            acme.connect()
 
 
 class TestHosts:

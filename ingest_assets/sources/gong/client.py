@@ -58,10 +58,13 @@ CONTENT = {
 SCOPES = {
     "calls.extensive": "api:calls:read:extensive",
     "calls.transcript": "api:calls:read:transcript",
+    "calls.list": "api:calls:read:basic",
     "calls.get": "api:calls:read:basic",
     "users.list": "api:users:read",
     "workspaces.list": "api:workspaces:read",
 }
+DIRECTORY = frozenset({"users.list", "workspaces.list"})
+"""Names, without which calls can be read all the same."""
 NOTHING_FOUND = re.compile(r"no [^\"]*found[^\"]*(filters|period)", re.IGNORECASE)
 """The only thing that tells an empty range from a wrong address: both are HTTP 404."""
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
@@ -135,11 +138,30 @@ class GongClient:
             if isinstance(item, dict) and isinstance(item.get("callId"), str) and item.get("transcript")
         }
 
-    async def may_read_transcripts(self, since: datetime, until: datetime) -> None:
-        """Raise CredentialRejected if not."""
-        chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True))
-        async for _answer in self._post_pages("calls.transcript", chosen):
-            return
+    async def refusals(self, since: datetime, until: datetime) -> dict[str, SourceError]:
+        """Try every way to read calls, and the list of users, once; give what was refused, by method.
+
+        Raises the first refusal if all are. Only together do they tell a bad login from a missing scope: where
+        calls are concerned, Gong answers 401 to both.
+        """
+        dates = dict(zip(RANGE, whole_seconds(since, until), strict=True))
+        requests = [
+            _post("calls.extensive", {"filter": dates}),
+            _post("calls.transcript", {"filter": dates}),
+            Request("calls.list", "GET", "/v2/calls", params=dates),
+            Request("users.list", "GET", "/v2/users"),
+        ]
+        refused: dict[str, SourceError] = {}
+        for request in requests:
+            try:
+                await self._api.call(request)
+            except (CredentialRejected, Unavailable) as error:
+                refused[request.method] = error
+            except _NothingFound:
+                continue
+        if len(refused) == len(requests):
+            raise refused[requests[0].method]
+        return refused
 
     async def exists(self, call_id: str) -> bool:
         try:
@@ -161,11 +183,13 @@ class GongClient:
             if (cursor := _next(answer, seen, "users.list")) is None:
                 return
 
-    async def workspaces(self) -> list[Any]:
+    async def workspaces(self) -> AsyncGenerator[list[Any]]:
+        """Give them all at once: Gong does not page them."""
         try:
-            return _items(await self._api.call(Request("workspaces.list", "GET", "/v2/workspaces")), "workspaces")
+            answer = await self._api.call(Request("workspaces.list", "GET", "/v2/workspaces"))
         except _NothingFound:
-            return []
+            return
+        yield _items(answer, "workspaces")
 
     async def _post_pages(self, method: str, chosen: Json, **more: Any) -> AsyncGenerator[Json]:
         """Follow the cursor, which goes at the top level of the body beside the same filter as before."""
@@ -174,14 +198,16 @@ class GongClient:
         while True:
             body = {"filter": chosen, **more} | ({} if cursor is None else {"cursor": cursor})
             try:
-                answer = await self._api.call(
-                    Request(method, "POST", f"/v2/{method.replace('.', '/')}", body=body)
-                )
+                answer = await self._api.call(_post(method, body))
             except _NothingFound:
                 return
             yield answer
             if (cursor := _next(answer, seen, method)) is None:
                 return
+
+
+def _post(method: str, body: Json) -> Request:
+    return Request(method, "POST", f"/v2/{method.replace('.', '/')}", body=body)
 
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
@@ -202,6 +228,9 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
                 f"to a customer of another host, or may not {SCOPES[method]}. A technical administrator finds "
                 "host and keys at app.gong.io/company/api."
             )
+        if status == FORBIDDEN and method in DIRECTORY:
+            lacking = f"lacks the scope {SCOPES[method]}"
+            return Unavailable(f"Gong at {host} refused {method} (HTTP 403): the login {lacking}.", code=lacking)
         if status == FORBIDDEN:
             return CredentialRejected(
                 f"Gong at {host} refused {method} (HTTP 403): the login lacks the scope {SCOPES[method]}; "

@@ -1,7 +1,7 @@
 """What a Gong login is, what an account may choose, and how both are probed before they are stored."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, SecretStr, model_validator
 
-from ingest_assets.errors import CredentialRejected, IngestError
+from ingest_assets.errors import CredentialRejected, IngestError, SourceError, Unavailable
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
-from ingest_assets.sources.gong.client import GongClient
+from ingest_assets.sources.gong.client import DIRECTORY, SCOPES, GongClient
 
 PROBED = timedelta(hours=1)
 NAME_BYTES = 8
@@ -109,17 +109,14 @@ async def probe(login: Login) -> Sequence[Probe]:
     if login.tokens is None and settings.base_url is None and not login.options.api_url:
         raise IngestError(NO_HOST)
     now = login.clock.now()
-    warnings: list[str] = []
     async with GongClient.open(login) as client:
-        async for _page in client.calls(now - PROBED, now):
-            break
-        await client.may_read_transcripts(now - PROBED, now)
+        host = urlsplit(client.base_url).hostname or ""
+        warnings = _lacking(host, await client.refusals(now - PROBED, now))
         workspaces: list[Any] = []
         try:
-            workspaces = await client.workspaces()
-        except CredentialRejected as error:
+            workspaces = [workspace async for page in client.workspaces() for workspace in page]
+        except (CredentialRejected, Unavailable) as error:
             warnings.append(f"{error} Without it workspaces have no names.")
-        host = urlsplit(client.base_url).hostname or ""
     known = sorted(
         (workspace for workspace in workspaces if isinstance(workspace, dict) and workspace.get("id")),
         key=lambda workspace: (len(workspace["id"]), workspace["id"]),
@@ -132,3 +129,13 @@ async def probe(login: Login) -> Sequence[Probe]:
             warnings=warnings,
         )
     ]
+
+
+def _lacking(host: str, refused: Mapping[str, SourceError]) -> list[str]:
+    """Warn of what is missing. Raises CredentialRejected where a sync would fail for it."""
+    if needed := [SCOPES[method] for method in refused if method not in DIRECTORY]:
+        raise CredentialRejected(
+            f"Gong at {host} knows the login, which lacks what a sync needs: {', '.join(needed)}. "
+            "Grant it and connect again."
+        )
+    return [f"{error} Without it users have no names." for error in refused.values()]

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from ingest_assets.errors import Unavailable
 from ingest_assets.sources.base import Extraction, Page, rejection
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
@@ -19,15 +20,32 @@ from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
 DIRECTORY = "directory"
+USERS, WORKSPACES = "users", "workspaces"
+NAMES: dict[str, type[GongUser] | type[GongWorkspace]] = {USERS: GongUser, WORKSPACES: GongWorkspace}
 NAMES_RHYTHM = timedelta(days=1)
+NEVER = datetime.min.replace(tzinfo=UTC)
 CALLS_A_WINDOW = 1000  # 20 requests with transcripts: far within the hour that a page cursor lives
 
 
 class DirectoryCursor(BaseModel):
-    """When the lists of names were read."""
+    """When each list of names was asked for, and what the login lacks for those that it may not read."""
 
-    users_at: datetime | None = None
-    workspaces_at: datetime | None = None
+    asked_at: dict[str, datetime] = {}
+    lacking: dict[str, str] = {}
+
+    def due(self, now: datetime) -> str | None:
+        """Name the list that waits longest: read daily, or by every sync where it was refused."""
+        waiting = [
+            name for name in NAMES if name in self.lacking or now - self.asked_at.get(name, NEVER) >= NAMES_RHYTHM
+        ]
+        return min(waiting, key=lambda name: self.asked_at.get(name, NEVER), default=None)
+
+    def after(self, name: str, now: datetime, lacking: str | None) -> "DirectoryCursor":
+        others = {other: lacks for other, lacks in self.lacking.items() if other != name}
+        return DirectoryCursor(
+            asked_at=self.asked_at | {name: now},
+            lacking=others if lacking is None else others | {name: lacking},
+        )
 
 
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
@@ -40,20 +58,19 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
 
 
 async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page]:
-    """Learn the names, daily, one list a sync: users first."""
+    """Learn the names, one list a sync; `run.skipped` tells which of them the login may not read."""
     cursor = DirectoryCursor.model_validate(run.cursors.get(DIRECTORY, {}))
-    now = run.started_at
-    if cursor.users_at is None or now - cursor.users_at >= NAMES_RHYTHM:
-        async with aclosing(client.users()) as pages:
-            async for users in pages:
-                yield _parsed(run, GongUser, users)
-        cursor = cursor.model_copy(update={"users_at": now})
-    elif cursor.workspaces_at is None or now - cursor.workspaces_at >= NAMES_RHYTHM:
-        yield _parsed(run, GongWorkspace, await client.workspaces())
-        cursor = cursor.model_copy(update={"workspaces_at": now})
-    else:
-        return
-    yield Page(stream=DIRECTORY, cursor=cursor)
+    if name := cursor.due(run.started_at):
+        lacking = None
+        try:
+            async with aclosing(client.users() if name == USERS else client.workspaces()) as pages:
+                async for items in pages:
+                    yield _parsed(run, NAMES[name], items)
+        except Unavailable as error:
+            lacking = error.code
+        cursor = cursor.after(name, run.started_at, lacking)
+        yield Page(stream=DIRECTORY, cursor=cursor)
+    run.skipped.update(cursor.lacking)
 
 
 def _parsed(run: Extraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[Any]) -> Page:
