@@ -155,6 +155,15 @@ class TestAnApp:
         acme.reads()
         assert acme.calls()["recordings.transcript"] == 3
 
+    def test_keeps_a_transcript_without_a_summary_and_the_other_way_round(self, acme: FathomTenant) -> None:
+        heard, summed_up = meeting(acme), meeting(acme)
+        acme.order("withhold", recording=int(heard), part="summary", status=404)
+        acme.order("withhold", recording=int(summed_up), part="transcript", status=404)
+        acme.reads()
+        assert (acme.rows[heard].transcript_state, acme.rows[heard].summary) == ("ready", None)
+        assert (acme.rows[summed_up].transcript_state, acme.rows[summed_up].text) == ("pending", None)
+        assert acme.rows[summed_up].summary
+
     def test_reads_a_late_transcript(self, acme: FathomTenant) -> None:
         late = meeting(acme, transcript_after_seconds=3600 * 5)
         acme.reads()

@@ -2,6 +2,7 @@
 
 login    X-Api-Key of a user, or Bearer token of an OAuth app, which may not ask for transcripts in lists
 cursor   a page number: what comes or goes while somebody pages shifts the pages
+share    a recording may be listed and its transcript or summary be refused: 403 for a limited share
 limits   60 requests a minute for a user, 30 of them heavy; RateLimit headers on every answer
 """
 
@@ -170,6 +171,8 @@ def _recording(grant: Grant, asked: _Asked) -> Json:
     known = grant.org.meetings.get(int(asked.recording)) if asked.recording.isdecimal() else None
     if known is None or known.deleted or grant.user.email not in known.visible_to:
         raise FathomError(404, "not found")
+    if asked.part in known.withheld:
+        raise FathomError(known.withheld[asked.part], "withheld")
     if asked.part == "transcript":
         return {"transcript": known.transcript if known.transcript_at <= asked.now else []}
     return {"summary": known.summary if known.summary_at <= asked.now else None}
@@ -208,10 +211,11 @@ def _meetings(grant: Grant, asked: _Asked) -> Json:
 def _item(meeting: Meeting, asked: _Asked, transcript: bool, summary: bool) -> Any:
     if meeting.replacement is not None:
         return meeting.replacement
-    heard = transcript and meeting.transcript_at <= asked.now
+    heard = transcript and meeting.transcript_at <= asked.now and "transcript" not in meeting.withheld
+    summed_up = summary and meeting.summary_at <= asked.now and "summary" not in meeting.withheld
     return meeting.item | {
         "transcript": meeting.transcript if heard else None,
-        "default_summary": meeting.summary if summary and meeting.summary_at <= asked.now else None,
+        "default_summary": meeting.summary if summed_up else None,
         "action_items": meeting.action_items if asked.flag("include_action_items") else None,
         "crm_matches": {"contacts": [], "companies": [], "deals": [], "error": None}
         if asked.flag("include_crm_matches")

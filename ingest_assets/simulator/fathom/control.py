@@ -116,6 +116,13 @@ class Hide(OneMeeting):
     email: str
 
 
+class Withhold(OneMeeting):
+    """A part that is refused with this status; null shows it again."""
+
+    part: Literal["transcript", "summary"]
+    status: Annotated[int, Field(ge=400, le=599)] | None = 403
+
+
 class Replace(OneMeeting):
     """What lists show instead; null for the meeting as it is."""
 
@@ -160,6 +167,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/fathom/transcript", Speak, _speak),
         order(simulator, "/fathom/delete", OneMeeting, _delete),
         order(simulator, "/fathom/hide", Hide, _hide),
+        order(simulator, "/fathom/withhold", Withhold, _withhold),
         order(simulator, "/fathom/raw", Replace, _replace),
         order(simulator, "/fathom/credential", SetCredential, _set_credential),
         order(simulator, "/fathom/settings", Change, _change),
@@ -281,6 +289,15 @@ def _delete(simulator: Simulator, wanted: OneMeeting) -> dict[str, Any]:
 
 def _hide(simulator: Simulator, wanted: Hide) -> dict[str, Any]:
     simulator.fathom.org(wanted.org).meeting(wanted.recording).visible_to.discard(wanted.email)
+    return {"recording": wanted.recording}
+
+
+def _withhold(simulator: Simulator, wanted: Withhold) -> dict[str, Any]:
+    meeting = simulator.fathom.org(wanted.org).meeting(wanted.recording)
+    if wanted.status is None:
+        meeting.withheld.pop(wanted.part, None)
+    else:
+        meeting.withheld[wanted.part] = wanted.status
     return {"recording": wanted.recording}
 
 

@@ -36,6 +36,8 @@ class Meeting:
     summary_at: float = 0.0
     deleted: bool = False
     replacement: Any = None
+    withheld: dict[str, int] = field(default_factory=dict)
+    """Parts that nobody is shown, and the status that a request for them is answered with."""
 
     @property
     def id(self) -> int:

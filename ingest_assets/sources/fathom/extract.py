@@ -1,10 +1,10 @@
 """Read one Fathom account: its sessions, window after window."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ingest_assets.errors import Unavailable
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, rejection
@@ -20,6 +20,8 @@ SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
 KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "deleted_at")
 NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list
 INSTANT = timedelta(seconds=1)
+
+Part = TypeVar("Part")
 
 
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
@@ -102,14 +104,11 @@ class _Sessions(WindowReader):
         return Page(records, rejected=rejected)
 
     async def _apart(self, external_id: str) -> dict[str, Any]:
-        """Fetch what the list does not bring to an OAuth app."""
-        try:
-            return {
-                "transcript": await self.client.transcript(external_id),
-                "default_summary": await self.client.summary(external_id),
-            }
-        except Unavailable:  # it went between the list and now; a later list will not show it
-            return {"transcript": None, "default_summary": None}
+        """Fetch what the list does not bring to an OAuth app, each part whatever became of the other."""
+        return {
+            "transcript": await _unless_unavailable(self.client.transcript(external_id)),
+            "default_summary": await _unless_unavailable(self.client.summary(external_id)),
+        }
 
     def _record(self, meeting: dict[str, Any], row: Any) -> FathomSession:
         return FathomSession.from_api(
@@ -135,6 +134,13 @@ class _Sessions(WindowReader):
             )
         )
         return rows
+
+
+async def _unless_unavailable(part: Awaitable[Part]) -> Part | None:
+    try:
+        return await part
+    except Unavailable:  # it went between the list and now, and a later list will not show it; or it never was
+        return None
 
 
 class _Span:
