@@ -85,6 +85,16 @@ class TestSessions:
         acme.order("hide", recording=int(made), email="bob@vendor.example")
         assert acme.reads().counts.deleted == 1
 
+    def test_that_are_listed_no_more_and_refused_are_not_taken_for_deleted(self, acme: FathomTenant) -> None:
+        made = meeting(acme)
+        acme.reads()
+        acme.order("withhold", recording=int(made), part="transcript", status=403)
+        acme.order("raw", recording=int(made), payload={"recording_id": 1, "created_at": "2026-01-01T00:00:00Z"})
+        verdict = acme.sync()
+        assert (verdict.status, verdict.counts.deleted) == ("partial", 0)
+        assert verdict.reason == "not readable: transcripts (forbidden: 1)"
+        assert made in acme.living
+
     def test_that_were_deleted_before_their_transcript_came_are_not_looked_for_again(
         self, acme: FathomTenant
     ) -> None:
@@ -163,6 +173,36 @@ class TestAnApp:
         assert (acme.rows[heard].transcript_state, acme.rows[heard].summary) == ("ready", None)
         assert (acme.rows[summed_up].transcript_state, acme.rows[summed_up].text) == ("pending", None)
         assert acme.rows[summed_up].summary
+
+    def test_goes_on_past_a_recording_that_it_may_not_read(self, acme: FathomTenant) -> None:
+        refused, other = meeting(acme), meeting(acme)
+        for part in ("transcript", "summary"):
+            acme.order("withhold", recording=int(refused), part=part, status=403)
+        verdict = acme.sync()
+        assert (verdict.status, acme.account.state) == ("partial", "active")
+        assert verdict.reason == "not readable: summaries (forbidden: 1), transcripts (forbidden: 1)"
+        assert {key: row.transcript_state for key, row in acme.rows.items()} == {
+            refused: "pending",
+            other: "ready",
+        }
+        acme.order("withhold", recording=int(refused), part="transcript", status=None)
+        acme.order("withhold", recording=int(refused), part="summary", status=None)
+        acme.bench.clock.advance(HOUR)
+        acme.reads()
+        assert acme.rows[refused].transcript_state == "ready"
+
+    def test_keeps_what_it_holds_of_a_recording_that_it_may_no_longer_read(self, acme: FathomTenant) -> None:
+        made = meeting(acme, hours_ago=5 * 24)
+        acme.reads()
+        before = acme.rows[made]
+        for part in ("transcript", "summary"):
+            acme.order("withhold", recording=int(made), part=part, status=403)
+        acme.order("edit", recording=int(made), fields={"title": "Another title"})
+        acme.bench.clock.advance(timedelta(hours=25))
+        assert acme.sync().status == "partial"
+        row = acme.rows[made]
+        assert (row.title, row.transcript_state) == ("Another title", "ready")
+        assert (row.text, row.summary) == (before.text, before.summary)
 
     def test_reads_a_late_transcript(self, acme: FathomTenant) -> None:
         late = meeting(acme, transcript_after_seconds=3600 * 5)

@@ -10,6 +10,7 @@ page cursor a page number: what comes or goes while we page shifts it, so the en
             recordings are told apart by recording_id
 late data   transcript and summary come after the meeting; summaries are edited, action items completed:
             a range filters by created_at only, so only looking back shows any of this
+refusals    403 for one recording: a limited share, which is listed and may not be read
 deletions   absence from a range and 404 for the recording: deleted, or no longer shared with this key
 """
 

@@ -25,6 +25,7 @@ RANGE = ("created_after", "created_before")
 HEAVY = frozenset({"recordings.transcript", "recordings.summary"})
 INLINE = {"include_transcript": "true", "include_summary": "true"}
 ALWAYS = {"include_action_items": "true", "include_crm_matches": "true"}
+REFUSED, GONE = "forbidden", "not_found"  # why a recording is unavailable
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
 
 Json = dict[str, Any]
@@ -141,13 +142,15 @@ def _meaning(request: Request, status: int, _body: Any) -> SourceError:
             f"Fathom refused the login for {method} (HTTP 401): the API key or token is wrong, inactive or "
             "revoked. Connect the account again with `ingest-assets connect fathom`."
         )
+    if status == FORBIDDEN and method in HEAVY:
+        return Unavailable("Fathom lists this recording, and does not let this login read it.", code=REFUSED)
     if status == FORBIDDEN:
         return CredentialRejected(
             f"Fathom refused {method} (HTTP 403): the login's user or scopes do not allow it. Use the key of a "
             "user who may see the sessions, or an app with the scope public_api."
         )
     if status == NOT_FOUND and method in HEAVY:
-        return Unavailable("Fathom shows this recording no more.", code="not_found")
+        return Unavailable("Fathom shows this recording no more.", code=GONE)
     if status == BAD_REQUEST and "cursor" in (request.params or {}):
         return CursorExpired(f"Fathom no longer knows the page cursor of {method}.")
     return UnexpectedResponse(f"Fathom answered {method} with HTTP {status}; check FATHOM_API_URL.")

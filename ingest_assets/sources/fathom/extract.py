@@ -1,6 +1,7 @@
 """Read one Fathom account: its sessions, window after window."""
 
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from math import ceil
@@ -8,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from ingest_assets.errors import Unavailable
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, rejection
-from ingest_assets.sources.fathom.client import FathomClient
+from ingest_assets.sources.fathom.client import GONE, REFUSED, FathomClient
 from ingest_assets.sources.fathom.records import FathomSession, hash_of, id_of
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.times import at
@@ -20,6 +21,7 @@ SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
 KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "deleted_at")
 NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list
 INSTANT = timedelta(seconds=1)
+TRANSCRIPTS, SUMMARIES = "transcripts", "summaries"  # as `run.skipped` names them
 
 Part = TypeVar("Part")
 
@@ -42,6 +44,7 @@ class _Sessions(WindowReader):
     def __init__(self, run: Extraction, client: FathomClient) -> None:
         super().__init__(run, newest=run.settings.newest_sessions)
         self.client = client
+        self._refused: Counter[str] = Counter()
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
         span = _Span()
@@ -64,8 +67,9 @@ class _Sessions(WindowReader):
     async def exists(self, external_id: str) -> bool:
         try:
             await self.client.transcript(external_id)
-        except Unavailable:
-            return False
+        except Unavailable as error:
+            self._note(TRANSCRIPTS, error)
+            return error.code != GONE
         return True
 
     async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
@@ -106,9 +110,29 @@ class _Sessions(WindowReader):
     async def _apart(self, external_id: str) -> dict[str, Any]:
         """Fetch what the list does not bring to an OAuth app, each part whatever became of the other."""
         return {
-            "transcript": await _unless_unavailable(self.client.transcript(external_id)),
-            "default_summary": await _unless_unavailable(self.client.summary(external_id)),
+            "transcript": await self._part(TRANSCRIPTS, external_id, "transcript", self.client.transcript),
+            "default_summary": await self._part(SUMMARIES, external_id, "default_summary", self.client.summary),
         }
+
+    async def _part(
+        self, what: str, external_id: str, name: str, fetch: Callable[[str], Awaitable[Part | None]]
+    ) -> Part | None:
+        """Fetch a part; one that is refused stays as we hold it, as that does not tell that it is gone."""
+        try:
+            return await fetch(external_id)
+        except Unavailable as error:
+            self._note(what, error)
+            if error.code == GONE:  # since the list, and a later list will not show it; or it never was
+                return None
+        row = (await self._known([external_id], ["raw"])).get(external_id)
+        held: Part | None = None if row is None else row.raw.get(name)
+        return held
+
+    def _note(self, what: str, error: Unavailable) -> None:
+        """Count a recording that the login may not read."""
+        if error.code == REFUSED:
+            self._refused[what] += 1
+            self.run.skipped[what] = f"{REFUSED}: {self._refused[what]}"
 
     def _record(self, meeting: dict[str, Any], row: Any) -> FathomSession:
         return FathomSession.from_api(
@@ -127,20 +151,13 @@ class _Sessions(WindowReader):
             return True
         return False
 
-    async def _known(self, external_ids: Sequence[str]) -> dict[str, Any]:
+    async def _known(self, external_ids: Sequence[str], columns: Sequence[str] = KNOWN) -> dict[str, Any]:
         rows: dict[str, Any] = await self.stored(
             lambda conn, table, _account: reads.stored_in_workspace(
-                conn, table, self.run.account.workspace_id, external_ids, KNOWN
+                conn, table, self.run.account.workspace_id, external_ids, columns
             )
         )
         return rows
-
-
-async def _unless_unavailable(part: Awaitable[Part]) -> Part | None:
-    try:
-        return await part
-    except Unavailable:  # it went between the list and now, and a later list will not show it; or it never was
-        return None
 
 
 class _Span:
