@@ -57,7 +57,9 @@ class JsonApi:
         auth: httpx.Auth | None = None,
         pace: Callable[[Request], Pace | None] = lambda _request: None,
         seen: Callable[[Request, httpx.Headers], None] = lambda _request, _headers: None,
+        hints: Mapping[int, str] = {},
     ) -> None:
+        """`hints`: what else a vendor is known to mean by a 5xx status, as a sentence."""
         self.base_url = base_url.rstrip("/")
         self._http = http
         self._login = login
@@ -67,6 +69,7 @@ class JsonApi:
         self._meaning = meaning
         self._pace = pace
         self._seen = seen
+        self._hints = hints
         self._pair: TokenPair | None = None
 
     def use(self, pair: TokenPair) -> None:
@@ -120,7 +123,8 @@ class JsonApi:
             pause = _seconds(response.headers.get("retry-after"))
             raise Transient(f"{self._vendor} asks us to slow down on {request.method} (429).", retry_after=pause)
         if status >= HTTP_SERVER_ERROR:
-            raise Transient(f"{self._vendor} answered {request.method} with HTTP {status}.")
+            sentences = [f"{self._vendor} answered {request.method} with HTTP {status}.", self._hints.get(status)]
+            raise Transient(" ".join(filter(None, sentences)))
         try:
             body = orjson.loads(response.content)
         except orjson.JSONDecodeError:

@@ -234,9 +234,18 @@ class TestLimits:
         assert counts["throttled"] <= (heavy < 30)
         assert len(acme.living) == 30
 
-    def test_a_key_that_is_answered_503_is_suspected(self, bench: Bench) -> None:
+
+class TestAKey:
+    def test_that_is_answered_503_is_suspected(self, bench: Bench) -> None:
         acme = FathomTenant(bench, "acme")
         acme.fault("status", status=503, times=-1)
-        bench.order("fault", kind="status", vendor="fathom", status=503, times=-1)
         with pytest.raises(SourceError, match="check the key"):
             acme.connect()
+
+    @pytest.mark.parametrize(("status", "suspected"), [(503, True), (500, False)])
+    def test_that_is_answered_503_later_is_suspected_too(
+        self, acme: FathomTenant, status: int, suspected: bool
+    ) -> None:
+        acme.fault("status", status=status, times=-1)
+        acme.sync()
+        assert ("check the key" in acme.account.reason) == suspected

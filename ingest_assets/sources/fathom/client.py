@@ -26,6 +26,7 @@ HEAVY = frozenset({"recordings.transcript", "recordings.summary"})
 INLINE = {"include_transcript": "true", "include_summary": "true"}
 ALWAYS = {"include_action_items": "true", "include_crm_matches": "true"}
 REFUSED, GONE = "forbidden", "not_found"  # why a recording is unavailable
+HINTS = {503: "Fathom is said to answer 503 to an inactive key too: check the key."}
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
 
 Json = dict[str, Any]
@@ -56,6 +57,7 @@ class FathomClient:
                 meaning=_meaning,
                 pace=limits.pace,
                 seen=limits.seen,
+                hints=HINTS,
             )
             if pair is not None:
                 api.use(pair)
