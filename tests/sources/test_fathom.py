@@ -236,6 +236,33 @@ class TestLimits:
 
 
 class TestAKey:
+    def test_that_sees_nothing_is_told_by_every_sync_until_it_does(self, bench: Bench) -> None:
+        acme = FathomTenant(bench, "acme")
+        meeting(acme, visible_to=["somebody@vendor.example"])
+        acme.connect()
+        for _ in range(2):
+            assert acme.sync().status == "partial"
+            assert acme.account.reason == "not readable: sessions (this login sees none)"
+            acme.bench.clock.advance(HOUR)
+        seen = meeting(acme, hours_ago=0.1)
+        acme.reads()
+        assert acme.living == {seen}
+
+    def test_that_saw_sessions_has_quiet_weeks(self, acme: FathomTenant) -> None:
+        meeting(acme)
+        acme.reads()
+        for _ in range(2):
+            acme.bench.clock.advance(timedelta(days=15))
+            acme.reads()
+        acme.bench.clock.advance(timedelta(days=16))
+        assert acme.sync().reason == "not readable: sessions (this login sees none)"
+
+    def test_that_may_not_list_is_to_be_replaced(self, acme: FathomTenant) -> None:
+        acme.fault("error", method="meetings.list", status=403, error="forbidden", times=-1)
+        acme.sync()
+        assert acme.account.state == "needs_reconnect"
+        assert "Use the key of a user who may see the sessions" in acme.account.reason
+
     def test_that_is_answered_503_is_suspected(self, bench: Bench) -> None:
         acme = FathomTenant(bench, "acme")
         acme.fault("status", status=503, times=-1)

@@ -10,7 +10,7 @@ from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
 from ingest_assets.sources.fathom.client import FathomClient
 
-PROBED = timedelta(days=30)
+QUIET = timedelta(days=30)  # without any session: then the login's user most likely may see none
 DEFAULT_NAME = "default"
 NOTHING = (
     "This login sees no session of the last 30 days. A key sees what its user recorded and what is shared with "
@@ -69,7 +69,7 @@ async def probe(login: Login) -> Sequence[Probe]:
     now = login.clock.now()
     warnings: list[str] = []
     async with FathomClient.open(login) as client:
-        async for meetings in client.meetings(now - PROBED, now):
+        async for meetings in client.meetings(now - QUIET, now):
             warnings += [] if meetings else [NOTHING]
             break
     return [

@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, ClassVar, TypeVar
 
+from pydantic import BaseModel
+
 from ingest_assets.errors import Unavailable
-from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, rejection
+from ingest_assets.sources.base import DAY, UNPARSEABLE, Extraction, Page, Record, rejection
 from ingest_assets.sources.fathom.client import GONE, REFUSED, FathomClient
+from ingest_assets.sources.fathom.connect import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, hash_of, id_of
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.times import at
@@ -21,16 +24,31 @@ SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
 KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "deleted_at")
 NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list
 INSTANT = timedelta(seconds=1)
+VISIBILITY = "visibility"
 TRANSCRIPTS, SUMMARIES = "transcripts", "summaries"  # as `run.skipped` names them
 
 Part = TypeVar("Part")
 
 
+class Visibility(BaseModel):
+    """When the login was last shown a session, to a day."""
+
+    seen_at: datetime
+
+
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
-    """Yield the account's pages."""
-    async with FathomClient.open(run) as client, aclosing(_Sessions(run, client).read()) as pages:
-        async for page in pages:
-            yield page
+    """Yield the account's pages; `run.skipped` tells of a login that is shown nothing."""
+    async with FathomClient.open(run) as client:
+        sessions = _Sessions(run, client)
+        async with aclosing(sessions.read()) as pages:
+            async for page in pages:
+                yield page
+    known = run.cursors.get(VISIBILITY)
+    silence = None if known is None else run.started_at - Visibility.model_validate(known).seen_at
+    if sessions.shown and (silence is None or silence >= DAY):
+        yield Page(stream=VISIBILITY, cursor=Visibility(seen_at=run.started_at))
+    if not sessions.shown and (silence is None or silence > QUIET):
+        run.skipped[_Sessions.stream] = "this login sees none"
 
 
 class _Sessions(WindowReader):
@@ -44,6 +62,8 @@ class _Sessions(WindowReader):
     def __init__(self, run: Extraction, client: FathomClient) -> None:
         super().__init__(run, newest=run.settings.newest_sessions)
         self.client = client
+        self.shown = False
+        """Whether Fathom lists anything."""
         self._refused: Counter[str] = Counter()
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
@@ -82,6 +102,7 @@ class _Sessions(WindowReader):
             yield Page(gone=gone)
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
+        self.shown = self.shown or bool(items)
         meetings: dict[str, dict[str, Any]] = {}
         rejected = []
         for item in items:
