@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 ALMOST_A_SECOND = timedelta(microseconds=999_999)
 
 

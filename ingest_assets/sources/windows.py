@@ -20,6 +20,7 @@ from ingest_assets.sources.base import Extraction, Page, Record
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.patience import ahead
 from ingest_assets.sources.readiness import UNREADY, due
+from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import reads
 
 DEEP_LOOK_BACK = timedelta(days=7)
@@ -120,8 +121,8 @@ class WindowReader(ABC):
         """Give the window's items, in the vendor's order."""
 
     @abstractmethod
-    def listed_at(self, item: Any) -> str:
-        """Give an item's time as text that sorts, empty where it has none."""
+    def listed_at(self, item: Any) -> datetime | None:
+        """Give an item's time, None where it has none that can be read."""
 
     @abstractmethod
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
@@ -195,7 +196,8 @@ class WindowReader(ABC):
                     return
                 yield listed
         if self.newest is not None:
-            yield Listed(sorted(everything, key=self.listed_at, reverse=True)[: self.newest])
+            everything.sort(key=lambda item: self.listed_at(item) or BEGINNING, reverse=True)
+            yield Listed(everything[: self.newest])
 
     async def gone(self, external_ids: Sequence[str]) -> list[str]:
         """Name those of some items that the vendor does not know by id either."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 from importlib import import_module
 from typing import Any
 
@@ -144,6 +144,22 @@ class TestCalls:
         made = [call(acme, hours_ago=hours) for hours in (30, 8, 6, 4, 2)]
         acme.reads()
         assert acme.living == set(made[-2:])
+
+    def test_that_are_the_newest_are_so_whatever_their_offset(self, bench: Bench) -> None:
+        acme = GongTenant(bench, "acme")
+        acme.connect(newest_calls=1, last_hours=24)
+        now = acme.bench.clock.now()
+        newest, older = now - timedelta(hours=2), now - timedelta(hours=5)
+        shown = [
+            moment.astimezone(timezone(offset)) for moment, offset in ((newest, -9 * HOUR), (older, 9 * HOUR))
+        ]
+        made = [
+            call(acme, hours_ago=hours, raw={"started": moment.isoformat(timespec="seconds")})
+            for hours, moment in zip((2, 5), shown, strict=True)
+        ]
+        call(acme, hours_ago=1, raw={"started": None, "scheduled": "tomorrow"})
+        acme.reads()
+        assert acme.living == {made[0]}
 
     def test_without_a_time_or_with_odd_values(self, acme: GongTenant) -> None:
         scheduled_only = call(acme, raw={"started": None})

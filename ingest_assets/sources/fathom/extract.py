@@ -13,9 +13,8 @@ from ingest_assets.errors import Unavailable
 from ingest_assets.sources.base import DAY, UNPARSEABLE, Extraction, Page, Record, rejection
 from ingest_assets.sources.fathom.client import GONE, REFUSED, FathomClient
 from ingest_assets.sources.fathom.connect import QUIET
-from ingest_assets.sources.fathom.records import FathomSession, hash_of, id_of
+from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.readiness import READY
-from ingest_assets.sources.times import at
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
@@ -67,7 +66,7 @@ class _Sessions(WindowReader):
         self._refused: Counter[str] = Counter()
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
-        span = _Span()
+        span = _Span(self.listed_at)
         gathered: list[Any] = []
         async with aclosing(self.client.meetings(window.since, window.until)) as pages:
             async for meetings in pages:
@@ -80,9 +79,11 @@ class _Sessions(WindowReader):
                     gathered = []
         yield Listed(gathered)
 
-    def listed_at(self, item: Any) -> str:
-        created_at = item.get("created_at") if isinstance(item, dict) else None
-        return created_at if isinstance(created_at, str) else ""
+    def listed_at(self, item: Any) -> datetime | None:
+        try:
+            return created_at(item)
+        except UNPARSEABLE:
+            return None
 
     async def exists(self, external_id: str) -> bool:
         try:
@@ -184,17 +185,14 @@ class _Sessions(WindowReader):
 class _Span:
     """How much time the pages of a walk have covered, in whichever order they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, listed_at: Callable[[Any], datetime | None]) -> None:
         self.pages = 0
+        self._listed_at = listed_at
         self._moments: list[datetime] = []
 
     def add(self, meetings: Sequence[Any]) -> None:
         self.pages += 1
-        for meeting in meetings:
-            try:
-                self._moments.append(at(meeting["created_at"]))
-            except UNPARSEABLE:
-                continue  # it is set aside when the page is parsed
+        self._moments += [moment for meeting in meetings if (moment := self._listed_at(meeting)) is not None]
 
     @property
     def length(self) -> timedelta:

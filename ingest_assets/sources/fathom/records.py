@@ -54,18 +54,17 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
         transcript = meeting.get("transcript") or None
         summary = meeting.get("default_summary") or {}
         recorded_by = meeting.get("recorded_by") or {}
-        began = meeting.get("recording_start_time") or meeting.get("scheduled_start_time")
-        created_at = meeting.get("created_at") or began or meeting["created_at"]
+        created, began = created_at(meeting), _began(meeting)
         external_id = id_of(meeting)
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=external_id,
             conversation_id=external_id,
-            occurred_at=at(began or created_at),
+            occurred_at=at(began) if began else created,
             text=None if transcript is None else storable_text(_readable(transcript)),
             raw=meeting,
-            created_at=at(created_at),
+            created_at=created,
             title=_text(meeting.get("title") or meeting.get("meeting_title")),
             meeting_type=_text(meeting.get("meeting_type")),
             recorded_by=_text(recorded_by.get("email")),
@@ -83,6 +82,15 @@ def id_of(meeting: Mapping[str, Any]) -> str:
     if isinstance(recording_id, bool) or not isinstance(recording_id, int | str) or recording_id == "":
         raise ValueError("recording_id is neither a number nor a text")
     return str(recording_id)
+
+
+def created_at(meeting: Mapping[str, Any]) -> datetime:
+    """Give when the recording was entered, or else when it began. Raises KeyError, TypeError or ValueError."""
+    return at(meeting.get("created_at") or _began(meeting) or meeting["created_at"])
+
+
+def _began(meeting: Mapping[str, Any]) -> str | None:
+    return meeting.get("recording_start_time") or meeting.get("scheduled_start_time")
 
 
 def _readable(transcript: Sequence[Mapping[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import Any, ClassVar
@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from ingest_assets.errors import Unavailable
-from ingest_assets.sources.base import Extraction, Page, rejection
+from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, rejection
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
-from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of
+from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
 from ingest_assets.sources.patience import interleave
 from ingest_assets.sources.readiness import READY
+from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
@@ -23,7 +24,6 @@ DIRECTORY = "directory"
 USERS, WORKSPACES = "users", "workspaces"
 NAMES: dict[str, type[GongUser] | type[GongWorkspace]] = {USERS: GongUser, WORKSPACES: GongWorkspace}
 NAMES_RHYTHM = timedelta(days=1)
-NEVER = datetime.min.replace(tzinfo=UTC)
 CALLS_A_WINDOW = 1000  # 20 requests with transcripts: far within the hour that a page cursor lives
 
 
@@ -36,9 +36,11 @@ class DirectoryCursor(BaseModel):
     def due(self, now: datetime) -> str | None:
         """Name the list that waits longest: read daily, or by every sync where it was refused."""
         waiting = [
-            name for name in NAMES if name in self.lacking or now - self.asked_at.get(name, NEVER) >= NAMES_RHYTHM
+            name
+            for name in NAMES
+            if name in self.lacking or now - self.asked_at.get(name, BEGINNING) >= NAMES_RHYTHM
         ]
-        return min(waiting, key=lambda name: self.asked_at.get(name, NEVER), default=None)
+        return min(waiting, key=lambda name: self.asked_at.get(name, BEGINNING), default=None)
 
     def after(self, name: str, now: datetime, lacking: str | None) -> "DirectoryCursor":
         others = {other: lacks for other, lacks in self.lacking.items() if other != name}
@@ -101,9 +103,11 @@ class _Calls(WindowReader):
             async for page in pages:
                 yield Listed(page.calls, ceil(page.total / CALLS_A_WINDOW))
 
-    def listed_at(self, item: Any) -> str:
-        started = _facts(item).get("started")
-        return started if isinstance(started, str) else ""
+    def listed_at(self, item: Any) -> datetime | None:
+        try:
+            return moment_of(_facts(item))
+        except UNPARSEABLE:
+            return None
 
     async def exists(self, external_id: str) -> bool:
         return await self.client.exists(external_id)

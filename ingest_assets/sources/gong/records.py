@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -29,6 +29,11 @@ def lasting(call: Mapping[str, Any]) -> dict[str, Any]:
 
 def hash_of(call: Mapping[str, Any]) -> str:
     return hashlib.blake2b(dump_json(lasting(call)), digest_size=HASH_BYTES).hexdigest()
+
+
+def moment_of(facts: Mapping[str, Any]) -> datetime:
+    """Give a call's start, or else when it was to start. Raises KeyError, TypeError or ValueError."""
+    return at(facts.get("started") or facts["scheduled"])
 
 
 class GongCall(ConversationRecord, table="gong_calls"):
@@ -74,7 +79,7 @@ class GongCall(ConversationRecord, table="gong_calls"):
             account_id=account.account_id,
             external_id=facts["id"],
             conversation_id=facts["id"],
-            occurred_at=at(facts.get("started") or facts["scheduled"]),
+            occurred_at=moment_of(facts),
             text=None if transcript is None else storable_text(_readable(transcript, parties or [])),
             raw=lasting(call) if transcript is None else lasting(call) | {"transcript": transcript},
             title=_text(facts.get("title")),
