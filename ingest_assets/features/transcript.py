@@ -55,13 +55,19 @@ def of_gong(raw: Mapping[str, Any]) -> Transcript:
     }
     segments = [
         Segment(*people.get(turn.get("speakerId"), (NOBODY, UNKNOWN)), *_span(sentence), sentence["text"])
-        for turn in raw.get("transcript") or []
-        for sentence in turn["sentences"]
+        for turn in _said(raw.get("transcript"))
+        for sentence in _said(turn.get("sentences"))
+        if sentence["text"] is not None
     ]
     return Transcript(raw.get("metaData", {}).get("title") or "", segments)
 
 
 _GONG_SIDES: dict[Any, Side] = {"Internal": INTERNAL, "External": CUSTOMER}
+
+
+def _said(items: Sequence[Mapping[str, Any] | None] | None) -> Sequence[Mapping[str, Any]]:
+    """Leave out the entries that vendors send as null."""
+    return [item for item in items or () if item is not None]
 
 
 def _span(sentence: Mapping[str, Any]) -> tuple[int, int | None]:
@@ -81,7 +87,7 @@ def of_fathom(raw: Mapping[str, Any]) -> Transcript:
                 sides.setdefault(invitee[name], side)
     return Transcript(
         raw.get("title") or raw.get("meeting_title") or "",
-        list(_fathom_segments(raw.get("transcript") or [], sides, own)),
+        list(_fathom_segments(_said(raw.get("transcript")), sides, own)),
     )
 
 
@@ -92,6 +98,8 @@ def _fathom_segments(
     items: Sequence[Mapping[str, Any]], sides: Mapping[str, Side], own: set[str | None]
 ) -> Iterator[Segment]:
     for item in items:
+        if item["text"] is None:
+            continue
         speaker = item.get("speaker") or {}
         name, email = speaker.get("display_name"), speaker.get("matched_calendar_invitee_email")
         side = sides.get(email or "") or sides.get(name or "") or _by_domain(email, own)

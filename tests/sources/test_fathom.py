@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ingest_assets.errors import SourceError
+from ingest_assets.features.transcript import of_fathom
 from ingest_assets.storage.accounts import find_accounts
 from tests.sources.tenants import FathomTenant
 from tests.workbench import Bench
@@ -39,6 +40,20 @@ class TestSessions:
             acme.reads()
         assert acme.rows[late].transcript_state == "ready"
         assert "I was there all along." in acme.rows[late].text
+
+    def test_may_hold_nulls_in_their_transcript(self, acme: FathomTenant) -> None:
+        said, silent = meeting(acme), meeting(acme)
+        utterances = [
+            None,
+            {"speaker": None, "text": None},
+            {"speaker": {"display_name": "Ann"}, "text": "Hello."},
+        ]
+        acme.order("transcript", recording=int(said), utterances=utterances)
+        acme.order("transcript", recording=int(silent), utterances=utterances[:2])
+        acme.reads()
+        assert (acme.rows[said].transcript_state, acme.rows[said].text) == ("ready", "Ann: Hello.")
+        assert (acme.rows[silent].transcript_state, acme.rows[silent].text) == ("pending", None)
+        assert [one.text for one in of_fathom(acme.rows[said].raw).segments] == ["Hello."]
 
     def test_bring_summary_and_action_items(self, acme: FathomTenant) -> None:
         made = meeting(acme, action_items=3)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ingest_assets.errors import CredentialRejected
+from ingest_assets.features.transcript import of_gong
 from ingest_assets.sources.gong.client import SCOPES
 from ingest_assets.sources.gong.hosts import checked
 from ingest_assets.sources.gong.records import GongUser, GongWorkspace
@@ -84,6 +85,18 @@ class TestTranscripts:
         acme.bench.clock.advance(timedelta(hours=3))
         acme.reads()
         assert {"parties", "content", "transcript"} <= set(acme.rows[bare].raw)
+
+    def test_may_hold_nulls(self, acme: GongTenant) -> None:
+        said, silent = call(acme), call(acme)
+        sentences = [None, {"start": 0, "end": 9, "text": "Hello."}, {"start": 9, "end": 9, "text": None}]
+        turns = [None, {"speakerId": None, "sentences": None}, {"speakerId": "1", "sentences": sentences}]
+        acme.order("transcript", call=said, monologues=turns)
+        acme.order("transcript", call=silent, monologues=turns[:2])
+        acme.reads()
+        assert (acme.rows[said].transcript_state, acme.rows[said].text) == ("ready", "Unknown speaker: Hello.")
+        assert (acme.rows[silent].transcript_state, acme.rows[silent].text) == ("pending", None)
+        assert acme.rows[said].raw["transcript"] == turns
+        assert [one.text for one in of_gong(acme.rows[said].raw).segments] == ["Hello."]
 
     def test_name_their_speakers(self, acme: GongTenant) -> None:
         spoken = call(acme, sentences=60)

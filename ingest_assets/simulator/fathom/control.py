@@ -107,6 +107,8 @@ class Speak(OneMeeting):
     """Another transcript, or whether there is one at all."""
 
     lines: list[str] | None = None
+    utterances: list[Any] | None = None
+    """Sent as they are."""
     ready: bool = True
 
 
@@ -278,6 +280,8 @@ def _speak(simulator: Simulator, wanted: Speak) -> dict[str, Any]:
     if wanted.lines is not None:
         guest = meeting.item["calendar_invitees"][0]
         meeting.transcript = seeding.transcript(wanted.lines, guest["name"], guest["email"], org.users[0])
+    if wanted.utterances is not None:
+        meeting.transcript = wanted.utterances
     meeting.transcript_at = 0.0 if wanted.ready else NEVER
     return {"recording": wanted.recording}
 

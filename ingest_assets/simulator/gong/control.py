@@ -88,6 +88,8 @@ class Speak(OneCall):
 
     sentences: Count | None = None
     lines: list[str] | None = None
+    monologues: list[Any] | None = None
+    """Sent as they are."""
     ready: bool = True
 
 
@@ -219,6 +221,8 @@ def _speak(simulator: Simulator, wanted: Speak) -> dict[str, Any]:
     call = company.call(wanted.call)
     if wanted.sentences is not None or wanted.lines is not None:
         call.transcript = seeding.spoken(company.rng, _speakers(call), wanted.sentences or 0, wanted.lines)
+    if wanted.monologues is not None:
+        call.transcript = wanted.monologues
     call.transcript_at = 0.0 if wanted.ready else NEVER
     call.changed()
     return {"call": call.id}
@@ -288,7 +292,7 @@ def _state(simulator: Simulator, wanted: OneCompany) -> dict[str, Any]:
                 "deleted": call.deleted,
                 "listed": call.visible(now),
                 "transcript": bool(call.transcript) and call.transcript_at <= now,
-                "sentences": sum(len(turn["sentences"]) for turn in call.transcript),
+                "sentences": sum(len((turn or {}).get("sentences") or ()) for turn in call.transcript),
                 "text_sha": sha256(orjson.dumps(call.transcript)).hexdigest(),
             }
             for call in company.calls.values()

@@ -51,7 +51,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
 
         `was`: its stored transcript_state; `age`: for how long we have known it.
         """
-        transcript = meeting.get("transcript") or None
+        said = _readable(meeting.get("transcript") or [])
         summary = meeting.get("default_summary") or {}
         recorded_by = meeting.get("recorded_by") or {}
         created, began = created_at(meeting), _began(meeting)
@@ -62,7 +62,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
             external_id=external_id,
             conversation_id=external_id,
             occurred_at=at(began) if began else created,
-            text=None if transcript is None else storable_text(_readable(transcript)),
+            text=storable_text(said) if said else None,
             raw=meeting,
             created_at=created,
             title=_text(meeting.get("title") or meeting.get("meeting_title")),
@@ -71,7 +71,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
             url=meeting.get("url"),
             summary=_text(summary.get("markdown_formatted")),
             action_items=len(meeting.get("action_items") or ()),
-            transcript_state=state_of(details=True, transcript=transcript is not None, was=was, age=age),
+            transcript_state=state_of(details=True, transcript=bool(said), was=was, age=age),
             details_hash=hash_of(meeting),
         )
 
@@ -93,10 +93,11 @@ def _began(meeting: Mapping[str, Any]) -> str | None:
     return meeting.get("recording_start_time") or meeting.get("scheduled_start_time")
 
 
-def _readable(transcript: Sequence[Mapping[str, Any]]) -> str:
+def _readable(transcript: Sequence[Mapping[str, Any] | None]) -> str:
     return "\n".join(
         f"{(item.get('speaker') or {}).get('display_name') or UNKNOWN_SPEAKER}: {item['text']}"
         for item in transcript
+        if item is not None and item["text"] is not None
     )
 
 

@@ -74,13 +74,14 @@ class GongCall(ConversationRecord, table="gong_calls"):
         facts = call["metaData"]
         parties = call.get("parties")
         duration = facts.get("duration")
+        said = _readable(transcript or [], parties or [])
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=facts["id"],
             conversation_id=facts["id"],
             occurred_at=moment_of(facts),
-            text=None if transcript is None else storable_text(_readable(transcript, parties or [])),
+            text=storable_text(said) if said else None,
             raw=lasting(call) if transcript is None else lasting(call) | {"transcript": transcript},
             title=_text(facts.get("title")),
             duration_seconds=None if duration is None else int(duration),
@@ -89,9 +90,7 @@ class GongCall(ConversationRecord, table="gong_calls"):
             is_private=facts.get("isPrivate"),
             primary_user_id=facts.get("primaryUserId"),
             gong_workspace_id=facts.get("workspaceId"),
-            transcript_state=state_of(
-                details=parties is not None, transcript=transcript is not None, was=was, age=age
-            ),
+            transcript_state=state_of(details=parties is not None, transcript=bool(said), was=was, age=age),
             details_hash=hash_of(call),
         )
 
@@ -103,10 +102,14 @@ def _readable(transcript: Sequence[Any], parties: Sequence[Any]) -> str:
         if party.get("speakerId")
     }
     return "\n".join(
-        f"{names.get(turn.get('speakerId'), UNKNOWN_SPEAKER)}: "
-        + " ".join(sentence["text"] for sentence in turn["sentences"])
+        f"{names.get(turn.get('speakerId'), UNKNOWN_SPEAKER)}: {' '.join(said)}"
         for turn in transcript
+        if turn and (said := [sentence["text"] for sentence in turn["sentences"] or () if _is_said(sentence)])
     )
+
+
+def _is_said(sentence: Mapping[str, Any] | None) -> bool:
+    return sentence is not None and sentence["text"] is not None
 
 
 class GongUser(Record, table="gong_users"):
