@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from ingest_assets.app import App
 from ingest_assets.errors import CredentialRejected
 from ingest_assets.features.transcript import of_gong
+from ingest_assets.settings import SettingsError
 from ingest_assets.sources.gong.client import SCOPES
 from ingest_assets.sources.gong.hosts import checked
 from ingest_assets.sources.gong.records import GongUser, GongWorkspace
@@ -268,12 +270,32 @@ class TestHosts:
             "https://user:secret@us-1.api.gong.io",
             "https://127.0.0.1@evil.example",
             "ftp://us-1.api.gong.io",
-            "us-1.api.gong.io",
         ],
     )
     def test_that_are_not_gongs_get_no_credential(self, address: str) -> None:
         with pytest.raises(CredentialRejected, match="GONG_ALLOWED_HOSTS"):
             checked(address, ("127.0.0.1",))
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "us-1.api.gong.io",
+            "https://us-1.api.gong.io:port",
+            "https://us-1.api.gong.io:99999",
+            "https://secret@[::1",
+            "https://user:secret@",
+        ],
+    )
+    def test_that_are_no_addresses_are_refused_in_words(self, bench: Bench, address: str) -> None:
+        acme = GongTenant(bench, "acme")
+        with pytest.raises(CredentialRejected, match="is no address such as") as refusal:
+            acme.connect(base_url=address)
+        assert "secret" not in str(refusal.value)
+
+    @pytest.mark.parametrize("name", ["GONG_ALLOWED_HOSTS", "GONG_API_URL"])
+    def test_that_are_no_addresses_are_refused_as_settings(self, name: str) -> None:
+        with pytest.raises(SettingsError, match=f"{name} is not usable: one of the hosts is no address"):
+            App.load({name: "http://10.0.0.7:port"})
 
     @pytest.mark.parametrize(
         ("address", "allowed"),

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ingest_assets.errors import CredentialRejected, IngestError, SourceError, Unavailable
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
 from ingest_assets.sources.gong.client import DIRECTORY, SCOPES, GongClient
+from ingest_assets.sources.gong.hosts import pattern_of
 
 PROBED = timedelta(hours=1)
 NAME_BYTES = 8
@@ -95,6 +96,13 @@ class GongOptions(SettingsGroup):
     pacing: bool = Field(
         default=True, description="Stay under Gong's 3 requests a second; false only against a simulator."
     )
+
+    @field_validator("allowed_hosts", "api_url")
+    @classmethod
+    def _addresses_only(cls, value: str) -> str:
+        for part in filter(None, map(str.strip, value.split(","))):
+            pattern_of(part)
+        return value
 
     @property
     def hosts(self) -> tuple[str, ...]:
