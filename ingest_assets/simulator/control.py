@@ -17,6 +17,7 @@ from ingest_assets.simulator.slack.world import SlackWorld
 from ingest_assets.simulator.state import Simulator
 
 VENDORS = ("slack", "gong", "fathom", "gmail", "openai")
+STATUSES = {Kind.HTML: 200, Kind.INVALID_CURSOR: 400}  # where it is not 503, if nobody says
 CURSOR_KINDS = (Kind.REPEAT_CURSOR,)  # these mean nothing on a first page
 
 
@@ -51,6 +52,8 @@ class AddFault(Order):
     channel: str | None = None
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     error: str = "internal_error"
+    body: Any = None
+    """What the kind `json` answers with."""
     retry_after: Annotated[int, Field(ge=0)] = 1
     seconds: Annotated[float, Field(ge=0)] = 1.0
     skip: Annotated[int, Field(ge=0)] = 0
@@ -135,8 +138,8 @@ def _add_fault(simulator: Simulator, wanted: AddFault) -> dict[str, Any]:
     given = wanted.model_dump(exclude={"channel", "status"})
     channels = _channels(simulator.slack, wanted.team, wanted.channel) if wanted.vendor == "slack" else None
     fault = Fault(**given, channels=channels)
-    if wanted.status is not None or wanted.kind is Kind.HTML:
-        fault.status = wanted.status or 200
+    if status := wanted.status or STATUSES.get(wanted.kind):
+        fault.status = status
     if wanted.kind in CURSOR_KINDS:
         fault.only_with_cursor = True
     return {"id": simulator.faults.add(fault)}

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     DROP = "drop"
     TRUNCATE = "truncate"
     HTML = "html"
+    JSON = "json"
     SLOW = "slow"
     RATELIMIT = "ratelimit"
     INVALID_CURSOR = "invalid_cursor"
@@ -35,6 +36,7 @@ class Fault:
     channels: frozenset[str] | None = None
     status: int = 503
     error: str = "internal_error"
+    body: Any = None
     retry_after: int = 1
     seconds: float = 1.0
     skip: int = 0

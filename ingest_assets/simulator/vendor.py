@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from ingest_assets.simulator.faults import Fault, Kind
@@ -81,6 +82,8 @@ def _of_any_vendor(fault: Fault) -> Answer | None:
         return Answer(b"upstream connect error", fault.status, ((b"content-type", b"text/plain"),))
     if fault.kind is Kind.HTML:
         return Answer(LOGIN_PAGE, fault.status, (HTML_TYPE,))
+    if fault.kind is Kind.JSON:
+        return Answer(orjson.dumps(fault.body), fault.status)
     return None
 
 

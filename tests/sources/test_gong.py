@@ -256,6 +256,11 @@ class TestHosts:
         assert verdict.status == "failed"
         assert "base URL" in str(verdict.reason)
 
+    @pytest.mark.parametrize("body", [["No such path"], "No such path", {"errors": "No such path"}, None])
+    def test_not_found_may_come_in_any_shape(self, acme: GongTenant, body: Any) -> None:
+        acme.fault("json", method="calls.extensive", status=404, body=body)
+        assert "base URL" in str(acme.sync().reason)
+
     def test_a_refusal_names_the_host(self, bench: Bench) -> None:
         acme = GongTenant(bench, "acme")
         with pytest.raises(CredentialRejected, match=r"Gong at 127\.0\.0\.1:\d+ refused .*api:calls"):
@@ -322,6 +327,24 @@ class TestHosts:
         found = call(acme)
         acme.reads()
         assert found in acme.living
+
+
+class TestPageCursors:
+    @pytest.mark.parametrize("status", [400, 404, 410])
+    def test_that_died_begin_the_window_anew(self, acme: GongTenant, status: int) -> None:
+        made = {call(acme, hours_ago=1 + place) for place in range(7)}
+        acme.fault("invalid_cursor", method="calls.extensive", status=status, only_with_cursor=True)
+        acme.reads()
+        assert acme.living == made
+
+    def test_that_die_again_and_again_end_the_sync(self, acme: GongTenant) -> None:
+        for place in range(7):
+            call(acme, hours_ago=1 + place)
+        acme.fault("invalid_cursor", method="calls.extensive", status=410, only_with_cursor=True, times=-1)
+        verdict = acme.sync()
+        assert (verdict.status, acme.account.state) == ("failed", "active")
+        assert verdict.calls["calls.extensive"] <= 6
+        assert acme.account.next_attempt_at is not None
 
 
 class TestLimits:

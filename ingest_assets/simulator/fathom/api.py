@@ -306,7 +306,7 @@ def _instead(fault: Fault) -> Answer | None:
         case Kind.ERROR:
             return FathomError(fault.status, fault.error).answer()
         case Kind.INVALID_CURSOR:
-            return FathomError(400, "invalid cursor").answer()
+            return FathomError(fault.status, "invalid cursor").answer()
         case Kind.GARBAGE_PAGE:
             return Answer(b'{"limit":10,"items":"oops"}')
         case _:

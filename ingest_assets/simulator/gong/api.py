@@ -296,7 +296,7 @@ def instead(fault: Fault) -> Answer | None:
         case Kind.ERROR:
             return GongError(fault.status, fault.error).answer()
         case Kind.INVALID_CURSOR:
-            return GongError(400, "The cursor has expired").answer()
+            return GongError(fault.status, "The cursor has expired").answer()
         case Kind.GARBAGE_PAGE:
             return Answer(b'{"requestId":"x","records":{},"calls":"oops","users":"oops"}')
         case _:

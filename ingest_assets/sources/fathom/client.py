@@ -27,7 +27,8 @@ INLINE = {"include_transcript": "true", "include_summary": "true"}
 ALWAYS = {"include_action_items": "true", "include_crm_matches": "true"}
 REFUSED, GONE = "forbidden", "not_found"  # why a recording is unavailable
 HINTS = {503: "Fathom is said to answer 503 to an inactive key too: check the key."}
-BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+CURSOR_DIED = (400, 404, 410)  # in answer to a request with a page cursor; Fathom documents no status for it
 
 Json = dict[str, Any]
 
@@ -153,7 +154,7 @@ def _meaning(request: Request, status: int, _body: Any) -> SourceError:
         )
     if status == NOT_FOUND and method in HEAVY:
         return Unavailable("Fathom shows this recording no more.", code=GONE)
-    if status == BAD_REQUEST and "cursor" in (request.params or {}):
+    if status in CURSOR_DIED and "cursor" in (request.params or {}):
         return CursorExpired(f"Fathom no longer knows the page cursor of {method}.")
     return UnexpectedResponse(f"Fathom answered {method} with HTTP {status}; check FATHOM_API_URL.")
 

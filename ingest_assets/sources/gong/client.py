@@ -67,7 +67,8 @@ DIRECTORY = frozenset({"users.list", "workspaces.list"})
 """Names, without which calls can be read all the same."""
 NOTHING_FOUND = re.compile(r"no [^\"]*found[^\"]*(filters|period)", re.IGNORECASE)
 """The only thing that tells an empty range from a wrong address: both are HTTP 404."""
-BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+CURSOR_DIED = (400, 404, 410)  # in answer to a request with a page cursor; Gong documents no status for it
 
 Json = dict[str, Any]
 
@@ -236,15 +237,16 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
                 f"Gong at {host} refused {method} (HTTP 403): the login lacks the scope {SCOPES[method]}; "
                 "grant it and connect again."
             )
-        if status == NOT_FOUND and isinstance(errors := (body or {}).get("errors"), list):
+        if status in CURSOR_DIED and "cursor" in {**(request.body or {}), **(request.params or {})}:
+            return CursorExpired(f"Gong no longer knows the page cursor of {method}.")
+        errors = body.get("errors") if isinstance(body, dict) else None
+        if status == NOT_FOUND and isinstance(errors, list):
             if method == "calls.get":
                 return Unavailable("Gong knows the call no more.", code="not_found")
             if any(isinstance(text, str) and NOTHING_FOUND.search(text) for text in errors):
                 return _NothingFound("Nothing in this range.")
         if status == NOT_FOUND:
             return UnexpectedResponse(f"Gong at {host} knows no {method} (HTTP 404); check the base URL.")
-        if status == BAD_REQUEST and "cursor" in {**(request.body or {}), **(request.params or {})}:
-            return CursorExpired(f"Gong no longer knows the page cursor of {method}.")
         return UnexpectedResponse(f"Gong at {host} answered {method} with HTTP {status}; please report this.")
 
     return meaning
