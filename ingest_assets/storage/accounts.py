@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select, text, update
+from sqlalchemy import Connection, Row, Select, and_, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.schema import (
@@ -53,15 +53,15 @@ def register_workspace(conn: Connection, workspace_id: str) -> None:
     )
 
 
+def customers() -> Select[str]:
+    """Select the workspaces that were not removed."""
+    return select(workspaces.c.workspace_id).where(workspaces.c.removed_at.is_(None))
+
+
 def workspace_ids(conn: Connection) -> list[str]:
     """Name all workspaces that were not removed, oldest first."""
-    return list(
-        conn.execute(
-            select(workspaces.c.workspace_id)
-            .where(workspaces.c.removed_at.is_(None))
-            .order_by(workspaces.c.created_at, workspaces.c.workspace_id)
-        ).scalars()
-    )
+    ordered = customers().order_by(workspaces.c.created_at, workspaces.c.workspace_id)
+    return list(conn.execute(ordered).scalars())
 
 
 def remove_workspace(conn: Connection, workspace_id: str) -> bool:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from ingest_assets.storage.accounts import customers
 from ingest_assets.storage.schema import model_batches, model_requests
 
 READY, RETRY, REJECTED = "ready", "retry", "rejected"
@@ -31,7 +32,7 @@ HAS_TRANSCRIPT = "ready"  # in transcript_state
 
 
 def _pending(records: Table, features: Table, version: str) -> Select[Any]:
-    """Select conversations whose transcript was not read as it is now, at this version."""
+    """Select customers' conversations whose transcript was not read as it is now, at this version."""
     return (
         select(records.c.workspace_id, records.c.external_id, func.max(records.c.occurred_at).label("occurred_at"))
         .outerjoin(
@@ -42,6 +43,7 @@ def _pending(records: Table, features: Table, version: str) -> Select[Any]:
             ),
         )
         .where(
+            records.c.workspace_id.in_(customers()),
             records.c.deleted_at.is_(None),
             records.c.transcript_state == HAS_TRANSCRIPT,
             or_(
@@ -82,7 +84,9 @@ def due_workspaces(
             model_requests.c.wait_until > now,
         )
     )
-    gone = select(features.c.workspace_id).where(_orphaned(records, features))
+    gone = select(features.c.workspace_id).where(
+        features.c.workspace_id.in_(customers()), _orphaned(records, features)
+    )
     batched = exists(
         select(1).where(
             model_batches.c.workspace_id == found.c.workspace_id,
@@ -167,11 +171,12 @@ def save_request(conn: Connection, values: Mapping[str, Any]) -> None:
 
 
 def live_batches(conn: Connection, source: str, workspace_id: str | None = None) -> Sequence[Row[Any]]:
-    """Give the batches whose answers are not stored, of one workspace or of all."""
-    one = () if workspace_id is None else (model_batches.c.workspace_id == workspace_id,)
+    """Give the batches whose answers are not stored, of one workspace or of all that are customers."""
+    of = model_batches.c.workspace_id
+    whose = of.in_(customers()) if workspace_id is None else of == workspace_id
     return conn.execute(
         select(*model_batches.c)
-        .where(model_batches.c.source == source, model_batches.c.collected_at.is_(None), *one)
+        .where(model_batches.c.source == source, model_batches.c.collected_at.is_(None), whose)
         .order_by(model_batches.c.submitted_at)
     ).all()
 

@@ -13,6 +13,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from ingest_assets.definitions import build
 from ingest_assets.features.prompt import version
 from ingest_assets.resources import ingestion
+from ingest_assets.storage.accounts import remove_workspace
 from tests.features.test_extraction import KEY, LINES, Calls
 from tests.workbench import Bench
 
@@ -113,6 +114,22 @@ def test_the_sensor_starts_a_run_for_what_is_unread_and_none_for_what_is_read_or
     assert look(defs, instance).run_requests == []
     calls.gong.calm()
     calls.extract()
+    assert look(defs, instance).run_requests == []
+
+
+def test_the_sensor_leaves_a_removed_workspace_alone(
+    calls: Calls, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_LLM_MODE", "batch")
+    calls.bench.configure(INGEST_LLM_MODE="batch")
+    calls.add(2)
+    defs = build(calls.bench.app)
+    assert calls.extract().submitted == 2
+    calls.bench.execute("update features.model_batches set batch_id = null")
+    calls.add()
+    assert look(defs, instance).run_requests
+    with calls.bench.engine.begin() as conn:
+        remove_workspace(conn, "acme")
     assert look(defs, instance).run_requests == []
 
 
