@@ -20,6 +20,7 @@ from ingest_assets.settings import SettingsGroup
 from ingest_assets.storage.schema import record_table, timestamp
 
 COLUMN_TYPES: dict[Any, TypeEngine[Any]] = {str: Text(), int: BigInteger(), bool: Boolean(), datetime: timestamp}
+LONGEST_ID = 600  # characters, of up to 4 bytes: PostgreSQL's indexes hold values of up to 2,704 bytes
 HASH_BYTES = 16
 DAY = timedelta(days=1)
 
@@ -39,7 +40,7 @@ class Record(BaseModel):
 
     workspace_id: str
     account_id: int
-    external_id: str
+    external_id: str = Field(max_length=LONGEST_ID)
     raw: SkipValidation[dict[str, Any]]  # what was parsed: checking it again would copy it
     deleted: bool = False
 
@@ -144,7 +145,9 @@ class Rejected:
 
     @property
     def key(self) -> str:
-        return self.external_id or hashlib.blake2b(dump_json(self.payload), digest_size=HASH_BYTES).hexdigest()
+        if self.external_id and len(self.external_id) <= LONGEST_ID:
+            return self.external_id
+        return hashlib.blake2b(dump_json(self.payload), digest_size=HASH_BYTES).hexdigest()
 
 
 def rejection(record: type[Record], payload: Any, error: Exception, *, external_id: str | None) -> Rejected:

@@ -9,6 +9,7 @@ from pydantic import Field
 from ingest_assets.sources.base import Account, ConversationRecord, storable_text
 from ingest_assets.sources.gmail.mime import attachments_of, headers_of, stripped, text_of
 
+LONGEST_LINE = 998  # bytes: RFC 5322, 2.1.1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PASSING = frozenset({"historyId", "snippet"})
 """Fields that change without the message."""
@@ -59,7 +60,7 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
             raw={key: value for key, value in message.items() if key not in PASSING}
             | {"payload": stripped(payload)},
             thread_id=message["threadId"],
-            rfc822_message_id=_text(headers.get("message-id")),
+            rfc822_message_id=_message_id(headers),
             sender=_text(headers.get("from")),
             recipients=_text(headers.get("to")),
             subject=_text(headers.get("subject")),
@@ -122,6 +123,12 @@ def at(milliseconds: str) -> datetime:
 def _spoken(message: GmailMessage) -> str:
     head = f"{message.sender or 'Unknown sender'}, {message.occurred_at:%Y-%m-%d %H:%M} UTC:"
     return f"{head}\n{message.text or '(not stored)'}"
+
+
+def _message_id(headers: Mapping[str, str]) -> str | None:
+    """Give the Message-ID, if it is one: what is longer than a line may be would not fit the index on it."""
+    found = _text(headers.get("message-id"))
+    return None if found is None or len(found.encode()) > LONGEST_LINE else found
 
 
 def _text(value: str | None) -> str | None:
