@@ -24,6 +24,7 @@ from ingest_assets.storage import vault
 from ingest_assets.storage.engine import unreachable
 from ingest_assets.storage.migrate import migrate as migrate_database
 from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
+from ingest_assets.tokens import forget_pairs
 from ingest_assets.verdict import SKIPPED, SUCCESS, report
 
 CANNOT = 2  # the request cannot be carried out as it stands
@@ -194,6 +195,8 @@ def _state_command(name: str, state: str, reason: str | None, help_text: str) ->
             rows = storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
             if not rows:
                 raise IngestError(_no_account(source, workspace, name))
+            if state == DISCONNECTED:
+                forget_pairs(conn, app.vault, rows)
             storage.set_state(conn, [row.account_id for row in rows], state, reason)
         for row in rows:
             click.echo(f"{source} account {row.name!r} of workspace {workspace} is now {state}.")
@@ -218,6 +221,7 @@ def _no_account(source: str, workspace: str, name: str | None) -> str:
 def remove(app: App, workspace: str) -> None:
     """Stop everything of a WORKSPACE at once and forget its logins; the data stays for its retention."""
     with app.engine.begin() as conn:
+        forget_pairs(conn, app.vault, storage.find_accounts(conn, workspace_ids=[workspace]))
         known = storage.remove_workspace(conn, workspace)
     if not known:
         raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")

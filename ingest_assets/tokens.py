@@ -5,16 +5,21 @@ once, and after a refresh that got no answer the next try begins with what the s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Engine
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine, Row
 
+from ingest_assets.errors import IngestError
+from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.base import Clock, Login, Source, TokenPair, Tokens
 from ingest_assets.sources.patience import patiently
 from ingest_assets.storage import tokens as storage
+from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.vault import Vault
 
 MARGIN = timedelta(minutes=2)  # a pair that expires sooner is replaced before it is used
@@ -85,6 +90,27 @@ def tokens_of(source: Source, login: Login, *, engine: Engine, vault: Vault) -> 
         exchange=partial(source.exchange, login),
         clock=login.clock,
     )
+
+
+def forget_pairs(conn: Connection, vault: Vault, rows: Sequence[Row[Any]]) -> None:
+    """Delete the pairs of accounts that are being disconnected, but for those that other accounts go on with."""
+    leaving = {row.account_id for row in rows}
+    for name in {row.source for row in rows}:
+        chains = {_chain(row, vault) for row in rows if row.source == name} - {None}
+        if chains:
+            others = (row for row in find_accounts(conn, source=name) if row.account_id not in leaving)
+            storage.delete_pairs(conn, sorted(filter(None, chains - {_chain(row, vault) for row in others})))
+
+
+def _chain(row: Row[Any], vault: Vault) -> str | None:
+    """Name the chain of an account; None if it has none, or a login that cannot be read here."""
+    try:
+        first = (
+            BY_NAME[row.source].credential.model_validate(vault.open(row.credential, who=row.name)).first_token()
+        )
+    except (IngestError, ValidationError):
+        return None
+    return None if first is None else storage.chain_of(row.source, first)
 
 
 def _packed(pair: TokenPair) -> dict[str, str | None]:

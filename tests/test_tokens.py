@@ -116,6 +116,22 @@ class TestAChainOfTokens:
         assert refreshes(acme) == 1
 
 
+class TestAChainThatIsGivenUp:
+    def chains(self, bench: Bench) -> int:
+        with bench.engine.connect() as conn:
+            return len(conn.execute(select(token_pairs)).all())
+
+    def test_goes_with_the_last_account_that_uses_it(self, acme: Tenant) -> None:
+        twin = rotating_twin(acme)
+        assert self.chains(acme.bench) == 1
+        name = acme.source.name
+        assert acme.bench.run("disconnect", name, "--workspace", "acme").returncode == 0
+        twin.reads()
+        assert self.chains(acme.bench) == 1
+        assert acme.bench.run("remove", "twin").returncode == 0
+        assert self.chains(acme.bench) == 0
+
+
 def test_a_pair_is_stored_although_its_reader_left(bench: Bench) -> None:
     asked, answered = asyncio.Event(), asyncio.Event()
     given = TokenPair(access_token="second", refresh_token="second", expires_at=None)  # noqa: S106  made up

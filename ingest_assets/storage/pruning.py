@@ -32,15 +32,17 @@ def _delete(engine: Engine, table: Table, *where: object) -> int:
 
 def delete_removed(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]:
     """Delete every row of the workspaces that were removed before a moment; yield (workspace, rows)."""
+    removed = select(workspaces.c.workspace_id).where(workspaces.c.removed_at < before)
     with engine.connect() as conn:
-        gone = (
-            conn.execute(select(workspaces.c.workspace_id).where(workspaces.c.removed_at < before)).scalars().all()
-        )
+        gone = conn.execute(removed).scalars().all()
     tables = [
         table for table in metadata.sorted_tables if "workspace_id" in table.columns and table is not workspaces
     ]
     for workspace_id in gone:
         with engine.begin() as conn:
+            still = removed.where(workspaces.c.workspace_id == workspace_id).with_for_update()
+            if conn.execute(still).one_or_none() is None:
+                continue  # it was taken back meanwhile
             count = sum(
                 conn.execute(delete(table).where(table.c.workspace_id == workspace_id)).rowcount
                 for table in tables

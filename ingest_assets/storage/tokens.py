@@ -5,9 +5,10 @@ variable and still outlive the value in it.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.schema import token_pairs
@@ -40,3 +41,7 @@ def save_pair(conn: Connection, vault: Vault, chain: str, pair: dict[str, str | 
         .where(token_pairs.c.chain == chain)
         .values(pair=vault.seal(orjson.dumps(pair).decode()), refreshed_at=func.now())
     )
+
+
+def delete_pairs(conn: Connection, chains: Sequence[str]) -> None:
+    conn.execute(delete(token_pairs).where(token_pairs.c.chain == func.any(list(chains))))

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
-from ingest_assets.storage.accounts import remove_workspace
+from ingest_assets.storage.accounts import register_workspace, remove_workspace
 from ingest_assets.storage.pruning import delete_removed, prune_history
 from tests.workbench import Bench
 
@@ -92,3 +92,17 @@ def test_a_removed_workspace_keeps_its_data_until_its_time_is_over(bench: Bench)
     with bench.engine.connect() as conn:
         for table in ("raw.slack_messages", "ingest.accounts", "ingest.syncs", "ingest.workspaces"):
             assert set(conn.execute(text(f"select workspace_id from {table}")).scalars()) == {"globex"}, table
+
+
+def test_a_workspace_that_comes_back_while_others_are_deleted_keeps_everything(bench: Bench) -> None:
+    for name in ("acme", "globex"):
+        bench.workspace(name, "general").reads()
+        with bench.engine.begin() as conn:
+            remove_workspace(conn, name)
+    deleted = delete_removed(bench.engine, datetime.now(UTC) + timedelta(days=1))
+    first, _ = next(deleted)
+    other = {"acme": "globex", "globex": "acme"}[first]
+    with bench.engine.begin() as conn:
+        register_workspace(conn, other)
+    assert not list(deleted)
+    assert count(bench, "ingest.syncs") == 1
