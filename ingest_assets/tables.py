@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
+from tabulate import tabulate
 
 from ingest_assets.app import App
 from ingest_assets.features.kinds import FEATURED
@@ -19,23 +18,20 @@ from ingest_assets.storage import features as storage
 from ingest_assets.storage.overview import account_overview
 
 DAY = timedelta(days=1)
-WIDTH = 240  # more than any row needs
 
 
 def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> None:
-    """Print entries under their column names."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for entry in entries:
-        table.add_row(*("" if entry[column] is None else str(entry[column]) for column in columns))
-    # at full width everywhere: a terminal that is too narrow wraps a line, and a name cut short helps nobody
-    Console(width=WIDTH, soft_wrap=True).print(table)
+    """Print entries under their column names, at full width: a name cut short helps nobody."""
+    rows = [["" if entry[column] is None else str(entry[column]) for column in columns] for entry in entries]
+    click.echo(tabulate(rows, headers=columns, tablefmt="plain", disable_numparse=True))
 
 
 def status_entries(app: App) -> list[dict[str, Any]]:
     """Give what `status` shows, one entry an account; what is left of a daily limit, for all who share it."""
-    tables = {source.name: source.main.table for source in SOURCES}
+    tables, now = {source.name: source.main.table for source in SOURCES}, datetime.now(UTC)
+    objective = timedelta(minutes=app.core.freshness_minutes)
     with app.engine.connect() as conn:
-        rows = account_overview(conn, tables, datetime.now(UTC) - DAY)
+        rows = account_overview(conn, tables, now - DAY)
     spent: Counter[tuple[str, str]] = Counter()
     for row in rows:
         spent[row.source, row.external_id] += int(row.api_calls)
@@ -46,6 +42,7 @@ def status_entries(app: App) -> list[dict[str, Any]]:
             "source": row.source,
             "account": row.name,
             "state": row.state,
+            "fresh": row.last_success_at is not None and row.last_success_at >= now - objective,
             "rows": row.rows,
             "api_calls": int(row.api_calls),
             "calls_left": max(0, granted[row.source] - spent[row.source, row.external_id])
