@@ -195,9 +195,9 @@ def _state_command(name: str, state: str, reason: str | None, help_text: str) ->
             rows = storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
             if not rows:
                 raise IngestError(_no_account(source, workspace, name))
+            storage.set_state(conn, [row.account_id for row in rows], state, reason)
             if state == DISCONNECTED:
                 forget_pairs(conn, app.vault, rows)
-            storage.set_state(conn, [row.account_id for row in rows], state, reason)
         for row in rows:
             click.echo(f"{source} account {row.name!r} of workspace {workspace} is now {state}.")
 
@@ -221,8 +221,9 @@ def _no_account(source: str, workspace: str, name: str | None) -> str:
 def remove(app: App, workspace: str) -> None:
     """Stop everything of a WORKSPACE at once and forget its logins; the data stays for its retention."""
     with app.engine.begin() as conn:
-        forget_pairs(conn, app.vault, storage.find_accounts(conn, workspace_ids=[workspace]))
+        before = storage.find_accounts(conn, workspace_ids=[workspace])
         known = storage.remove_workspace(conn, workspace)
+        forget_pairs(conn, app.vault, before)
     if not known:
         raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")
     days = app.core.keep_removed_days

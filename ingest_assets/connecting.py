@@ -15,7 +15,7 @@ from ingest_assets.app import App
 from ingest_assets.errors import IngestError, SourceError
 from ingest_assets.sources.base import Login, Probe, Source
 from ingest_assets.storage import accounts as storage
-from ingest_assets.tokens import tokens_of
+from ingest_assets.tokens import forget_pairs, tokens_of
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
@@ -68,10 +68,12 @@ def connect_account(
     try:
         with engine.begin() as conn:
             storage.register_workspace(conn, workspace_id)
+            before = storage.find_accounts(conn, source=source.name, workspace_ids=[workspace_id])
             for probe in probes:
                 called = name or probe.name
                 is_new = storage.save_account(conn, _account(source, workspace_id, called, probe, stored))
                 done.append((called, probe, is_new))
+            forget_pairs(conn, app.vault, before)
     except IntegrityError:
         names = ", ".join(repr(name or probe.name) for probe in probes)
         raise IngestError(

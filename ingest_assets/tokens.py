@@ -58,7 +58,8 @@ class RotatingTokens:
             try:
                 return await asyncio.shield(refreshing)
             except asyncio.CancelledError:
-                await refreshing  # the reader left, but what the vendor gives now must be stored
+                # the reader left, but what the vendor gives now must be stored
+                await asyncio.gather(refreshing, return_exceptions=True)
                 raise
 
     async def _refresh_alone(self, refused: TokenPair | None) -> TokenPair:
@@ -92,24 +93,22 @@ def tokens_of(source: Source, login: Login, *, engine: Engine, vault: Vault) -> 
     )
 
 
-def forget_pairs(conn: Connection, vault: Vault, rows: Sequence[Row[Any]]) -> None:
-    """Delete the pairs of accounts that are being disconnected, but for those that other accounts go on with."""
-    leaving = {row.account_id for row in rows}
-    for name in {row.source for row in rows}:
-        chains = {_chain(row, vault) for row in rows if row.source == name} - {None}
-        if chains:
-            others = (row for row in find_accounts(conn, source=name) if row.account_id not in leaving)
-            storage.delete_pairs(conn, sorted(filter(None, chains - {_chain(row, vault) for row in others})))
+def forget_pairs(conn: Connection, vault: Vault, before: Sequence[Row[Any]]) -> None:
+    """Delete the pairs of logins that no account has any more; `before`: accounts as they were with them."""
+    for name in {row.source for row in before}:
+        try:
+            chains = {_chain(row, vault) for row in before if row.source == name} - {None}
+            if chains:
+                chains -= {_chain(row, vault) for row in find_accounts(conn, source=name)}
+        except (IngestError, ValidationError):
+            continue  # a login that cannot be read here may go on with the same pair
+        storage.delete_pairs(conn, sorted(filter(None, chains)))
 
 
 def _chain(row: Row[Any], vault: Vault) -> str | None:
-    """Name the chain of an account; None if it has none, or a login that cannot be read here."""
-    try:
-        first = (
-            BY_NAME[row.source].credential.model_validate(vault.open(row.credential, who=row.name)).first_token()
-        )
-    except (IngestError, ValidationError):
-        return None
+    """Name the chain of an account, if its login has one. Raises IngestError for a login that cannot be read."""
+    opened = vault.open(row.credential, who=row.name)
+    first = BY_NAME[row.source].credential.model_validate(opened).first_token()
     return None if first is None else storage.chain_of(row.source, first)
 
 

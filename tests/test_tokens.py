@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 from sqlalchemy import select
 
 from ingest_assets.app import App
-from ingest_assets.errors import IngestError
+from ingest_assets.errors import IngestError, Transient
 from ingest_assets.sources.base import Clock, TokenPair
+from ingest_assets.sources.patience import ahead
 from ingest_assets.storage.schema import token_pairs
 from ingest_assets.storage.vault import new_key
 from ingest_assets.tokens import RotatingTokens
@@ -131,6 +134,27 @@ class TestAChainThatIsGivenUp:
         assert acme.bench.run("remove", "twin").returncode == 0
         assert self.chains(acme.bench) == 0
 
+    def test_stays_where_another_login_cannot_be_read(self, acme: Tenant) -> None:
+        """It may be the same one, kept in a variable that is not set here."""
+        rotating_twin(acme)
+        acme.bench.execute(
+            "update ingest.accounts set credential = credential || jsonb_build_object('refresh_token', "
+            "jsonb_build_object('env', 'NOT_SET_HERE')) where workspace_id = 'twin'"
+        )
+        assert acme.bench.run("disconnect", acme.source.name, "--workspace", "acme").returncode == 0
+        assert self.chains(acme.bench) == 1
+
+
+def rotating_tokens(bench: Bench, exchange: Callable[[str], Awaitable[TokenPair]]) -> RotatingTokens:
+    return RotatingTokens(
+        engine=bench.engine,
+        vault=App.load(bench.environ).vault,
+        chain="test",
+        first_refresh_token="first",  # noqa: S106  made up
+        exchange=exchange,
+        clock=Clock(),
+    )
+
 
 def test_a_pair_is_stored_although_its_reader_left(bench: Bench) -> None:
     asked, answered = asyncio.Event(), asyncio.Event()
@@ -143,15 +167,7 @@ def test_a_pair_is_stored_although_its_reader_left(bench: Bench) -> None:
         return given
 
     async def read() -> TokenPair:
-        app = App.load(bench.environ)
-        tokens = RotatingTokens(
-            engine=bench.engine,
-            vault=app.vault,
-            chain="test",
-            first_refresh_token="first",  # noqa: S106  made up
-            exchange=exchange,
-            clock=Clock(),
-        )
+        tokens = rotating_tokens(bench, exchange)
         reader = asyncio.create_task(tokens.current())
         await asked.wait()
         reader.cancel()
@@ -161,6 +177,31 @@ def test_a_pair_is_stored_although_its_reader_left(bench: Bench) -> None:
         return await tokens.current()
 
     assert asyncio.run(read()) == given
+
+
+def test_a_reader_that_leaves_while_a_refresh_fails_does_not_stay(bench: Bench) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def exchange(_refresh_token: str) -> TokenPair:
+        asked.set()
+        await answered.wait()
+        raise Transient("down")
+
+    async def read() -> None:
+        tokens = rotating_tokens(bench, exchange)
+
+        async def pages() -> AsyncGenerator[int]:
+            yield 1
+            yield 2
+            await tokens.current()
+
+        async with aclosing(ahead(pages())) as reading:
+            async for _page in reading:
+                await asked.wait()
+                asyncio.get_running_loop().call_later(0.1, answered.set)
+                break
+
+    asyncio.run(asyncio.wait_for(read(), timeout=30))
 
 
 def rotating_twin(tenant: Tenant) -> Tenant:
