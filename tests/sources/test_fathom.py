@@ -281,6 +281,13 @@ class TestAKey:
         acme.reads()
         assert acme.living == {seen}
 
+    def test_that_begins_with_a_quiet_day_is_looked_at_for_longer(self, bench: Bench) -> None:
+        acme = FathomTenant(bench, "acme")
+        meeting(acme, hours_ago=24 * 10)
+        acme.connect(last_hours=24)
+        acme.reads()
+        assert acme.living == set()
+
     def test_that_saw_sessions_has_quiet_weeks(self, acme: FathomTenant) -> None:
         meeting(acme)
         acme.reads()

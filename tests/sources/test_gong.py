@@ -337,6 +337,14 @@ class TestPageCursors:
         acme.reads()
         assert acme.living == made
 
+    def test_of_names_that_died_keep_no_call_waiting(self, acme: GongTenant) -> None:
+        made = call(acme)
+        acme.fault("invalid_cursor", method="users.list", status=404, only_with_cursor=True, times=-1)
+        assert acme.sync().reason == "not readable: users (page cursor expired)"
+        assert acme.living == {made}
+        acme.calm()
+        acme.reads()
+
     def test_that_die_again_and_again_end_the_sync(self, acme: GongTenant) -> None:
         for place in range(7):
             call(acme, hours_ago=1 + place)

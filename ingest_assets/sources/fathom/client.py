@@ -1,7 +1,7 @@
 """The Fathom API: verbs over plain data. Their own library refuses a whole page for one unknown value."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +86,13 @@ class FathomClient:
                     "Fathom repeats a page cursor of meetings.list; reading on would never end."
                 )
             seen.add(cursor)
+
+    async def sees_any(self, since: datetime, until: datetime) -> bool:
+        """Tell whether the login is shown any meeting of a range."""
+        async with aclosing(self.meetings(since, until)) as pages:
+            async for meetings in pages:
+                return bool(meetings)
+        return False
 
     async def transcript(self, recording_id: str) -> list[Any] | None:
         """Give a recording's transcript. Raises Unavailable where it is unknown or not ours to see."""

@@ -67,11 +67,8 @@ async def probe(login: Login) -> Sequence[Probe]:
     """Log in and list once. Fathom does not tell whose key it is: an account is known by the name it is given."""
     settings: FathomSettings = login.settings
     now = login.clock.now()
-    warnings: list[str] = []
     async with FathomClient.open(login) as client:
-        async for meetings in client.meetings(now - QUIET, now):
-            warnings += [] if meetings else [NOTHING]
-            break
+        warnings = [] if await client.sees_any(now - QUIET, now) else [NOTHING]
     return [
         Probe(external_id=None, name=DEFAULT_NAME, settings=settings.model_dump(mode="json"), warnings=warnings)
     ]

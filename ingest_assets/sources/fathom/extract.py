@@ -42,7 +42,9 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
         async with aclosing(sessions.read()) as pages:
             async for page in pages:
                 yield page
-    known = run.cursors.get(VISIBILITY)
+        known = run.cursors.get(VISIBILITY)
+        if known is None and not sessions.shown:  # a short look that found nothing tells nothing
+            sessions.shown = await client.sees_any(run.started_at - QUIET, run.started_at)
     silence = None if known is None else run.started_at - Visibility.model_validate(known).seen_at
     if sessions.shown and (silence is None or silence >= DAY):
         yield Page(stream=VISIBILITY, cursor=Visibility(seen_at=run.started_at))

@@ -63,8 +63,8 @@ SCOPES = {
     "users.list": "api:users:read",
     "workspaces.list": "api:workspaces:read",
 }
-DIRECTORY = frozenset({"users.list", "workspaces.list"})
-"""Names, without which calls can be read all the same."""
+ONLY_NAMES = frozenset({"users.list", "workspaces.list"})
+"""What brings names, without which calls can be read all the same."""
 NOTHING_FOUND = re.compile(r"no [^\"]*found[^\"]*(filters|period)", re.IGNORECASE)
 """The only thing that tells an empty range from a wrong address: both are HTTP 404."""
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
@@ -229,7 +229,7 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
                 f"to a customer of another host, or may not {SCOPES[method]}. A technical administrator finds "
                 "host and keys at app.gong.io/company/api."
             )
-        if status == FORBIDDEN and method in DIRECTORY:
+        if status == FORBIDDEN and method in ONLY_NAMES:
             lacking = f"lacks the scope {SCOPES[method]}"
             return Unavailable(f"Gong at {host} refused {method} (HTTP 403): the login {lacking}.", code=lacking)
         if status == FORBIDDEN:

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from ingest_assets.errors import CredentialRejected, IngestError, SourceError, Unavailable
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
-from ingest_assets.sources.gong.client import DIRECTORY, SCOPES, GongClient
+from ingest_assets.sources.gong.client import ONLY_NAMES, SCOPES, GongClient
 from ingest_assets.sources.gong.hosts import pattern_of
 
 PROBED = timedelta(hours=1)
@@ -141,7 +141,7 @@ async def probe(login: Login) -> Sequence[Probe]:
 
 def _lacking(host: str, refused: Mapping[str, SourceError]) -> list[str]:
     """Warn of what is missing. Raises CredentialRejected where a sync would fail for it."""
-    if needed := [SCOPES[method] for method in refused if method not in DIRECTORY]:
+    if needed := [SCOPES[method] for method in refused if method not in ONLY_NAMES]:
         raise CredentialRejected(
             f"Gong at {host} knows the login, which lacks what a sync needs: {', '.join(needed)}. "
             "Grant it and connect again."

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import Unavailable
+from ingest_assets.errors import CursorExpired, Unavailable
 from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, rejection
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
@@ -63,14 +63,15 @@ async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page
     """Learn the names, one list a sync; `run.skipped` tells which of them the login may not read."""
     cursor = DirectoryCursor.model_validate(run.cursors.get(DIRECTORY, {}))
     if name := cursor.due(run.started_at):
-        lacking = None
         try:
             async with aclosing(client.users() if name == USERS else client.workspaces()) as pages:
                 async for items in pages:
                     yield _parsed(run, NAMES[name], items)
+            cursor = cursor.after(name, run.started_at, None)
         except Unavailable as error:
-            lacking = error.code
-        cursor = cursor.after(name, run.started_at, lacking)
+            cursor = cursor.after(name, run.started_at, error.code)
+        except CursorExpired:
+            run.skipped[name] = "page cursor expired"  # the next sync asks again
         yield Page(stream=DIRECTORY, cursor=cursor)
     run.skipped.update(cursor.lacking)
 
