@@ -58,7 +58,7 @@ class App:
     @cached_property
     def any_engine(self) -> Engine:
         """Connect to a database of any version."""
-        return connect(self.database_url, pool_size=self.core.parallel_accounts * 2)
+        return connect(self.database_url, pool_size=self.core.connections)
 
     @cached_property
     def engine(self) -> Engine:

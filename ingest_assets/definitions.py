@@ -48,7 +48,7 @@ def build(app: App) -> dg.Definitions:
             abandoned_runs,
         ],
         resources={
-            "database": Database(url=dg.EnvVar("DATABASE_URL")),
+            "database": Database(url=dg.EnvVar("DATABASE_URL"), connections=app.core.connections),
             "credentials": Credentials(encryption_keys=keys),
             "limits": Limits(settings=app.core.model_dump(mode="json", exclude=SECRETS, exclude_none=True)),
             "language_model": LanguageModel(

@@ -1,6 +1,6 @@
 """Many accounts in one run: a bounded pool, each workspace's verdicts as soon as its last account is done.
 
-A partition run, a schedule's batch, a backfill and the command line all come through `sync_workspaces`.
+A partition run, a batch, a backfill and the command line all come through `sync_workspaces`.
 """
 
 import gc

@@ -104,6 +104,11 @@ class CoreSettings(SettingsGroup):
         default=None, ge=0, description="How long the data of a removed workspace is kept; empty keeps it."
     )
 
+    @property
+    def connections(self) -> int:
+        """How many connections to the database one process keeps; as many again may be open for a while."""
+        return 2 * self.parallel_accounts
+
     @field_validator("database_url")
     @classmethod
     def _postgresql_only(cls, value: SecretStr | None) -> SecretStr | None:

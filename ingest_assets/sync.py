@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any
 
 from sqlalchemy import Engine, Row, Table
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, Transient, UnexpectedResponse
 from ingest_assets.settings import CoreSettings
@@ -257,7 +257,7 @@ class _Sync:
     async def _keep_lease(self) -> None:
         while True:
             await asyncio.sleep(self.worker.lease_length.total_seconds() / 3)
-            with suppress(OperationalError):  # the next commit meets the same database and reports it
+            with suppress(SQLAlchemyError):  # the next commit meets the same database and reports it
                 await asyncio.to_thread(self._renew)
 
     def _renew(self) -> None:
@@ -316,7 +316,7 @@ class _Sync:
             )
 
     def _gave_way(self) -> SourceError:
-        return Transient(f"PostgreSQL let another transaction go first while it stored {self._who()}.")
+        return Transient(f"PostgreSQL was too busy with others to store {self._who()}.")
 
     def _bug(self, error: Exception) -> SourceError:
         return UnexpectedResponse(f"A bug of ours stopped the sync of {self._who()}: {_where(error)}.")

@@ -169,6 +169,7 @@ class TestStatus:
             "source",
             "account",
             "state",
+            "fresh",
             "rows",
             "api_calls",
             "calls_left",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ingest_assets.errors import Transient
 from ingest_assets.fleet import DOWN, sync_workspaces
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage import accounts as storage
@@ -128,6 +129,25 @@ class TestAFleet:
         assert "A bug of ours" in str(found["acme"][0].reason)
         assert noise[:20] not in str(found["acme"][0])
         assert acme.account.state == "failing"
+        for workspace in others:
+            assert workspace.held() == workspace.shown()
+
+    def test_goes_on_where_one_accounts_statement_takes_too_long(
+        self, bench: Bench, fleet: list[Workspace]
+    ) -> None:
+        _acme, *others = fleet
+        name = bench.app.database_url.partition("?")[0].rpartition("/")[2]
+        bench.execute(
+            "create function slow() returns trigger language plpgsql as $$ begin"
+            " if new.workspace_id = 'acme' then perform pg_sleep(60); end if; return new; end $$"
+        )
+        bench.execute(
+            "create trigger slow before insert on raw.slack_messages for each row execute function slow()"
+        )
+        bench.execute(f"alter database {name} set statement_timeout = '1s'")
+        bench.close()  # connections from now on have it
+        found = run(bench, *names_of(fleet))
+        assert [(verdict.status, type(verdict.error)) for verdict in found["acme"]] == [("failed", Transient)]
         for workspace in others:
             assert workspace.held() == workspace.shown()
 

@@ -1,6 +1,6 @@
 """`raw/<records>`: one asset per source, partitioned by workspace.
 
-A partition run, a backfill over a range and a schedule's batch (keys in the run's config) are the same function.
+A partition run, a backfill over a range and a batch (keys in the run's config) are the same function.
 A batch stays green: its failing workspaces are retried in partition runs of their own, which turn red.
 """
 

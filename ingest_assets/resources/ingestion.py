@@ -17,11 +17,12 @@ class Database(dg.ConfigurableResource[Any]):
     """The PostgreSQL that everything is kept in."""
 
     url: str
+    connections: int
 
     def engine(self) -> Engine:
         """Give the process's engine. Raises IngestError for a database that we may not use."""
         if self.url not in _engines:
-            engine = connect(self.url)
+            engine = connect(self.url, pool_size=self.connections)
             require_current(engine)
             _engines[self.url] = engine
         return _engines[self.url]

@@ -25,7 +25,7 @@ from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview
 
 FEW = 20  # up to so many, each workspace has a run of its own
-ALONE = 20  # failing workspaces that one look starts
+ALONE = 20  # runs for one workspace that may be under way before another failing one is tried
 BATCH_TAG = "ingest/batch"
 LOOK_SECONDS = 10
 
@@ -102,9 +102,9 @@ def start_runs(context: Any, source: Source, job_name: str, now: datetime) -> An
     if down is not None and rows:
         why = f"{source.title} seems to be down; {len(rows)} workspaces wait, one tries each minute."
         context.log.warning(why)
-        together, alone = [], [rows[0].workspace_id]
-        if live.busy or down > now - PROBE:
-            alone = []
+        tries = live.batches or live.alone or down > now - PROBE
+        probe = next((row for row in rows if not row.alone), rows[0])  # rather one that has no trouble of its own
+        together, alone = [], [] if tries else [probe.workspace_id]
     free = core.parallel_batches - len(live.batches)
     if len(together) > FEW and free <= 0:
         why = f"The batch run {live.batches[0]} is unfinished; {len(together)} workspaces wait for their turn."
@@ -113,7 +113,7 @@ def start_runs(context: Any, source: Source, job_name: str, now: datetime) -> An
     if len(together) > FEW:
         together = together[: free * core.batch_workspaces]
     if alone and live.alone >= ALONE:
-        why = f"{live.alone} workspaces are tried in runs of their own; {len(alone)} more wait for their turn."
+        why = f"{live.alone} runs for one workspace are under way; {len(alone)} failing ones wait for a turn."
     alone = alone[: max(0, ALONE - live.alone)]
     chosen = [*together, *alone]
     if not chosen:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ingest_assets.errors import IngestError
 from ingest_assets.settings import sqlalchemy_url
@@ -25,8 +26,12 @@ AWAY: Mapping[str, str] = {
     "58": "system error",
 }
 """Classes of SQLSTATE (PostgreSQL's manual, appendix A) that strike everybody; a lost connection has none."""
-GAVE_WAY: Mapping[str, str] = {"40": "transaction rollback", "55": "object not in prerequisite state"}
-"""Classes with which PostgreSQL ends a transaction in favour of another: it may be tried again."""
+GAVE_WAY: Mapping[str, str] = {
+    "40": "transaction rollback",
+    "55": "object not in prerequisite state",
+    "57014": "query canceled",
+}
+"""Classes, and one state, with which PostgreSQL ends one transaction or statement: it may be tried again."""
 
 
 def connect(url: str, *, pool_size: int = 5) -> Engine:
@@ -48,24 +53,22 @@ def reading(engine: Engine) -> Connection:
     return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
-def went_away(error: BaseException) -> bool:
-    """Tell trouble of the database as a whole from trouble with one statement's rows."""
-    cause = _cause(error)
-    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and _class(cause) in {None, *AWAY}
-
-
 def gave_way(error: BaseException) -> bool:
     """Tell whether the same transaction may work when it is tried again."""
-    cause = _cause(error)
-    return isinstance(cause, psycopg.Error) and _class(cause) in GAVE_WAY
+    return isinstance(error, PoolTimeout) or _state(error).startswith(tuple(GAVE_WAY))
 
 
-def _cause(error: BaseException) -> BaseException | None:
-    return error.orig if isinstance(error, DBAPIError) else error
+def went_away(error: BaseException) -> bool:
+    """Tell trouble of the database as a whole from trouble with one statement or its rows."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or gave_way(error):
+        return False
+    return cause.sqlstate is None or cause.sqlstate.startswith(tuple(AWAY))
 
 
-def _class(error: psycopg.Error) -> str | None:
-    return None if error.sqlstate is None else error.sqlstate[:2]
+def _state(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return (cause.sqlstate if isinstance(cause, psycopg.Error) else None) or ""
 
 
 def _left(_connection: Any, record: Any) -> None:

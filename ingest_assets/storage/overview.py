@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, case, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, literal_column, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from ingest_assets.storage.schema import (
@@ -100,7 +100,7 @@ def health(
     telling: int,
     source: str | None = None,
     workspace_ids: Sequence[str] | None = None,
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Give a row a workspace and source in one statement, without paused and disconnected accounts.
 
     Columns: workspace_id, source, last_success_at (of the account that waits longest; null if one
@@ -113,44 +113,48 @@ def health(
         wanted.append(accounts.c.source == source)
     if workspace_ids is not None:
         wanted.append(accounts.c.workspace_id == func.any(list(workspace_ids)))
+    oldest = case(
+        (func.bool_or(accounts.c.last_success_at.is_(None)), None), else_=func.min(accounts.c.last_success_at)
+    )
+    rank = func.max(case(STATE_RANKS, value=_STATE))
+    one = (
+        select(
+            accounts.c.workspace_id,
+            accounts.c.source,
+            func.array_agg(accounts.c.account_id).label("account_ids"),
+            oldest.label("last_success_at"),
+            func.coalesce(oldest >= now - objective, literal(False)).label("fresh"),
+            case({number: name for name, number in STATE_RANKS.items()}, value=rank).label("state"),
+            func.string_agg(_WORDS, aggregate_order_by(literal_column("'; '"), accounts.c.name)).label("reason"),
+        )
+        .where(*wanted)
+        .group_by(accounts.c.workspace_id, accounts.c.source)
+        .subquery()
+    )
     rejected = (
         select(func.count())
-        .where(rejected_records.c.account_id == accounts.c.account_id)
-        .correlate(accounts)
+        .where(rejected_records.c.account_id == func.any(one.c.account_ids))
+        .correlate(one)
         .scalar_subquery()
     )
     stored = {
         name: select(func.count())
         .select_from(
-            select(literal(1).label("one"))
-            .where(table.c.account_id == accounts.c.account_id)
-            .correlate(accounts)
+            select(literal(1))
+            .where(table.c.account_id == func.any(one.c.account_ids))
+            .correlate(one)
             .limit(telling * rejected)
             .subquery()
         )
         .scalar_subquery()
         for name, table in tables.items()
     }
-    oldest = case(
-        (func.bool_or(accounts.c.last_success_at.is_(None)), None), else_=func.min(accounts.c.last_success_at)
-    )
-    rank = func.max(case(STATE_RANKS, value=_STATE))
+    of_source = case(*((one.c.source == name, count) for name, count in stored.items()), else_=0)
+    columns = [column for column in one.c if column.name != "account_ids"]
     return conn.execute(
-        select(
-            accounts.c.workspace_id,
-            accounts.c.source,
-            oldest.label("last_success_at"),
-            func.coalesce(oldest >= now - objective, literal(False)).label("fresh"),
-            case({number: name for name, number in STATE_RANKS.items()}, value=rank).label("state"),
-            func.string_agg(_WORDS, aggregate_order_by(literal_column("'; '"), accounts.c.name)).label("reason"),
-            func.sum(rejected).label("rejected"),
-            func.sum(case(*((accounts.c.source == name, count) for name, count in stored.items()), else_=0)).label(
-                "stored"
-            ),
+        select(*columns, rejected.label("rejected"), of_source.label("stored")).order_by(
+            one.c.workspace_id, one.c.source
         )
-        .where(*wanted)
-        .group_by(accounts.c.workspace_id, accounts.c.source)
-        .order_by(accounts.c.workspace_id, accounts.c.source)
     ).all()
 
 
