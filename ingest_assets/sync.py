@@ -161,6 +161,7 @@ class _Sync:
         self.left_out: Counter[str] = Counter()
         self.times: list[datetime] = []
         self.any_rejected = False
+        self.is_first = False
 
     async def read(self, credential: Mapping[str, Any]) -> Verdict:
         """Commit page after page."""
@@ -230,6 +231,7 @@ class _Sync:
         worker = self.worker
         with reading(worker.engine) as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
+            self.is_first = not cursors
             self.any_rejected = writes.has_rejected(conn, self.account.account_id)
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
@@ -272,7 +274,9 @@ class _Sync:
                 raise LeaseLost("taken over: another run or command has this account now")
             for table, by_id in rows.items():
                 # in order, so that two accounts that see the same items cannot lock each other out
-                written = writes.upsert(conn, table, [by_id[key] for key in sorted(by_id)])
+                written = writes.upsert(
+                    conn, table, [by_id[key] for key in sorted(by_id)], mostly_new=self.is_first
+                )
                 counts += written if table is main else Counts()
                 if self.any_rejected:
                     writes.forget_rejected(conn, table, account_id, list(by_id))

@@ -42,11 +42,14 @@ class Counts:
         return self
 
 
-def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> Counts:
-    """Write rows of one account, each as `Record.row()` gives it, with distinct external ids."""
+def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, mostly_new: bool) -> Counts:
+    """Write rows of one account, each as `Record.row()` gives it, with distinct external ids.
+
+    What is `mostly_new` is not compared with what is stored beforehand; the outcome is the same.
+    """
     counts = Counts(seen=len(rows))
     statements = _statements(table)
-    if changed := _unlike_stored(conn, statements.stored, rows):
+    if changed := rows if mostly_new else _unlike_stored(conn, statements.stored, rows):
         conn.exec_driver_sql(statements.stage)
         _copy(conn, statements, changed)
         counts.new, counts.changed, counts.deleted = conn.exec_driver_sql(statements.merge).one()
