@@ -68,8 +68,8 @@ def growth(ready: Stage) -> Iterator[Result]:
             stored = site.one("select count(*) from raw.slack_messages")
             yield exactly(f"{size:,} workspaces: messages stored", stored, "rows", size * ITEMS)
             if size == max(passes):
-                yield _tick(site, size)
                 yield from _status(site, size)
+                yield _tick(site, size)  # last: everybody is due afterwards, and runs begin
     for waves, name in ((firsts, "first sync"), (passes, "nothing new")):
         for size in waves:
             yield from _spent(f"{size:,} workspaces, {name}", mean(waves[size]))
