@@ -180,10 +180,14 @@ def success_rates(
 
 
 def outage(conn: Connection, source: str, since: datetime, least: int) -> datetime | None:
-    """Give the newest sync's end if the last so many accounts, since a moment, all failed in passing."""
+    """Give the newest sync's end if the last so many accounts, since a moment, all failed in passing.
+
+    One that failed more than once in a row tells of itself and not of the vendor.
+    """
     rows = conn.execute(
         select(syncs.c.account_id, syncs.c.status, syncs.c.error_kind, syncs.c.finished_at)
-        .where(syncs.c.source == source, syncs.c.finished_at >= since)
+        .join(accounts, accounts.c.account_id == syncs.c.account_id)
+        .where(syncs.c.source == source, syncs.c.finished_at >= since, accounts.c.attempts <= 1)
         .order_by(syncs.c.finished_at.desc())
         .limit(NEWEST * least)
     ).all()

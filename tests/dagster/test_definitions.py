@@ -379,6 +379,9 @@ class TestTicks:
             " now() - interval '3 minutes', '{}' from ingest.accounts",
         )
         assert "Slack seems to be down" in self.look(defs, instance, "slack_due").skip_message
+        execute(app, "update ingest.accounts set attempts = 2")  # their own trouble, then, and not the vendor's
+        assert "down" not in str(self.look(defs, instance, "slack_due").skip_message)
+        execute(app, "update ingest.accounts set attempts = 1, next_attempt_at = now()")
         execute(app, "update ingest.syncs set finished_at = now() - interval '2 minutes' where status = 'failed'")
         assert len(self.tick(defs, instance).run_requests) == 1
         execute(app, "update ingest.syncs set status = 'success', error_kind = null where account_id = 1")
