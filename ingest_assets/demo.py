@@ -131,7 +131,9 @@ def _watch(app: App, web: str, dagster: subprocess.Popen[str]) -> str | None:
         except (httpx.HTTPError, KeyError):
             pass  # the web server is still starting; the deadline bounds this
         entries = status_entries(app)
-        if not ticked and all(entry["last_success"] or entry["reason"] for entry in entries):
+        if not ticked and all(
+            entry["next_attempt"] or entry["last_success"] or entry["reason"] for entry in entries
+        ):
             _switch_off(web, ticking)
             ticked = True
         for entry in entries:
