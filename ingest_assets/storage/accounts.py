@@ -204,13 +204,7 @@ def unshown_failures(conn: Connection, source: str, now: datetime) -> list[str]:
 
 
 def take_lease(
-    conn: Connection,
-    account_id: int,
-    owner: str,
-    length: timedelta,
-    *,
-    now: datetime | None = None,
-    turn: datetime | None = None,
+    conn: Connection, account_id: int, owner: str, length: timedelta, *, now: datetime, turn: datetime | None
 ) -> Row[Any] | None:
     """Begin a sync: give the account as it is now, with the lease's token in it, or None where it may not be read.
 

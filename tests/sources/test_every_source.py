@@ -275,3 +275,19 @@ class TestFaults:
         assert "oops" not in str(verdict.reason)
         acme.reads()
         assert len(acme.living) == 7
+
+
+@pytest.mark.parametrize("found", ["gong", "fathom"], indirect=True)
+class TestAPageCursorWhoseDeathHasNoDocumentedStatus:
+    @pytest.mark.parametrize("status", [400, 404, 410])
+    def test_begins_the_window_anew(self, acme: Tenant, status: int) -> None:
+        acme.fault("invalid_cursor", method=acme.listing, status=status, only_with_cursor=True)
+        acme.reads()
+        assert len(acme.living) == 7
+
+    def test_ends_the_sync_when_it_dies_again_and_again(self, acme: Tenant) -> None:
+        acme.fault("invalid_cursor", method=acme.listing, status=410, only_with_cursor=True, times=-1)
+        verdict = acme.sync()
+        assert (verdict.status, acme.account.state) == ("failed", "active")
+        assert verdict.calls[acme.listing] <= 6
+        assert acme.account.next_attempt_at is not None

@@ -228,24 +228,6 @@ class TestAnApp:
         assert acme.rows[late].transcript_state == "ready"
 
 
-class TestPageCursors:
-    @pytest.mark.parametrize("status", [400, 404, 410])
-    def test_that_died_begin_the_window_anew(self, acme: FathomTenant, status: int) -> None:
-        made = {meeting(acme, hours_ago=1 + place) for place in range(7)}
-        acme.fault("invalid_cursor", method="meetings.list", status=status, only_with_cursor=True)
-        acme.reads()
-        assert acme.living == made
-
-    def test_that_die_again_and_again_end_the_sync(self, acme: FathomTenant) -> None:
-        for place in range(7):
-            meeting(acme, hours_ago=1 + place)
-        acme.fault("invalid_cursor", method="meetings.list", status=410, only_with_cursor=True, times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, acme.account.state) == ("failed", "active")
-        assert verdict.calls["meetings.list"] <= 6
-        assert acme.account.next_attempt_at is not None
-
-
 class TestLimits:
     @pytest.fixture
     def acme(self, bench: Bench) -> FathomTenant:

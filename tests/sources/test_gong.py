@@ -329,30 +329,14 @@ class TestHosts:
         assert found in acme.living
 
 
-class TestPageCursors:
-    @pytest.mark.parametrize("status", [400, 404, 410])
-    def test_that_died_begin_the_window_anew(self, acme: GongTenant, status: int) -> None:
-        made = {call(acme, hours_ago=1 + place) for place in range(7)}
-        acme.fault("invalid_cursor", method="calls.extensive", status=status, only_with_cursor=True)
-        acme.reads()
-        assert acme.living == made
-
-    def test_of_names_that_died_keep_no_call_waiting(self, acme: GongTenant) -> None:
+class TestNames:
+    def test_whose_page_cursor_died_keep_no_call_waiting(self, acme: GongTenant) -> None:
         made = call(acme)
         acme.fault("invalid_cursor", method="users.list", status=404, only_with_cursor=True, times=-1)
         assert acme.sync().reason == "not readable: users (page cursor expired)"
         assert acme.living == {made}
         acme.calm()
         acme.reads()
-
-    def test_that_die_again_and_again_end_the_sync(self, acme: GongTenant) -> None:
-        for place in range(7):
-            call(acme, hours_ago=1 + place)
-        acme.fault("invalid_cursor", method="calls.extensive", status=410, only_with_cursor=True, times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, acme.account.state) == ("failed", "active")
-        assert verdict.calls["calls.extensive"] <= 6
-        assert acme.account.next_attempt_at is not None
 
 
 class TestLimits:
