@@ -38,7 +38,7 @@ from ingest_assets.tables import feature_entries, print_features, print_status, 
 
 FOLDER = Path(".demo")
 DATABASE = "ingest"
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 600
 
 START_SCHEDULE = """mutation($selector: ScheduleSelector!) {
   startSchedule(scheduleSelector: $selector) {
