@@ -136,4 +136,4 @@ def _fault(error: ValidationError) -> str:
 
 
 async def _probe(source: Source, login: Login) -> Sequence[Probe | SourceError]:
-    return await source.probe(login)
+    return await source.connector().probe(login)

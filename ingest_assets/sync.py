@@ -252,7 +252,7 @@ class _Sync:
             left_out=self.left_out,
         )
         tokens = tokens_of(self.source, extraction, engine=worker.engine, vault=worker.vault)
-        async with aclosing(self.source.extract(replace(extraction, tokens=tokens))) as pages:
+        async with aclosing(self.source.connector().extract(replace(extraction, tokens=tokens))) as pages:
             async for page in pages:
                 yield page
 

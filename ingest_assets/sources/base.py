@@ -323,6 +323,17 @@ class AccountSettings(BaseModel):
         return span if self.last_hours is None else min(span, timedelta(hours=self.last_hours))
 
 
+@dataclass(frozen=True)
+class Connector:
+    """What talks to a vendor."""
+
+    extract: Callable[[Extraction], AsyncGenerator[Page]]
+    probe: Callable[[Login], Awaitable[Sequence[Probe | SourceError]]]
+    """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
+    exchange: Callable[[Login, str], Awaitable[TokenPair]]
+    """(login, refresh token) -> the next pair, in one request; raises SourceError."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Everything that the rest of the project derives from one vendor's module."""
@@ -335,14 +346,11 @@ class Source:
     settings: type[BaseModel]
     """An account's own choices, fields of `connect`."""
     options: type[SettingsGroup]
-    extract: Callable[[Extraction], AsyncGenerator[Page]]
-    probe: Callable[[Login], Awaitable[Sequence[Probe | SourceError]]]
-    """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
+    connector: Callable[[], Connector]
+    """Imported when it is called: the vendors' libraries would be a third of every command's start."""
     description: str
     api: str
     """The vendor's API, the upstream end of the lineage."""
-    exchange: Callable[[Login, str], Awaitable[TokenPair]] | None = None
-    """(login, refresh token) -> the next pair, in one request; raises SourceError."""
     daily_calls: Callable[[Any], int] | None = None
     """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
 

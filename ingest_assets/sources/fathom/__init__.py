@@ -14,11 +14,18 @@ refusals    403 for one recording: a limited share, which is listed and may not 
 deletions   absence from a range and 404 for the recording: deleted, or no longer shared with this key
 """
 
-from ingest_assets.sources.base import Source
-from ingest_assets.sources.fathom.client import exchange
-from ingest_assets.sources.fathom.connect import FathomCredential, FathomOptions, FathomSettings, probe
-from ingest_assets.sources.fathom.extract import extract
+from ingest_assets.sources.base import Connector, Source
+from ingest_assets.sources.fathom.connect import FathomCredential, FathomOptions, FathomSettings
 from ingest_assets.sources.fathom.records import FathomSession
+
+
+def _connector() -> Connector:
+    from ingest_assets.sources.fathom.client import exchange
+    from ingest_assets.sources.fathom.extract import extract
+    from ingest_assets.sources.fathom.probe import probe
+
+    return Connector(extract, probe, exchange)
+
 
 FATHOM = Source(
     name="fathom",
@@ -30,7 +37,5 @@ FATHOM = Source(
     credential=FathomCredential,
     settings=FathomSettings,
     options=FathomOptions,
-    extract=extract,
-    probe=probe,
-    exchange=exchange,
+    connector=_connector,
 )

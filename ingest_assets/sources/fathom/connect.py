@@ -1,21 +1,11 @@
-"""What a Fathom login is, what an account may choose, and how both are probed before they are stored."""
+"""What a Fathom login is and what an account may choose."""
 
-from collections.abc import Sequence
-from datetime import timedelta
 from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
-from ingest_assets.sources.fathom.client import FathomClient
-
-QUIET = timedelta(days=30)  # without any session: then the login's user most likely may see none
-DEFAULT_NAME = "default"
-NOTHING = (
-    "This login sees no session of the last 30 days. A key sees what its user recorded and what is shared with "
-    "that user: use the key of a user with a wide view, or connect more keys."
-)
+from ingest_assets.sources.base import AccountSettings, Credential, one_of
 
 
 class FathomCredential(Credential):
@@ -61,14 +51,3 @@ class FathomOptions(SettingsGroup):
     pacing: bool = Field(
         default=True, description="Stay under Fathom's requests a minute; false only against a simulator."
     )
-
-
-async def probe(login: Login) -> Sequence[Probe]:
-    """Log in and list once. Fathom does not tell whose key it is: an account is known by the name it is given."""
-    settings: FathomSettings = login.settings
-    now = login.clock.now()
-    async with FathomClient.open(login) as client:
-        warnings = [] if await client.sees_any(now - QUIET, now) else [NOTHING]
-    return [
-        Probe(external_id=None, name=DEFAULT_NAME, settings=settings.model_dump(mode="json"), warnings=warnings)
-    ]

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ingest_assets.errors import Unavailable
 from ingest_assets.sources.base import DAY, UNPARSEABLE, Extraction, Page, Record, rejection
 from ingest_assets.sources.fathom.client import GONE, REFUSED, FathomClient
-from ingest_assets.sources.fathom.connect import QUIET
+from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.windows import Listed, Window, WindowReader

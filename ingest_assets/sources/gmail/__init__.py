@@ -16,11 +16,18 @@ trash       and archive are changes of labels; a permanent deletion is an event 
 messages    never change but for their labels
 """
 
-from ingest_assets.sources.base import Source
-from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings, probe
-from ingest_assets.sources.gmail.extract import extract
-from ingest_assets.sources.gmail.login import exchange
+from ingest_assets.sources.base import Connector, Source
+from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
+
+
+def _connector() -> Connector:
+    from ingest_assets.sources.gmail.extract import extract
+    from ingest_assets.sources.gmail.login import exchange
+    from ingest_assets.sources.gmail.probe import probe
+
+    return Connector(extract, probe, exchange)
+
 
 GMAIL = Source(
     name="gmail",
@@ -32,7 +39,5 @@ GMAIL = Source(
     credential=GmailCredential,
     settings=GmailSettings,
     options=GmailOptions,
-    extract=extract,
-    probe=probe,
-    exchange=exchange,
+    connector=_connector,
 )

@@ -38,7 +38,6 @@ from ingest_assets.sources.gmail.login import NO_CONNECTION, TIMEOUT, exchange
 from ingest_assets.sources.gmail.quota import UnitBudget
 from ingest_assets.sources.patience import FIRST_PAUSE, PATIENCE, TRIES, patiently
 
-GOOGLE = "https://gmail.googleapis.com"
 PAGE = 500  # the most that threads.list and history.list give
 HTTP_REDIRECTION = 300
 IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many

@@ -1,17 +1,12 @@
-"""What a Gmail login is, what a mailbox may choose, and how both are probed before they are stored."""
+"""What a Gmail login is and what a mailbox may choose."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
 from typing import ClassVar, Self
 
 import orjson
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from ingest_assets.errors import CredentialRejected, SourceError, UnexpectedResponse
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
-from ingest_assets.sources.gmail.client import GOOGLE, GmailClient
+from ingest_assets.sources.base import AccountSettings, Credential, one_of
 from ingest_assets.sources.gmail.quota import COSTS
 
 KEY_FIELDS = ("client_email", "private_key")
@@ -81,7 +76,9 @@ class GmailOptions(SettingsGroup):
 
     prefix: ClassVar[str] = "GMAIL"
 
-    api_url: str = Field(default=f"{GOOGLE}/", pattern=r"^https?://\S+$", description="The Gmail API.")
+    api_url: str = Field(
+        default="https://gmail.googleapis.com/", pattern=r"^https?://\S+$", description="The Gmail API."
+    )
     batch_url: str = Field(
         default="",
         pattern=r"^(https?://\S+)?$",
@@ -128,49 +125,3 @@ class GmailOptions(SettingsGroup):
     @property
     def batch_address(self) -> str:
         return self.batch_url or f"{self.api_url.rstrip('/')}/batch/gmail/v1"
-
-
-async def probe(login: Login) -> Sequence[Probe | SourceError]:
-    """Log in to each mailbox, look for the chosen labels and try to search."""
-    credential: GmailCredential = login.credential
-    if credential.service_account is None:
-        return [await _mailbox(login, None)]
-    found: list[Probe | SourceError] = []
-    for subject in credential.subjects:
-        own = replace(login, credential=credential.model_copy(update={"subject": subject}), tokens=None)
-        try:
-            found.append(await _mailbox(own, subject))
-        except SourceError as error:
-            found.append(UnexpectedResponse(f"{subject}: {error}") if subject not in str(error) else error)
-    return found
-
-
-async def _mailbox(login: Login, subject: str | None) -> Probe:
-    settings: GmailSettings = login.settings
-    async with GmailClient.open(login) as client:
-        address = (await client.profile()).get("emailAddress") or subject
-        known = await client.labels() if settings.labels or settings.exclude_labels else {}
-        yesterday = login.clock.now() - timedelta(days=1)
-        async for _threads in client.threads_list(f"after:{int(yesterday.timestamp())}", None, page=1):
-            break  # a login that may only see metadata may not search
-    if not address:
-        raise UnexpectedResponse("Gmail's profile names no address.")
-    chosen = {
-        "labels": [_label(known, wanted, address) for wanted in settings.labels],
-        "exclude_labels": [_label(known, wanted, address) for wanted in settings.exclude_labels],
-    }
-    return Probe(
-        external_id=address,
-        name=address,
-        settings=settings.model_dump(mode="json") | chosen,
-        credential={} if subject is None else {"subject": subject},
-    )
-
-
-def _label(known: Mapping[str, str], wanted: str, address: str) -> str:
-    for label_id, name in known.items():
-        if wanted in (label_id, name):
-            return label_id
-    raise CredentialRejected(
-        f"The mailbox {address} has no label {wanted!r}; check its name in Gmail (nested ones are Parent/Child)."
-    )

@@ -14,11 +14,18 @@ late data   a call is listed once Gong has processed it, its details and its tra
 deletions   absence from a range, and 404 for the id
 """
 
-from ingest_assets.sources.base import Source
-from ingest_assets.sources.gong.client import exchange
-from ingest_assets.sources.gong.connect import GongCredential, GongOptions, GongSettings, probe
-from ingest_assets.sources.gong.extract import extract
+from ingest_assets.sources.base import Connector, Source
+from ingest_assets.sources.gong.connect import GongCredential, GongOptions, GongSettings
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
+
+
+def _connector() -> Connector:
+    from ingest_assets.sources.gong.client import exchange
+    from ingest_assets.sources.gong.extract import extract
+    from ingest_assets.sources.gong.probe import probe
+
+    return Connector(extract, probe, exchange)
+
 
 GONG = Source(
     name="gong",
@@ -29,8 +36,6 @@ GONG = Source(
     credential=GongCredential,
     settings=GongSettings,
     options=GongOptions,
-    extract=extract,
-    probe=probe,
-    exchange=exchange,
+    connector=_connector,
     daily_calls=lambda options: int(options.calls_per_day),
 )

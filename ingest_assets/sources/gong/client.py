@@ -20,6 +20,7 @@ from ingest_assets.errors import (
     UnexpectedResponse,
 )
 from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.gong.connect import GongCredential, GongOptions
 from ingest_assets.sources.gong.hosts import checked
 from ingest_assets.sources.http import JsonApi, Request, http_client, next_pair
 from ingest_assets.sources.patience import Pace
@@ -98,7 +99,8 @@ class GongClient:
         cls, login: Login, *, affordable_at: Callable[[float], datetime | None] = lambda _daily_calls: None
     ) -> "AsyncGenerator[GongClient]":
         """Connect; `affordable_at` tells when a number of requests a day allows the next one."""
-        options, credential = login.options, login.credential
+        options: GongOptions = login.options
+        credential: GongCredential = login.credential
         pair = None if login.tokens is None else await login.tokens.current()
         own = login.settings.base_url if pair is None or pair.base_url is None else pair.base_url
         base_url = checked(own or options.api_url, options.hosts)
@@ -109,7 +111,7 @@ class GongClient:
                 vendor="Gong",
                 base_url=base_url,
                 headers={},
-                auth=None if pair is not None else credential.basic(),
+                auth=None if pair is not None else _basic(credential),
                 meaning=_meaning(str(urlsplit(base_url).netloc)),
                 pace=_pace(login, affordable_at),
             )
@@ -205,6 +207,14 @@ class GongClient:
             yield answer
             if (cursor := _next(answer, seen, method)) is None:
                 return
+
+
+def _basic(credential: GongCredential) -> httpx.Auth:
+    if credential.access_key is None or credential.access_key_secret is None:
+        raise CredentialRejected("This Gong account has no access key; connect it again.")
+    return httpx.BasicAuth(
+        credential.access_key.get_secret_value(), credential.access_key_secret.get_secret_value()
+    )
 
 
 def _post(method: str, body: Json) -> Request:

@@ -1,27 +1,15 @@
-"""What a Gong login is, what an account may choose, and how both are probed before they are stored."""
+"""What a Gong login is and what an account may choose."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
+from typing import ClassVar, Self
 
-import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from ingest_assets.errors import CredentialRejected, IngestError, SourceError, Unavailable
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, Login, Probe, one_of
-from ingest_assets.sources.gong.client import ONLY_NAMES, SCOPES, GongClient
+from ingest_assets.sources.base import AccountSettings, Credential, one_of
 from ingest_assets.sources.gong.hosts import pattern_of
 
-PROBED = timedelta(hours=1)
 NAME_BYTES = 8
-
-NO_HOST = (
-    "A Gong key works at one host only: pass --base-url, which a technical administrator reads at "
-    "app.gong.io/company/api (https://us-12345.api.gong.io for one)."
-)
 
 
 class GongCredential(Credential):
@@ -43,11 +31,6 @@ class GongCredential(Credential):
                 "Pass --access-key and --access-key-secret, or --client-id, --client-secret and --refresh-token"
             )
         return self
-
-    def basic(self) -> httpx.Auth:
-        if self.access_key is None or self.access_key_secret is None:
-            raise CredentialRejected("This Gong account has no access key; connect it again.")
-        return httpx.BasicAuth(self.access_key.get_secret_value(), self.access_key_secret.get_secret_value())
 
     def fingerprint(self) -> str:
         """Tell logins apart that may not see what company they belong to."""
@@ -109,41 +92,3 @@ class GongOptions(SettingsGroup):
         """The hosts that the operator allows."""
         listed = (part.strip() for part in [*self.allowed_hosts.split(","), self.api_url])
         return tuple(part for part in listed if part)
-
-
-async def probe(login: Login) -> Sequence[Probe]:
-    """Log in and try what a sync will do. Raises SourceError or IngestError, in one sentence."""
-    settings: GongSettings = login.settings
-    if login.tokens is None and settings.base_url is None and not login.options.api_url:
-        raise IngestError(NO_HOST)
-    now = login.clock.now()
-    async with GongClient.open(login) as client:
-        host = urlsplit(client.base_url).hostname or ""
-        warnings = _lacking(host, await client.refusals(now - PROBED, now))
-        workspaces: list[Any] = []
-        try:
-            workspaces = [workspace async for page in client.workspaces() for workspace in page]
-        except (CredentialRejected, Unavailable) as error:
-            warnings.append(f"{error} Without it workspaces have no names.")
-    known = sorted(
-        (workspace for workspace in workspaces if isinstance(workspace, dict) and workspace.get("id")),
-        key=lambda workspace: (len(workspace["id"]), workspace["id"]),
-    )
-    return [
-        Probe(
-            external_id=known[0]["id"] if known else login.credential.fingerprint(),
-            name=known[0].get("name") or host if known else host,
-            settings=settings.model_dump(mode="json"),
-            warnings=warnings,
-        )
-    ]
-
-
-def _lacking(host: str, refused: Mapping[str, SourceError]) -> list[str]:
-    """Warn of what is missing. Raises CredentialRejected where a sync would fail for it."""
-    if needed := [SCOPES[method] for method in refused if method not in ONLY_NAMES]:
-        raise CredentialRejected(
-            f"Gong at {host} knows the login, which lacks what a sync needs: {', '.join(needed)}. "
-            "Grant it and connect again."
-        )
-    return [f"{error} Without it users have no names." for error in refused.values()]

@@ -13,11 +13,18 @@ deletions                   absence; a deleted parent with replies becomes a tom
 page cursors                die (invalid_cursor); has to be followed to its end within one fixed range
 """
 
-from ingest_assets.sources.base import Source
-from ingest_assets.sources.slack.client import exchange
-from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings, probe
-from ingest_assets.sources.slack.extract import extract
+from ingest_assets.sources.base import Connector, Source
+from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings
 from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
+
+
+def _connector() -> Connector:
+    from ingest_assets.sources.slack.client import exchange
+    from ingest_assets.sources.slack.extract import extract
+    from ingest_assets.sources.slack.probe import probe
+
+    return Connector(extract, probe, exchange)
+
 
 SLACK = Source(
     name="slack",
@@ -29,7 +36,5 @@ SLACK = Source(
     credential=SlackCredential,
     settings=SlackSettings,
     options=SlackOptions,
-    extract=extract,
-    probe=probe,
-    exchange=exchange,
+    connector=_connector,
 )

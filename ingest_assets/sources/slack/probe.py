@@ -1,0 +1,60 @@
+"""Log in and see what a Slack login may read, before it is stored."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+from ingest_assets.errors import CredentialRejected, IngestError
+from ingest_assets.sources.base import Login, Probe
+from ingest_assets.sources.slack.client import SlackClient
+from ingest_assets.sources.slack.connect import SlackSettings
+
+PUBLIC_SCOPES = frozenset({"channels:read", "channels:history", "users:read"})
+PRIVATE_SCOPES = frozenset({"groups:read", "groups:history"})
+JOIN_SCOPE = "channels:join"
+
+
+async def probe(login: Login) -> Sequence[Probe]:
+    """Log in, check the scopes and find the channels. Raises SourceError or IngestError, in one sentence."""
+    settings: SlackSettings = login.settings
+    async with SlackClient.open(login, in_flight=1, paced=False, limited=False) as client:
+        identity = await client.identity()
+        needed = PUBLIC_SCOPES | (frozenset() if settings.public_only else PRIVATE_SCOPES)
+        needed |= {JOIN_SCOPE} if settings.join else set()
+        if client.granted and (missing := needed - client.granted):
+            raise CredentialRejected(
+                f"The Slack app lacks the scopes {', '.join(sorted(missing))}; add them under OAuth & Permissions,"
+                " reinstall the app, and connect again."
+            )
+        channels, warnings = await _find(client, settings)
+    return [
+        Probe(
+            external_id=identity["team_id"],
+            name=identity["team"],
+            settings=settings.model_copy(update={"channels": channels}).model_dump(mode="json"),
+            warnings=warnings,
+        )
+    ]
+
+
+async def _find(client: SlackClient, settings: SlackSettings) -> tuple[tuple[str, ...], list[str]]:
+    """Turn names into ids, which survive a renaming."""
+    if not settings.channels:
+        return (), []
+    visible: dict[str, dict[str, Any]] = {}
+    types = "public_channel" if settings.public_only else "public_channel,private_channel"
+    async with aclosing(client.visible_channels(types)) as pages:
+        async for channels in pages:
+            visible |= {channel["id"]: channel for channel in channels}
+    by_name = {channel.get("name"): channel for channel in visible.values()}
+    found, warnings = [], []
+    for wanted in settings.channels:
+        channel = visible.get(wanted) or by_name.get(wanted.removeprefix("#"))
+        if channel is None:
+            raise IngestError(
+                f"Slack shows this bot no channel {wanted!r}; check the name, and invite the bot if it is private."
+            )
+        if not channel.get("is_member") and not settings.join:
+            warnings.append(f"The bot is not in {wanted}; invite it, or connect with --join.")
+        found.append(channel["id"])
+    return tuple(found), warnings
