@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-from tabulate import tabulate
 
 from ingest_assets.app import App
 from ingest_assets.features.kinds import FEATURED
@@ -23,7 +22,9 @@ DAY = timedelta(days=1)
 def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> None:
     """Print entries under their column names, at full width: a name cut short helps nobody."""
     rows = [["" if entry[column] is None else str(entry[column]) for column in columns] for entry in entries]
-    click.echo(tabulate(rows, headers=columns, tablefmt="plain", disable_numparse=True))
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    lines = (map(str.ljust, row, widths) for row in (columns, *rows))
+    click.echo("\n".join("  ".join(line).rstrip() for line in lines))
 
 
 def status_entries(app: App) -> list[dict[str, Any]]:

@@ -4,10 +4,11 @@ import tempfile
 from pathlib import Path
 
 from alembic import command
+from alembic.script import ScriptDirectory
 
 from ingest_assets import embedded
 from ingest_assets.storage import migrate
-from ingest_assets.storage.engine import connect
+from ingest_assets.storage.engine import connect, head_revision
 
 
 def main() -> None:
@@ -19,6 +20,9 @@ def main() -> None:
         with engine.begin() as conn:
             config.attributes["connection"] = conn
             command.check(config)
+        newest = ScriptDirectory.from_config(config).get_current_head()
+        if head_revision() != newest:
+            raise SystemExit(f"The newest migration is {newest}; name its file so that it sorts last.")
         engine.dispose()
         server.stop()
 

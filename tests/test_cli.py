@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, run
 from typing import Any
 from uuid import uuid4
 
@@ -356,3 +357,12 @@ def test_metrics_are_served_without_a_secret(bench: Bench) -> None:
     assert f"Port {port} of 127.0.0.1 cannot be used" in taken.stderr
     assert 'ingest_fresh{source="slack",workspace="acme"} 1.0' in said
     assert "xoxb" not in said
+
+
+def test_no_vendors_library_is_loaded_for_a_command_that_calls_no_vendor() -> None:
+    program = "import sys, ingest_assets.cli; print(*sys.modules)"
+    done = run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603  (ours)
+    loaded = set(done.stdout.split())
+    heavy = {"aiohttp", "alembic", "dagster", "googleapiclient", "httpx", "openai", "slack_sdk"}
+    assert not heavy & loaded
+    assert "sqlalchemy" in loaded

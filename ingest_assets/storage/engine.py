@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -12,8 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ingest_assets.errors import IngestError
 from ingest_assets.settings import sqlalchemy_url
-from ingest_assets.storage.migrate import head_revision
 
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 1.0
 """A connection that was in use so recently is not asked whether it is still there: a quarter of what is sent."""
@@ -96,11 +97,16 @@ def require_current(engine: Engine) -> None:
         found = None
     if found is None:
         raise IngestError("The database has no ingest_assets tables yet; run `ingest-assets migrate`.")
-    if found != head_revision():
+    if found != (expected := head_revision()):
         raise IngestError(
-            f"The database is at schema version {found} and this program expects {head_revision()}; "
+            f"The database is at schema version {found} and this program expects {expected}; "
             "run `ingest-assets migrate`, or update ingest_assets if the database is the newer one."
         )
+
+
+def head_revision() -> str:
+    """Name the newest migration, by the files' numbers: asking alembic takes a tenth of a second."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
 
 
 def unreachable(engine: Engine) -> str:

@@ -1,31 +1,19 @@
 """Schema migrations through alembic, kept apart from Dagster's own tables by a version table in `ingest`."""
 
-from functools import cache
-from pathlib import Path
-
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine
 
 from ingest_assets.errors import IngestError
+from ingest_assets.storage.engine import MIGRATIONS
 
 
 def config() -> Config:
     """Tell alembic where our migrations are, whatever folder we are in."""
     ours = Config()
-    ours.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    ours.set_main_option("script_location", str(MIGRATIONS))
     return ours
-
-
-@cache
-def head_revision() -> str:
-    """Name the newest migration that this program ships."""
-    head = ScriptDirectory.from_config(config()).get_current_head()
-    if head is None:
-        raise LookupError("ingest_assets/migrations holds no migration")
-    return head
 
 
 def migrate(engine: Engine) -> None:
