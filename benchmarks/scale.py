@@ -150,6 +150,14 @@ def _status(site: Site, size: int) -> Iterator[Result]:
             ),
             {"each": SYNCS_A_DAY},
         )
+        conn.execute(
+            text(
+                "insert into ingest.sync_counts as counts (source, since, succeeded, total) select source,"
+                " date_bin('10 minutes', finished_at, 'epoch') since, count(*), count(*) from ingest.syncs"
+                " where owner = 'bench' group by source, since on conflict (source, since) do update set"
+                " succeeded = counts.succeeded + excluded.succeeded, total = counts.total + excluded.total"
+            )
+        )
     with site.app.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("vacuum analyze"))
     for form in ("status --json", "status"):

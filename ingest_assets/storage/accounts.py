@@ -2,24 +2,41 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, func, or_, select, text, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.schema import (
     ACTIVE,
+    COUNTED,
     DISCONNECTED,
     FAILING,
     NEEDS_RECONNECT,
     accounts,
     partition_reports,
+    sync_counts,
     syncs,
+    timestamp,
     workspaces,
 )
 
 DUE_STATES = (ACTIVE, FAILING)
+SUCCEEDED = ("success", "partial")
+_ONE_MORE = insert(sync_counts).values(
+    source=bindparam("source"),
+    since=func.date_bin(COUNTED, bindparam("finished_at", type_=timestamp), datetime.fromtimestamp(0, UTC)),
+    succeeded=bindparam("succeeded"),
+    total=1,
+)
+_COUNT = _ONE_MORE.on_conflict_do_update(
+    index_elements=list(sync_counts.primary_key),
+    set_={
+        "succeeded": sync_counts.c.succeeded + _ONE_MORE.excluded.succeeded,
+        "total": sync_counts.c.total + 1,
+    },
+)
 
 
 _FRESH: dict[str, Any] = {
@@ -251,7 +268,10 @@ def set_state(conn: Connection, account_ids: Sequence[int], state: str, reason: 
 
 
 def finish_sync(conn: Connection, lease: Lease, state: Mapping[str, Any], *, history: Mapping[str, Any]) -> bool:
-    """Set the account's next state, let the lease go and write history; false when the lease was lost."""
+    """Set the account's next state, let the lease go and write history; false when the lease was lost.
+
+    To be the last of a transaction: all syncs of a source count up the same row.
+    """
     row = conn.execute(
         update(accounts)
         .where(_held(lease))
@@ -271,4 +291,6 @@ def finish_sync(conn: Connection, lease: Lease, state: Mapping[str, Any], *, his
             account_id=lease.account_id, workspace_id=row.workspace_id, source=row.source, **history
         )
     )
+    succeeded = int(history["status"] in SUCCEEDED)
+    conn.execute(_COUNT, {"source": row.source, "finished_at": history["finished_at"], "succeeded": succeeded})
     return True

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, liter
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from ingest_assets.storage.schema import (
+    COUNTED,
     DISCONNECTED,
     FAILING,
     NEEDS_RECONNECT,
@@ -16,12 +17,12 @@ from ingest_assets.storage.schema import (
     check_reports,
     partition_reports,
     rejected_records,
+    sync_counts,
     syncs,
 )
 
 STATE_RANKS = {"active": 0, "retrying": 1, "failing": 2, "needs_reconnect": 3}
 """States of an account by severity; a workspace has the worst of its accounts'."""
-SUCCEEDED = ("success", "partial")
 NEWEST = 10  # syncs looked at for an account whose last one is wanted
 
 
@@ -161,19 +162,18 @@ def health(
 def success_rates(
     conn: Connection, now: datetime, windows: Mapping[str, timedelta]
 ) -> dict[tuple[str, str], tuple[int, int]]:
-    """Count finished syncs: (source, window) -> (succeeded, all). A window without any is absent."""
+    """Count finished syncs: (source, window) -> (succeeded, all). A window without any is absent.
+
+    A window begins up to ten minutes earlier, since that is how syncs are counted.
+    """
     columns = []
     for name, length in windows.items():
-        within = syncs.c.finished_at >= now - length
+        within = sync_counts.c.since > now - length - COUNTED
         columns += [
-            func.count().filter(within, syncs.c.status.in_(SUCCEEDED)).label(f"{name}_good"),
-            func.count().filter(within).label(name),
+            func.sum(sync_counts.c.succeeded).filter(within).label(f"{name}_good"),
+            func.sum(sync_counts.c.total).filter(within).label(name),
         ]
-    rows = conn.execute(
-        select(syncs.c.source, *columns)
-        .where(syncs.c.finished_at >= now - max(windows.values()))
-        .group_by(syncs.c.source)
-    ).mappings()
+    rows = conn.execute(select(sync_counts.c.source, *columns).group_by(sync_counts.c.source)).mappings()
     return {
         (row["source"], name): (row[f"{name}_good"], row[name]) for row in rows for name in windows if row[name]
     }

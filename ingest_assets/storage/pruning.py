@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, Table, delete, func, select
 
-from ingest_assets.storage.schema import metadata, model_requests, syncs, workspaces
+from ingest_assets.storage.schema import metadata, model_requests, sync_counts, syncs, workspaces
 
 CHUNK = 20_000  # rows a transaction
 
@@ -14,6 +14,8 @@ def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]
     """Delete old syncs, but each account's newest, and old model requests; yield (table, rows)."""
     newest = select(func.max(syncs.c.sync_id)).group_by(syncs.c.account_id)
     yield "ingest.syncs", _delete(engine, syncs, syncs.c.finished_at < before, syncs.c.sync_id.not_in(newest))
+    with engine.begin() as conn:
+        conn.execute(delete(sync_counts).where(sync_counts.c.since < before))
     over = (model_requests.c.made_at < before, func.coalesce(model_requests.c.wait_until < func.now(), True))
     yield "features.model_requests", _delete(engine, model_requests, *over)
 

@@ -4,6 +4,7 @@ Every table that a reader may see carries `workspace_id`: row-level security (se
 workspace.
 """
 
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -40,6 +41,9 @@ NEEDS_RECONNECT: Final = "needs_reconnect"
 PAUSED: Final = "paused"
 DISCONNECTED: Final = "disconnected"
 STATES: Final = (ACTIVE, FAILING, NEEDS_RECONNECT, PAUSED, DISCONNECTED)
+
+COUNTED: Final = timedelta(minutes=10)
+"""Syncs are counted by so much time."""
 
 timestamp = DateTime(timezone=True)
 
@@ -129,6 +133,17 @@ syncs = Table(
     ),
     schema="ingest",
 )
+
+sync_counts = Table(
+    "sync_counts",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("since", timestamp, primary_key=True, comment="the beginning of ten minutes"),
+    Column("succeeded", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    schema="ingest",
+)
+"""Syncs by the time at which they ended: a week of many workspaces is millions of rows in `syncs`."""
 
 check_reports = Table(
     "check_reports",

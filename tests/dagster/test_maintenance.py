@@ -8,9 +8,11 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
+from ingest_assets.health import WINDOWS
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.storage.accounts import register_workspace, remove_workspace
+from ingest_assets.storage.overview import success_rates
 from ingest_assets.storage.pruning import delete_removed, prune_history
 from tests.workbench import Bench
 
@@ -76,6 +78,25 @@ def test_old_syncs_go_but_each_accounts_newest(bench: Bench) -> None:
     assert dict(prune_history(bench.engine, datetime.now(UTC) - timedelta(days=1)))["ingest.syncs"] == 0
     assert dict(prune_history(bench.engine, datetime.now(UTC) + timedelta(days=1)))["ingest.syncs"] == 2
     assert len(acme.history) == 1
+
+
+def test_syncs_are_counted_by_ten_minutes_and_the_counts_go_with_the_history(bench: Bench) -> None:
+    acme = bench.workspace("acme", "general")
+    acme.reads()
+    bench.clock.advance(timedelta(hours=2))
+    acme.fault("error", error="fatal_error", times=-1)
+    assert acme.sync().status == "failed"
+    now = bench.clock.now()
+
+    def rates(since: timedelta) -> dict[tuple[str, str], tuple[int, int]]:
+        with bench.engine.connect() as conn:
+            return success_rates(conn, now + since, WINDOWS)
+
+    assert rates(timedelta()) == {("slack", "1h"): (0, 1), ("slack", "24h"): (1, 2), ("slack", "7d"): (1, 2)}
+    assert rates(timedelta(hours=23)) == {("slack", "24h"): (0, 1), ("slack", "7d"): (1, 2)}
+    assert not rates(timedelta(days=7, minutes=10))
+    list(prune_history(bench.engine, now - timedelta(hours=1)))
+    assert rates(timedelta())["slack", "7d"] == (0, 1)
 
 
 def test_a_removed_workspace_keeps_its_data_until_its_time_is_over(bench: Bench) -> None:
