@@ -6,21 +6,23 @@ A partition run, a batch, a backfill and the command line all come through `sync
 import gc
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from sqlalchemy import Row
 
 from ingest_assets.errors import Transient
 from ingest_assets.sources.base import Source
+from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import accounts as storage
 from ingest_assets.sync import Worker, account_of, sync
 from ingest_assets.verdict import SKIPPED, Verdict
 
 DOWN = 10
-"""So many accounts in a row that failed in passing: the vendor is down, and the others are not even tried."""
+"""So many workspaces in a row that failed in passing: the vendor is down, and the others are not even tried."""
 
 
 @contextmanager
@@ -45,7 +47,8 @@ def sync_workspaces(
 ) -> Iterator[tuple[str, list[Verdict]]]:
     """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict.
 
-    When the vendor turns out to be down, the accounts that are left are skipped and stay due.
+    Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that gives turns
+    a workspace took as long as one account may, the accounts that are left are skipped and stay due.
     """
     with worker.engine.connect() as conn:
         rows = [
@@ -62,19 +65,28 @@ def sync_workspaces(
         _quiet_collector(),
         ThreadPoolExecutor(worker.core.parallel_accounts, thread_name_prefix=source.name) as pool,
     ):
-        failed, counting = 0, threading.Lock()
+        failed: set[str] = set()
+        spent: defaultdict[str, float] = defaultdict(float)
+        share = inf if worker.turn is None else worker.core.sync_minutes * 60
+        counting = threading.Lock()
 
         def attempt(row: Row[Any]) -> Verdict:
-            nonlocal failed
-            if failed >= DOWN:
-                reason = f"{source.title} seems to be down: the last {DOWN} accounts failed in passing"
+            if len(failed) >= DOWN:
+                reason = f"{source.title} seems to be down: the last {DOWN} workspaces failed in passing"
+                return Verdict(account=account_of(row), status=SKIPPED, reason=reason)
+            if spent[row.workspace_id] >= share:
+                reason = "the workspace's other accounts took its share of this run; the next one goes on"
                 return Verdict(account=account_of(row), status=SKIPPED, reason=reason)
             verdict = sync(source, row, options, worker)
             with counting:
-                failed = failed + 1 if isinstance(verdict.error, Transient) else 0
+                spent[row.workspace_id] += verdict.seconds
+                if isinstance(verdict.error, Transient):
+                    failed.add(row.workspace_id)
+                else:
+                    failed.clear()
             return verdict
 
-        futures = {pool.submit(attempt, row): row.workspace_id for row in rows}
+        futures = {pool.submit(attempt, row): row.workspace_id for row in _in_turns(rows)}
         try:
             for future in as_completed(futures):
                 workspace_id = futures[future]
@@ -83,3 +95,13 @@ def sync_workspaces(
                     yield workspace_id, verdicts[workspace_id]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_turns(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """Put each workspace's first account before anybody's second; longest waiting first."""
+    places: Counter[str] = Counter()
+    turns: list[tuple[int, Row[Any]]] = []
+    for row in sorted(rows, key=lambda row: row.last_sync_at or BEGINNING):
+        turns.append((places[row.workspace_id], row))
+        places[row.workspace_id] += 1
+    return [row for _, row in sorted(turns, key=lambda turn: turn[0])]

@@ -9,11 +9,13 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from ingest_assets.errors import Transient
 from ingest_assets.fleet import DOWN, sync_workspaces
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage import accounts as storage
+from ingest_assets.storage import overview
 from ingest_assets.storage.schema import DISCONNECTED, PAUSED
 from ingest_assets.sync import sync
 from ingest_assets.verdict import Verdict, report
@@ -77,6 +79,54 @@ class TestAVendorThatIsDown:
         assert "Slack seems to be down" in next(
             str(verdict.reason) for [verdict] in found.values() if verdict.status == "skipped"
         )
+
+    def test_is_not_told_from_one_workspaces_many_accounts(self, bench: Bench) -> None:
+        made = [bench.team(f"acme{number:02}", "general") for number in range(DOWN + 2)]
+        for team in made:
+            team.name = "acme"
+            bench.connect(team)
+            team.fault("status", status=503, times=-1)
+        globex = bench.workspace("globex", "general")
+        found = run(bench, "acme", "globex", parallel_accounts=1)
+        assert [verdict.status for verdict in found["acme"]] == ["failed"] * len(made)
+        assert [verdict.status for verdict in found["globex"]] == ["success"]
+        with bench.engine.connect() as conn:
+            assert overview.outage(conn, "slack", globex.account.created_at, DOWN) is None
+
+
+class TestAWorkspaceWithManyAccounts:
+    @pytest.fixture
+    def names(self, bench: Bench) -> tuple[str, ...]:
+        """Three accounts of acme, connected before globex and hooli."""
+        for number in range(3):
+            team = bench.team(f"acme{number}", "general")
+            team.name = "acme"
+            bench.connect(team)
+            team.say_many("general", 3)
+        for name in ("globex", "hooli"):
+            bench.workspace(name, "general").say_many("general", 3)
+        return "acme", "globex", "hooli"
+
+    def test_takes_turns_with_the_others(self, bench: Bench, names: tuple[str, ...]) -> None:
+        run(bench, *names, parallel_accounts=1)
+        with bench.engine.connect() as conn:
+            order = conn.execute(text("select workspace_id from ingest.syncs order by sync_id")).scalars().all()
+        assert order == ["acme", "globex", "hooli", "acme", "acme"]
+
+    def test_has_the_time_of_one_in_a_run_that_gives_turns(self, bench: Bench, names: tuple[str, ...]) -> None:
+        turn = bench.clock.now() + timedelta(minutes=2)
+        bench.execute("update ingest.accounts set next_attempt_at = :turn", turn=turn)
+        worker = replace(bench.worker(parallel_accounts=1, sync_minutes=1e-9), turn=turn)
+        found = dict(sync_workspaces(SLACK, names, bench.options, worker))
+        assert Counter(verdict.status for verdict in found["acme"]) == {"partial": 1, "skipped": 2}
+        assert [verdict.status for verdict in found["globex"]] == ["partial"]
+        with bench.engine.connect() as conn:
+            kept = conn.execute(
+                text("select count(*) from ingest.accounts where next_attempt_at = :turn"), {"turn": turn}
+            )
+            assert kept.scalar_one() == 2
+        again = run(bench, *names)  # as a person asks for it: without a limit
+        assert [verdict.status for verdict in again["acme"]] == ["success"] * 3
 
 
 class TestAFleet:

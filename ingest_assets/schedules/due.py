@@ -102,6 +102,8 @@ def start_runs(context: Any, source: Source, job_name: str, now: datetime) -> An
     if down is not None and rows:
         why = f"{source.title} seems to be down; {len(rows)} workspaces wait, one tries each minute."
         context.log.warning(why)
+        with context.resources.database.engine().begin() as conn:
+            storage.explain(conn, source.name, now, f"{source.title} seems to be down")
         tries = live.batches or live.alone or down > now - PROBE
         probe = next((row for row in rows if not row.alone), rows[0])  # rather one that has no trouble of its own
         together, alone = [], [] if tries else [probe.workspace_id]

@@ -195,6 +195,21 @@ def postpone(conn: Connection, source: str, keys: Sequence[str], now: datetime, 
     )
 
 
+def explain(conn: Connection, source: str, now: datetime, reason: str) -> None:
+    """Say why accounts wait that are due and have no trouble of their own."""
+    conn.execute(
+        update(accounts)
+        .where(
+            accounts.c.source == source,
+            accounts.c.state == ACTIVE,
+            accounts.c.next_attempt_at <= now,
+            accounts.c.attempts == 0,
+            accounts.c.reason.is_distinct_from(reason),
+        )
+        .values(reason=reason)
+    )
+
+
 def unshown_failures(conn: Connection, source: str, now: datetime) -> list[str]:
     """Name the workspaces that fail and will not be tried soon, and whose partition is not red: a batch saw it."""
     return list(

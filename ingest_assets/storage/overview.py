@@ -180,20 +180,20 @@ def success_rates(
 
 
 def outage(conn: Connection, source: str, since: datetime, least: int) -> datetime | None:
-    """Give the newest sync's end if the last so many accounts, since a moment, all failed in passing.
+    """Give the newest sync's end if the last so many workspaces, since a moment, all failed in passing.
 
-    One that failed more than once in a row tells of itself and not of the vendor.
+    An account that failed more than once in a row tells of itself and not of the vendor.
     """
     rows = conn.execute(
-        select(syncs.c.account_id, syncs.c.status, syncs.c.error_kind, syncs.c.finished_at)
+        select(syncs.c.workspace_id, syncs.c.status, syncs.c.error_kind, syncs.c.finished_at)
         .join(accounts, accounts.c.account_id == syncs.c.account_id)
         .where(syncs.c.source == source, syncs.c.finished_at >= since, accounts.c.attempts <= 1)
         .order_by(syncs.c.finished_at.desc())
         .limit(NEWEST * least)
     ).all()
-    last: dict[int, Any] = {}
+    last: dict[str, Any] = {}
     for row in rows:
-        last.setdefault(row.account_id, row)
+        last.setdefault(row.workspace_id, row)
     newest = list(last.values())[:least]
     down = len(newest) == least and all((row.status, row.error_kind) == ("failed", "transient") for row in newest)
     return rows[0].finished_at if down else None
