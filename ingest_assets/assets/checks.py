@@ -18,6 +18,7 @@ from ingest_assets.sources.base import Source
 from ingest_assets.storage import overview
 
 Judgement = tuple[bool, str]
+NOT_READ: Judgement = True, "there is no account to be read, or it is paused"
 
 
 def _fresh(one: Health, _core: CoreSettings) -> Judgement:
@@ -55,9 +56,7 @@ def _declare(source: Source, asset: dg.AssetKey, name: str) -> dg.AssetChecksDef
         core, wanted = context.resources.limits.core(), context.partition_key
         with context.resources.database.engine().connect() as conn:
             rows = find(conn, core, datetime.now(UTC), source=source.name, workspace_ids=[wanted])
-        if not rows:
-            return dg.AssetCheckResult(passed=True, metadata={"reason": f"{wanted} has no {source.title} account"})
-        passed, reason = judge(rows[0], core)
+        passed, reason = judge(rows[0], core) if rows else NOT_READ
         return dg.AssetCheckResult(passed=passed, metadata={"reason": reason})
 
     return check
@@ -79,12 +78,13 @@ def report_health(
     asset = dg.AssetKey([str(table.schema), table.name])
     with engine.begin() as conn:
         known = overview.reported(conn, source.name, workspace_ids)
-        changed = [
-            (one.workspace_id, name, *judge(one, core))
+        judged = {
+            (one.workspace_id, name): judge(one, core)
             for one in find(conn, core, now, source=source.name, workspace_ids=workspace_ids)
             for name, (judge, _) in CHECKS.items()
-            if known.get((one.workspace_id, name)) != judge(one, core)
-        ][:limit]
+        }
+        verdicts = dict.fromkeys(known, NOT_READ) | judged
+        changed = [(*key, *verdict) for key, verdict in verdicts.items() if known.get(key) != verdict][:limit]
         overview.save_reported(conn, source.name, changed)
         for workspace_id, name, passed, reason in changed:
             evaluation = dg.AssetCheckEvaluation(

@@ -69,7 +69,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
                 yield dg.AssetMaterialization(
                     features_key(kind), partition=workspace_id, metadata=_metadata(kind, extractor, report)
                 )
-        if failed and not config.workspaces:
+        if failed:
             raise dg.Failure(
                 f"No {kind.noun} could be read for {', '.join(one.workspace_id for one in failed)}. "
                 f"{failed[0].reason}",

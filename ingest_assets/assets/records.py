@@ -91,8 +91,10 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         if config.workspaces:
             minutes = min(BATCH_MINUTES, one.core.sync_minutes)
             one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
-        with one.engine.connect() as conn:
+        with one.engine.begin() as conn:
             shown = overview.partitions_shown(conn, source.name, config.workspaces)
+            if not config.workspaces:  # red until the run says otherwise: one that is killed cannot say anything
+                overview.save_partitions_shown(conn, source.name, keys, one.clock.now(), failed=True)
         options = getattr(context.resources, source.name).options(source)
         failed: dict[str, list[Verdict]] = {}
         for done, (workspace_id, verdicts) in enumerate(sync_workspaces(source, keys, options, one), start=1):

@@ -7,6 +7,7 @@ import dagster as dg
 
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.health import observe
+from ingest_assets.assets.records import asset_keys
 from ingest_assets.assets.reporting import keep_connections
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
@@ -48,11 +49,14 @@ def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
     patience = timedelta(seconds=2 * context.resources.limits.core().lease_seconds)
     since = datetime.now(UTC) - patience
     jobs = {f"{source.name}_sync" for source in SOURCES}
+    assets = {key for source in SOURCES for key in asset_keys(source)}
     records = context.instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     started = {
-        record.dagster_run.run_id: record.dagster_run
-        for record in records
-        if record.dagster_run.job_name in jobs and (record.start_time or 0) < since.timestamp()
+        run.run_id: run
+        for run, start_time in ((record.dagster_run, record.start_time) for record in records)
+        # a run from an asset's page or of a backfill is of Dagster's own job, for chosen assets
+        if (run.job_name in jobs or (run.asset_selection and run.asset_selection <= assets))
+        and (start_time or 0) < since.timestamp()
     }
     if not started:
         return dg.SkipReason("No sync is under way for that long.")

@@ -24,6 +24,7 @@ from ingest_assets.assets.health import HEALTH
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.connecting import connect_account
 from ingest_assets.definitions import build
+from ingest_assets.health import find
 from ingest_assets.metrics import HealthCollector
 from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
@@ -176,6 +177,24 @@ class TestOneFunctionForAllRuns:
         result = run(defs, instance, run_config=config("acme", "globex", "initech"))
         assert result.success
         assert set(statuses(instance)) == {"acme", "initech"}
+
+    def test_a_run_that_is_killed_leaves_its_partition_red_until_the_next_batch(
+        self,
+        app: App,
+        sim: httpx.Client,
+        defs: dg.Definitions,
+        instance: dg.DagsterInstance,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        join(app, sim, "acme")
+        instance.add_dynamic_partitions("workspaces", ["acme"])
+        assert run(defs, instance, partition_key="acme").success
+        assert not materialisations(run(defs, instance, run_config=config("acme")))
+        with monkeypatch.context() as patched:
+            patched.setattr(records, "sync_workspaces", lambda *_given: 1 / 0)
+            assert not run(defs, instance, partition_key="acme").success
+        assert len(materialisations(run(defs, instance, run_config=config("acme")))) == 1
+        assert not materialisations(run(defs, instance, run_config=config("acme")))
 
     def test_a_batch_that_finds_nothing_new_costs_no_event_but_an_hourly_one(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
@@ -372,6 +391,8 @@ class TestTicks:
         result = self.tick(defs, instance)
         assert not result.run_requests
         assert "Slack seems to be down; 40 workspaces wait" in result.skip_message
+        with app.engine.connect() as conn:
+            assert "Slack seems to be down" in find(conn, app.core, datetime.now(UTC))[0].reason
         execute(  # what went well before that changes nothing
             app,
             "insert into ingest.syncs (account_id, workspace_id, source, owner, status, started_at, finished_at,"
@@ -436,6 +457,12 @@ class TestTicks:
             name: instance.create_run_for_job(job, run_config=config(name), tags={due.BATCH_TAG: "1"})
             for name in ("acme", "globex")
         }
+        runs["from the asset's page"] = instance.create_run_for_job(
+            defs.resolve_job_def("__ASSET_JOB"), asset_selection=frozenset([MESSAGES])
+        )
+        runs["of something else"] = instance.create_run_for_job(
+            defs.resolve_job_def("__ASSET_JOB"), asset_selection=frozenset([HEALTH])
+        )
         long_ago = datetime.now(UTC).timestamp() - 3600
         for started in runs.values():
             event = dg.DagsterEvent(event_type_value="PIPELINE_START", job_name="slack_sync")
@@ -456,11 +483,13 @@ class TestTicks:
             " where workspace_id = 'acme'",
             run=runs["acme"].run_id,
         )
-        assert "1 of them were abandoned" in self.look(defs, instance, "abandoned_runs").skip_message
+        assert "2 of them were abandoned" in self.look(defs, instance, "abandoned_runs").skip_message
         found = {name: instance.get_run_by_id(started.run_id) for name, started in runs.items()}
         assert {name: one.status.value for name, one in found.items() if one} == {
             "acme": "STARTED",
             "globex": "FAILURE",
+            "from the asset's page": "FAILURE",
+            "of something else": "STARTED",
         }
 
 
@@ -512,6 +541,9 @@ class TestChecks:
         assert report_health(instance, SLACK, app.engine, app.core, now) == 1
         assert report_health(instance, SLACK, app.engine, app.core, now) == 0
         assert shown(app, "fresh") == {"acme": True, "globex": False}
+        execute(app, "update ingest.accounts set state = 'paused'")
+        assert report_health(instance, SLACK, app.engine, app.core, now) == 4
+        assert shown(app, "fresh") == {"acme": True, "globex": True}
 
     @pytest.mark.parametrize(("stored", "passed"), [(1_000, True), (100, False)])
     def test_few_rejected_are_measured_against_what_is_stored(self, app: App, stored: int, passed: bool) -> None:

@@ -85,6 +85,8 @@ def test_a_refused_key_turns_the_features_red_and_leaves_the_ingestion_green(
     [failure] = [event for event in result.all_events if event.is_step_failure]
     assert "refuses OPENAI_API_KEY" in failure.step_failure_data.user_failure_data.description
     assert KEY not in str(failure)
+    batch = {"ops": {"read_gong_calls": {"config": {"workspaces": ["acme"]}}}}
+    assert not run(defs, instance, run_config=batch).success
     sync = defs.resolve_job_def("gong_sync").execute_in_process(instance=instance, partition_key="acme")
     assert sync.success
 
