@@ -360,7 +360,7 @@ def simulate(port: int) -> None:
     from ingest_assets.simulator.app import serve
 
     require_free(port, "--port")
-    serve(LOOPBACK, port)
+    serve(LOOPBACK, port, ready=lambda url: click.echo(f"Simulated vendors at {url}, until Ctrl-C."))
 
 
 @cli.command()

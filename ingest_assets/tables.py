@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> None:
     """Print entries under their column names, at full width: a name cut short helps nobody."""
-    rows = [["" if entry[column] is None else str(entry[column]) for column in columns] for entry in entries]
+    rows = [[_cell(entry[column]) for column in columns] for entry in entries]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     lines = (map(str.ljust, row, widths) for row in (columns, *rows))
     click.echo("\n".join("  ".join(line).rstrip() for line in lines))
@@ -111,6 +111,11 @@ def print_features(entry: Mapping[str, Any]) -> None:
             click.echo(f"  {item['statement']}" + (f" ({', '.join(facts)})" if facts else ""))
             until = "" if item["end"] is None else f"-{clock(item['end'])}"
             click.echo(f"    {clock(item['start'])}{until} {item['speaker']} ({item['side']}): “{item['quote']}”")
+
+
+def _cell(value: Any) -> str:
+    """Give a value on one line, whatever a title holds."""
+    return "" if value is None else str(value).replace("\n", " ")
 
 
 def _moment(moment: datetime | None) -> str | None:

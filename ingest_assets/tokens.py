@@ -81,14 +81,15 @@ class RotatingTokens:
 def tokens_of(source: Source, login: Login, *, engine: Engine, vault: Vault) -> Tokens | None:
     """Give the login's chain of pairs; None where it has none, or where it may be kept in memory as well."""
     first = login.credential.first_token()
-    if first is None or not (vault.keys or login.credential.single_use):
+    exchange = source.connector().exchange
+    if first is None or exchange is None or not (vault.keys or login.credential.single_use):
         return None
     return RotatingTokens(
         engine=engine,
         vault=vault,
         chain=storage.chain_of(source.name, first),
         first_refresh_token=first,
-        exchange=partial(source.connector().exchange, login),
+        exchange=partial(exchange, login),
         clock=login.clock,
     )
 

@@ -330,7 +330,7 @@ class Connector:
     extract: Callable[[Extraction], AsyncGenerator[Page]]
     probe: Callable[[Login], Awaitable[Sequence[Probe | SourceError]]]
     """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
-    exchange: Callable[[Login, str], Awaitable[TokenPair]]
+    exchange: Callable[[Login, str], Awaitable[TokenPair]] | None = None
     """(login, refresh token) -> the next pair, in one request; raises SourceError."""
 
 

@@ -11,7 +11,7 @@ CHUNK = 20_000  # rows a transaction
 
 
 def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]:
-    """Delete old syncs, but each account's newest, and old model requests; yield (table, rows)."""
+    """Delete old syncs, but each account's newest, their counts, and old model requests; yield (table, rows)."""
     newest = select(func.max(syncs.c.sync_id)).group_by(syncs.c.account_id)
     yield "ingest.syncs", _delete(engine, syncs, syncs.c.finished_at < before, syncs.c.sync_id.not_in(newest))
     with engine.begin() as conn:

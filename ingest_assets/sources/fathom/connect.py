@@ -46,7 +46,7 @@ class FathomOptions(SettingsGroup):
         pattern=r"^https?://\S+$",
         description="Where OAuth apps refresh their tokens.",
     )
-    sync_cron: str = Field(default="0 * * * *", description="When the schedule `fathom_sync` ticks.")
+    sync_cron: str = Field(default="35 * * * *", description="When the schedule `fathom_sync` ticks.")
     history_days: float = Field(default=30, gt=0, description="How far back the first sync of an account reads.")
     pacing: bool = Field(
         default=True, description="Stay under Fathom's requests a minute; false only against a simulator."

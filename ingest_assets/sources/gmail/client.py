@@ -1,4 +1,4 @@
-"""The Gmail API: verbs over plain data, the only importer of Google's libraries.
+"""The Gmail API: verbs over plain data.
 
 Three addresses have to be told one by one: `api_endpoint` moves neither the batch endpoint nor the token's.
 """

@@ -68,7 +68,7 @@ class GongOptions(SettingsGroup):
         pattern=r"^https?://\S+$",
         description="Where OAuth apps refresh their tokens.",
     )
-    sync_cron: str = Field(default="0 * * * *", description="When the schedule `gong_sync` ticks.")
+    sync_cron: str = Field(default="5 * * * *", description="When the schedule `gong_sync` ticks.")
     history_days: float = Field(default=30, gt=0, description="How far back the first sync of an account reads.")
     calls_per_day: int = Field(
         default=10_000, ge=1, description="Requests a day that Gong grants a company, all its keys together."
