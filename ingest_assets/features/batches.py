@@ -6,29 +6,35 @@ the batch where it has one. What expired is asked in the next batch; corrections
 
 import json
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from openai import OpenAI, OpenAIError
+from openai import NotFoundError, OpenAI, OpenAIError
 from openai.types.chat import ChatCompletion
 from sqlalchemy import Engine
 
 from ingest_assets.features.client import (
     FILTERED,
     FILTERED_CODES,
+    RETRIED_STATUSES,
     TOO_LONG_CODES,
     LanguageModel,
     ModelStopped,
     Rejected,
     TooLong,
     Usage,
+    is_completion,
     read,
 )
 from ingest_assets.features.model import digest
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.sources.base import UNPARSEABLE
 from ingest_assets.storage import features as storage
 
+T = TypeVar("T")
+OK, SERVER_ERROR = 200, 500
 ENDED = {"completed", "failed", "expired", "cancelled"}
 MOST_REQUESTS, MOST_BYTES = 20_000, 100_000_000  # OpenAI takes 50,000 and 200 MB
 WINDOW: Final = "24h"
@@ -42,28 +48,44 @@ def name_of(messages: Sequence[Mapping[str, Any]]) -> str:
     return digest(json.dumps(messages))
 
 
+Answer = ChatCompletion | TooLong | Rejected | None
+"""What a batch says to a request. None: a refusal, whose reason a direct request tells."""
+
+
+def answer_of(line: str) -> tuple[str, Answer] | None:
+    """Read a line of a batch's file: (custom_id, answer). None where the next batch asks again."""
+    try:
+        entry = json.loads(line)
+        name, status, body = entry["custom_id"], entry["response"]["status_code"], entry["response"]["body"]
+        if status in RETRIED_STATUSES or status >= SERVER_ERROR:
+            return None
+        if status == OK:
+            completion = ChatCompletion.construct(**body)
+            return name, completion if is_completion(completion) else None
+        code = body["error"]["code"]
+    except UNPARSEABLE:
+        return None
+    if code in TOO_LONG_CODES:
+        return name, TooLong("The transcript is longer than the model reads.")
+    return name, Rejected(FILTERED, Usage()) if code in FILTERED_CODES else None
+
+
 class Answered(LanguageModel):
     """A model of which some answers are there already."""
 
-    def __init__(self, model: LanguageModel, answers: dict[str, Any]) -> None:
+    def __init__(self, model: LanguageModel, answers: dict[str, Answer]) -> None:
         self._model, self._answers = model, answers
 
     def holds(self, messages: Sequence[dict[str, Any]]) -> bool:
-        return name_of(messages) in self._answers
+        return self._answers.get(name_of(messages)) is not None
 
     async def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, Usage]:
-        response = self._answers.pop(name_of(messages), None)
-        if response is None:
+        answer = self._answers.pop(name_of(messages), None)
+        if answer is None:
             return await self._model.ask(messages)
-        body = response["body"]
-        if response["status_code"] == 200:
-            return read(ChatCompletion.model_validate(body), batched=True)
-        code = (body.get("error") or {}).get("code")
-        if code in TOO_LONG_CODES:
-            raise TooLong("The transcript is longer than the model reads.")
-        if code in FILTERED_CODES:
-            raise Rejected(FILTERED, Usage())
-        return await self._model.ask(messages)  # which tells what to do about it
+        if isinstance(answer, ChatCompletion):
+            return read(answer, batched=True)
+        raise answer
 
 
 class Batches:
@@ -72,8 +94,8 @@ class Batches:
     def __init__(self, model: LanguageModel, engine: Engine, workspace_id: str, source: str) -> None:
         self.model, self.engine = model, engine
         self.place = {"workspace_id": workspace_id, "source": source}
-        self.answers: dict[str, Any] = {}
-        """Responses by custom_id."""
+        self.answers: dict[str, Answer] = {}
+        """By custom_id."""
         self.under_way: set[str] = set()
         """Conversations that a batch is reading."""
         self.estimated = Usage()
@@ -91,7 +113,10 @@ class Batches:
             if batch_id is None:
                 self._close([row.batch_key])
                 continue
-            batch = await self.model.patiently(lambda: self.model.client.batches.retrieve(batch_id))  # noqa: B023  awaited here
+            batch = await self._known(partial(self.model.client.batches.retrieve, batch_id))
+            if batch is None:
+                self._close([row.batch_key])
+                continue
             if batch.status not in ENDED:
                 self.under_way |= set(row.conversations)
                 self.estimated += Usage(row.input_tokens, row.output_tokens)
@@ -105,11 +130,23 @@ class Batches:
             self._ended.append(row.batch_key)
 
     async def _fetch(self, file_id: str) -> None:
-        content = await self.model.patiently(lambda: self.model.client.files.content(file_id))
-        for line in content.text.splitlines():
-            entry = json.loads(line)
-            if entry.get("response"):  # else it expired, and is asked again
-                self.answers[entry["custom_id"]] = entry["response"]
+        content = await self._known(partial(self.model.client.files.content, file_id))
+        for line in () if content is None else content.text.splitlines():
+            if found := answer_of(line):
+                self.answers.update([found])
+
+    async def _known(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        """Make a call; None where the API knows the thing no more: it expired, or belongs to another key."""
+
+        async def found() -> T | None:
+            try:
+                return await call()
+            except NotFoundError as error:
+                if error.type is None:  # not the API's words: the address is wrong
+                    raise
+                return None
+
+        return await self.model.patiently(found)
 
     async def _found(self, batch_key: str) -> str | None:
         """Look for a batch whose id we did not live to store, and store it."""

@@ -10,13 +10,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from math import inf
+from typing import Any, TypeGuard, TypeVar
 
 from openai import APIConnectionError, APIResponseValidationError, APIStatusError, AsyncOpenAI
-from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 from ingest_assets.errors import IngestError
 from ingest_assets.features.model import RESPONSE_FORMAT
+from ingest_assets.features.parts import tokens
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.base import Clock
 
@@ -36,7 +38,8 @@ STOPPING_STATUSES = {
 }
 TOO_LONG_CODES = {"context_length_exceeded", "string_above_max_length"}
 FILTERED_CODES = {"content_filter", "content_policy_violation", "content_policy"}
-RETRIED_STATUSES = {408, 409, 429}
+TOO_MANY = 429
+RETRIED_STATUSES = {408, 409, TOO_MANY}
 REFUSAL, FILTERED, CUT_OFF, EMPTY, MALFORMED = "refusal", "content_filter", "length", "empty", "malformed"
 
 
@@ -122,33 +125,36 @@ class LanguageModel:
 
         Raises ModelStopped, ModelBusy, TooLong, or Rejected for an answer that is none.
         """
-        return read(await self.patiently(lambda: self._request(messages)))
+        return read(await self.patiently(lambda: self._request(messages), messages))
 
-    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call, again after a hiccup. Raises what `ask` raises."""
-        for attempt in range(1, TRIES + 1):
+    async def patiently(self, call: Callable[[], Awaitable[T]], messages: Sequence[dict[str, Any]] = ()) -> T:
+        """Make a call, `messages` where it asks any, again after a hiccup. Raises what `ask` raises."""
+        attempt = 0
+        while True:
+            attempt, sent = attempt + 1, self.format
             try:
                 return await call()
             except APIStatusError as error:
-                if self._without_schema(error):
+                if self._without_schema(error, sent):
                     continue
                 _refuse(error)
                 pause = self._asked_pause(error) or _pause(attempt)
                 what = f"answers {error.status_code}"
+                if attempt == TRIES and self._exceeds(messages, _tokens_a_minute(error)):
+                    raise TooLong("The transcript is longer than the model reads in a minute.") from None
             except APIConnectionError:
                 pause, what = _pause(attempt), "does not answer"
             except (APIResponseValidationError, ValueError):
                 pause, what = _pause(attempt), "answers something that is not its API's"
-            if pause > LONGEST_WAIT or attempt == TRIES:
+            if pause > LONGEST_WAIT or attempt >= TRIES:
                 until = self._clock.now() + max(pause, timedelta(minutes=1))
                 raise ModelBusy(f"The language model {what}; a run after {until:%H:%M} UTC goes on.", until)
             await self._clock.sleep(pause.total_seconds())
-        raise AssertionError("the last attempt returns or raises")
 
     async def _request(self, messages: Sequence[dict[str, Any]]) -> ChatCompletion:
         self.requests += 1
         answer = await self.client.chat.completions.create(**self.body(messages))
-        if not isinstance(answer, ChatCompletion) or not answer.choices:
+        if not is_completion(answer):
             raise ValueError("no completion")
         return answer
 
@@ -162,10 +168,19 @@ class LanguageModel:
             "store": False,
         }
 
-    def _without_schema(self, error: APIStatusError) -> bool:
-        """Fall back for a server that knows no schemas; the prompt holds ours, and we validate anyway."""
+    def _exceeds(self, messages: Sequence[dict[str, Any]], limit: float) -> bool:
+        """Whether a request may take more tokens, its answer's included."""
+        if limit == inf:
+            return False
+        return sum(tokens(message["content"]) for message in messages) + self._settings.answer_tokens > limit
+
+    def _without_schema(self, error: APIStatusError, sent: dict[str, Any]) -> bool:
+        """Fall back for a server that knows no schemas; the prompt holds ours, and we validate anyway.
+
+        `sent`: the format of the refused request, since another one may have fallen back meanwhile.
+        """
         unknown = error.status_code in {400, 422} and str(error.param or "").startswith("response_format")
-        if not unknown or self.format is not RESPONSE_FORMAT:
+        if not unknown or sent is not RESPONSE_FORMAT:
             return False
         self.format = {"type": "json_object"}
         return True
@@ -182,6 +197,22 @@ class LanguageModel:
             return max(timedelta(0), parsedate_to_datetime(value).astimezone(UTC) - self._clock.now())
         except ValueError:
             return None
+
+
+def is_completion(answer: Any) -> TypeGuard[ChatCompletion]:
+    """Tell whether there is a message in what a server, OpenAI's or a compatible one, calls a completion."""
+    choices = answer.choices if isinstance(answer, ChatCompletion) else None
+    return isinstance(choices, list) and bool(choices) and isinstance(choices[0].message, ChatCompletionMessage)
+
+
+def _tokens_a_minute(error: APIStatusError) -> float:
+    """Give the limit that a request ran into, if it was that of tokens: one that is larger never succeeds."""
+    if error.status_code != TOO_MANY or error.type != "tokens":
+        return inf
+    try:
+        return float(error.response.headers.get("x-ratelimit-limit-tokens", inf))
+    except ValueError:
+        return inf
 
 
 def read(answer: ChatCompletion, *, batched: bool = False) -> tuple[str, Usage]:

@@ -18,6 +18,7 @@ from ingest_assets.features import prompt
 from ingest_assets.features.batches import MOST_BYTES, MOST_REQUESTS, Answered, Batches, name_of
 from ingest_assets.features.budget import Budget, dollars, next_start
 from ingest_assets.features.client import (
+    CUT_OFF,
     FINAL,
     MALFORMED,
     STOP_PAUSE,
@@ -309,8 +310,9 @@ class _Extraction:
         """Ask about one part; in halves where it is too long. False: the budget does not allow it."""
         try:
             findings = await self._ask(model, external_id, prompt.messages(title, lines))
-        except TooLong:
-            two = halves(lines)
+        except (TooLong, Rejected) as error:
+            cut = isinstance(error, TooLong) or error.outcome == CUT_OFF
+            two = halves(lines) if cut else None
             if two is None:
                 raise
             for half in two:
@@ -340,6 +342,8 @@ class _Extraction:
         if corrected is not None:
             findings, faults = parse(corrected)
         if findings is None:
+            if corrected is None:
+                return None  # nor does the budget allow the correction
             raise Rejected(MALFORMED, Usage())
         self.report.malformed += len(faults)
         return findings

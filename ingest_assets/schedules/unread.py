@@ -47,8 +47,13 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
             name = kind.source.name
             due = storage.due_workspaces(conn, kind.records, kind.table, version(settings.model), now, name)
             live = storage.live_batches(conn, name)
-        over = {None, *ended(settings, [row.batch_id for row in live if row.batch_id])}
-        due = sorted({*due, *(row.workspace_id for row in live if row.batch_id in over)})
+            told = storage.told_to_wait(conn, now)
+        over = {
+            None,
+            *ended(settings, [one.batch_id for one in live if one.batch_id and one.workspace_id not in told]),
+        }
+        ready = {row.workspace_id for row in live if row.batch_id in over} - told
+        due = sorted({*due, *ready})
         register(context.instance, due)
         op = features_op(kind)
         runs = under_way(context.instance, job.name, op)

@@ -99,6 +99,13 @@ def due_workspaces(
     return sorted(conn.execute(rows).scalars())
 
 
+def told_to_wait(conn: Connection, now: datetime) -> set[str]:
+    """Name the workspaces that a run left with a moment before which no other one makes sense."""
+    return set(
+        conn.execute(select(model_requests.c.workspace_id).where(model_requests.c.wait_until > now)).scalars()
+    )
+
+
 def load(conn: Connection, records: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
     """Give a conversation as it is stored, of the first account that sees it."""
     return conn.execute(

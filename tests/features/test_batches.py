@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from ingest_assets.features.batches import ended
+from ingest_assets.features.batches import answer_of, ended
+from ingest_assets.features.client import Rejected, TooLong
 from ingest_assets.features.extract import Report
+from ingest_assets.storage import features as storage
 from tests.features.test_extraction import LINES, Calls
 from tests.workbench import Bench
 
@@ -141,3 +144,46 @@ def test_back_in_direct_mode_a_batch_under_way_is_waited_for_and_not_paid_twice(
     calls.bench.clock.advance(timedelta(hours=1))
     done = calls.extract(mode="direct")
     assert (done.extracted, done.requests) == (2, 0)
+
+
+def test_a_batch_that_is_known_no_more_is_asked_again(calls: Batched) -> None:
+    calls.add(2)
+    calls.extract()
+    calls.bench.execute("update features.model_batches set batch_id = 'batch_of_another_key'")
+    assert calls.extract().submitted == 2
+    assert calls.extract().extracted == 2
+
+
+def test_a_pause_holds_for_what_batches_bring_too(calls: Batched) -> None:
+    calls.add(2)
+    calls.fault("ratelimit", retry_after=300, method="batches.create")
+    assert calls.extract().status == "partial"
+    with calls.bench.engine.connect() as conn:
+        assert storage.told_to_wait(conn, calls.bench.clock.now()) == {"acme"}
+        assert storage.told_to_wait(conn, calls.bench.clock.now() + timedelta(seconds=301)) == set()
+
+
+def line(status: int, body: Any) -> str:
+    return json.dumps(
+        {"id": "1", "custom_id": "c", "response": {"status_code": status, "body": body}, "error": None}
+    )
+
+
+def test_lines_are_read_leniently_and_hiccups_left_for_the_next_batch() -> None:
+    said = {"index": 0, "finish_reason": "novelty", "message": {"role": "assistant", "content": "x"}, "more": 1}
+    found = answer_of(line(200, {"id": "1", "service_tier": "novelty", "choices": [said]}))
+    assert found is not None
+    assert found[1].choices[0].message.content == "x"  # type: ignore[union-attr]  # a completion
+    assert answer_of(line(200, {"choices": []})) == ("c", None)
+    assert answer_of(line(400, {"error": {"code": "invalid"}})) == ("c", None)
+    for lost in (
+        line(500, {}),
+        line(429, {"error": {"code": "rate_limit_exceeded"}}),
+        "no JSON",
+        "{}",
+        line(400, None),
+    ):
+        assert answer_of(lost) is None
+    for code, kind in (("context_length_exceeded", TooLong), ("content_filter", Rejected)):
+        found = answer_of(line(400, {"error": {"code": code}}))
+        assert isinstance(found and found[1], kind)

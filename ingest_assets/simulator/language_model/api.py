@@ -35,14 +35,26 @@ INVALID = "invalid_request_error"
 class ModelError(Exception):
     """The request is answered with this error."""
 
-    def __init__(self, status: int, code: str | None, message: str, *, param: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str | None,
+        message: str,
+        *,
+        param: str | None = None,
+        kind: str | None = None,
+        limit: int = 0,
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.param = status, code, message, param
+        self.kind, self.limit = kind, limit
 
     def answer(self, *more: tuple[bytes, bytes]) -> Answer:
         kind = "insufficient_quota" if self.code == "insufficient_quota" else INVALID
         kind = "requests" if self.code == "rate_limit_exceeded" else kind
-        error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+        error = {"message": self.message, "type": self.kind or kind, "param": self.param, "code": self.code}
+        if self.limit:
+            more = (*more, (b"x-ratelimit-limit-tokens", str(self.limit).encode()))
         return Answer(
             orjson.dumps({"error": error}), self.status, (JSON_TYPE, *more), self.code or "invalid_request"
         )
@@ -123,6 +135,10 @@ class ModelApi:
         prompt_tokens = -(-sum(map(len, texts)) // 4)
         if prompt_tokens > tenant.context_tokens:
             raise ModelError(400, "context_length_exceeded", "The context length is exceeded.", param="messages")
+        if 0 < tenant.minute_tokens < prompt_tokens + asked.get("max_completion_tokens", 0):
+            raise ModelError(
+                429, "rate_limit_exceeded", "Rate limit reached.", kind="tokens", limit=tenant.minute_tokens
+            )
         saying = tenant.sayings.popleft() if tenant.sayings else None
         if saying is None:
             inventing = tenant.inventions > 0

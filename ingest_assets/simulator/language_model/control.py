@@ -20,6 +20,7 @@ class SetKey(Order):
     context_tokens: Annotated[int, Field(ge=1)] = 128_000
     knows_schemas: bool = True
     revoked: bool = False
+    minute_tokens: Count = 0
     batch_seconds: Annotated[float, Field(ge=0)] = 0.0
     expiring: Count = 0
 
@@ -56,6 +57,7 @@ def _set_key(simulator: Simulator, wanted: SetKey) -> dict[str, Any]:
     tenant = tenants.get(wanted.key) or Tenant(f"org-{len(tenants) + 1}", "", 0, knows_schemas=True, revoked=False)
     tenant.model, tenant.context_tokens = wanted.model, wanted.context_tokens
     tenant.knows_schemas, tenant.revoked = wanted.knows_schemas, wanted.revoked
+    tenant.minute_tokens = wanted.minute_tokens
     tenant.batch_seconds, tenant.expiring = wanted.batch_seconds, wanted.expiring
     tenants[wanted.key] = tenant
     return {"tenant": tenant.id}

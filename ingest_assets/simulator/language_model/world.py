@@ -40,6 +40,8 @@ class Tenant:
     context_tokens: int
     knows_schemas: bool
     revoked: bool
+    minute_tokens: int = 0
+    """A request that may take more is refused as one that comes too soon; 0: no limit."""
     sayings: deque[Saying | None] = field(default_factory=deque)
     """None: an answer like any other."""
     batch_seconds: float = 0.0
