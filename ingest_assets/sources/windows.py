@@ -1,8 +1,9 @@
 """Reading a list that can only be filtered by time: what is new first, then history, then what was not ready.
 
 An item appears late and changes later, and the list tells neither: so the latest stretch is read anew by every
-sync, a longer one daily, and what has no transcript yet at ages of its own. Only times stay true for weeks; a
-page cursor dies within the hour and never leaves the walk that got it.
+sync, a longer one daily, all of the history weekly (what is shared late or deleted late shows nowhere else), and
+what has no transcript yet at ages of its own. Only times stay true for weeks; a page cursor dies within the hour
+and never leaves the walk that got it.
 """
 
 from abc import ABC, abstractmethod
@@ -25,6 +26,7 @@ from ingest_assets.storage import reads
 
 DEEP_LOOK_BACK = timedelta(days=7)
 DEEP_RHYTHM = timedelta(days=1)
+WIDE_RHYTHM = timedelta(days=7)
 SHORTEST = timedelta(hours=1)
 CONFIRMATIONS = 50  # absent items that one sync asks for by id; the next one goes on
 RESTARTS = 2  # of a window whose page cursor died
@@ -59,6 +61,8 @@ class WindowsCursor(BaseModel):
     unread: list[Window] = []
     """Oldest first; the last one is the live one."""
     deep_at: datetime
+    wide_at: datetime = BEGINNING
+    """When all of the history was last looked at."""
     looked_at: datetime
     """When unready items outside the windows were last looked at."""
 
@@ -67,23 +71,31 @@ class WindowsCursor(BaseModel):
         return self.model_copy(update={"unread": unread})
 
 
-def plan(cursor: WindowsCursor | None, now: datetime, history: timedelta, look_back: timedelta) -> WindowsCursor:
-    """Put what this sync should read into `unread`."""
+def plan(
+    cursor: WindowsCursor | None, now: datetime, history: timedelta, look_back: timedelta, *, wide: bool = True
+) -> WindowsCursor:
+    """Put what this sync should read into `unread`; without `wide` history that was read is left alone."""
     start = now - history
     if cursor is None:
         whole = Window(since=start, until=now)
-        return WindowsCursor(covered_from=start, covered_to=now, unread=[whole], deep_at=now, looked_at=now)
+        return WindowsCursor(
+            covered_from=start, covered_to=now, unread=[whole], deep_at=now, wide_at=now, looked_at=now
+        )
     deep = now - cursor.deep_at >= DEEP_RHYTHM
     unread = [window for window in cursor.unread if window.until > start]
     if start < cursor.covered_from:  # the history setting was raised
         unread.insert(0, Window(since=start, until=cursor.covered_from))
     since = max(cursor.covered_to - (DEEP_LOOK_BACK if deep else look_back), start)
+    wide = wide and not unread and start < since and now - cursor.wide_at >= WIDE_RHYTHM
+    if wide:
+        unread = [Window(since=start, until=since)]
     return cursor.model_copy(
         update={
             "covered_from": min(start, cursor.covered_from),
             "covered_to": now,
             "unread": [*unread, Window(since=since, until=now, deep=deep)],
             "deep_at": now if deep else cursor.deep_at,
+            "wide_at": now if wide else cursor.wide_at,
         }
     )
 
@@ -114,7 +126,7 @@ class WindowReader(ABC):
         position = run.cursors.get(self.stream)
         known = None if position is None else WindowsCursor.model_validate(position)
         history = run.settings.at_most(timedelta(days=run.options.history_days))
-        self._cursor = plan(known, run.started_at, history, self.look_back)
+        self._cursor = plan(known, run.started_at, history, self.look_back, wide=newest is None)
 
     @abstractmethod
     def listing(self, window: Window) -> AsyncGenerator[Listed]:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+
+from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, accounts
 
 
 def stored(
@@ -21,11 +23,13 @@ def stored(
 def stored_in_workspace(
     conn: Connection, table: Table, workspace_id: str, external_ids: Sequence[str], columns: Sequence[str]
 ) -> dict[str, Row[Any]]:
-    """The same for records that a workspace's accounts share."""
+    """The same for records that a workspace's accounts share; `works`: whether the row's account can be read."""
+    wanted: list[ColumnElement[Any]] = [table.c[name] for name in ("external_id", *columns)]
+    wanted.append(accounts.c.state.not_in([NEEDS_RECONNECT, DISCONNECTED]).label("works"))
     rows = conn.execute(
-        select(table.c.external_id, *(table.c[name] for name in columns)).where(
-            table.c.workspace_id == workspace_id, table.c.external_id == func.any(list(external_ids))
-        )
+        select(*wanted)
+        .join(accounts, accounts.c.account_id == table.c.account_id)
+        .where(table.c.workspace_id == workspace_id, table.c.external_id == func.any(list(external_ids)))
     )
     return {row.external_id: row for row in rows}
 

@@ -11,7 +11,8 @@ import pytest
 
 from ingest_assets.errors import SourceError
 from ingest_assets.features.transcript import of_fathom
-from ingest_assets.storage.accounts import find_accounts
+from ingest_assets.storage.accounts import find_accounts, set_state
+from ingest_assets.storage.schema import DISCONNECTED
 from tests.sources.tenants import FathomTenant
 from tests.workbench import Bench
 
@@ -31,6 +32,16 @@ def meeting(acme: FathomTenant, **fields: Any) -> str:
 
 
 class TestSessions:
+    def test_that_are_shared_weeks_later_are_read_within_a_week(self, acme: FathomTenant) -> None:
+        meeting(acme)
+        acme.reads()
+        shared = meeting(acme, hours_ago=24 * 12)  # it begins to be listed
+        acme.reads()
+        assert shared not in acme.rows
+        acme.bench.clock.advance(timedelta(days=7))
+        acme.reads()
+        assert acme.rows[shared].transcript_state == "ready"
+
     def test_whose_transcript_comes_36_hours_late_end_complete(self, acme: FathomTenant) -> None:
         late = meeting(acme, lines=["I was there all along."], transcript_after_seconds=36 * 3600)
         acme.reads()
@@ -158,6 +169,15 @@ class TestTwoKeys:
         assert acme.living == made
         assert verdict.counts.new == 0
         assert verdict.left_out == {"held by another account": 3}
+        changed = min(made)
+        acme.order("edit", recording=int(changed), fields={"title": "Another title"})
+        acme.sync(second)
+        assert acme.rows[changed].title != "Another title"
+        with acme.bench.engine.begin() as conn:
+            set_state(conn, [first.account_id], DISCONNECTED)
+        acme.sync(second)  # what nobody else can keep in step is taken over
+        assert acme.rows[changed].title == "Another title"
+        assert acme.living == made
 
 
 class TestAnApp:
@@ -218,6 +238,15 @@ class TestAnApp:
         row = acme.rows[made]
         assert (row.title, row.transcript_state) == ("Another title", "ready")
         assert (row.text, row.summary) == (before.text, before.summary)
+
+    def test_fetches_no_transcript_twice(self, acme: FathomTenant) -> None:
+        meeting(acme, hours_ago=3 * 24)
+        acme.reads()
+        since = acme.bench.requests()
+        acme.bench.clock.advance(timedelta(hours=25))
+        acme.reads()
+        counts = acme.calls(since)
+        assert (counts.get("recordings.transcript", 0), counts["recordings.summary"]) == (0, 1)
 
     def test_reads_a_late_transcript(self, acme: FathomTenant) -> None:
         late = meeting(acme, transcript_after_seconds=3600 * 5)

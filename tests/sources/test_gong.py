@@ -33,6 +33,18 @@ def call(acme: GongTenant, **fields: Any) -> str:
     return str(acme.order("call", **fields)["call"])
 
 
+def test_a_call_that_is_deleted_after_weeks_goes_within_a_week(acme: GongTenant) -> None:
+    old, kept = call(acme, hours_ago=24 * 12), call(acme, hours_ago=24 * 12)
+    acme.reads()
+    acme.order("delete", call=old)
+    acme.reads()
+    assert acme.rows[old].deleted_at is None
+    acme.bench.clock.advance(timedelta(days=7))
+    acme.reads()
+    assert acme.rows[old].deleted_at is not None
+    assert acme.rows[kept].deleted_at is None
+
+
 class TestTranscripts:
     def test_that_come_36_hours_late_are_read(self, acme: GongTenant) -> None:
         late = call(acme, lines=["I was there all along."], transcript_after_seconds=36 * 3600)

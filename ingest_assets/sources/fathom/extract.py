@@ -25,6 +25,7 @@ NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at ag
 INSTANT = timedelta(seconds=1)
 VISIBILITY = "visibility"
 TRANSCRIPTS, SUMMARIES = "transcripts", "summaries"  # as `run.skipped` names them
+ELSEWHERE = "held by another account"
 
 Part = TypeVar("Part")
 
@@ -96,12 +97,12 @@ class _Sessions(WindowReader):
         return True
 
     async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
-        self.listed = set()
+        self.listed, ids = set(), {row.external_id for row in rows}
         for window in _around(sorted(row.created_at for row in rows)):
             async with aclosing(self.client.meetings(window.since, window.until)) as pages:
                 async for meetings in pages:
-                    yield await self.page(meetings, deep=True)
-        if gone := await self.gone(sorted({row.external_id for row in rows} - self.listed)):
+                    yield await self.page([one for one in meetings if _id(one) in ids], deep=True)
+        if gone := await self.gone(sorted(ids - self.listed)):
             yield Page(gone=gone)
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
@@ -117,26 +118,37 @@ class _Sessions(WindowReader):
         known = await self._known(list(meetings))
         records: list[Record] = []
         for external_id, meeting in meetings.items():
-            row = known.get(external_id)
+            row: Any = known.get(external_id)
+            elsewhere = self._elsewhere(row)
+            if elsewhere and row.transcript_state == READY:
+                self.run.left_out[ELSEWHERE] += 1
+                continue
             if not self.client.inline:
-                if not deep and _held(row, meeting):
+                held = _held(row, meeting)
+                if held and not deep:
                     continue
-                meeting |= await self._apart(external_id)
+                meeting |= await self._apart(external_id, transcript=not held)
             try:
                 record = self._record(meeting, row)
             except UNPARSEABLE as error:
                 rejected.append(rejection(FathomSession, meeting, error, external_id=external_id))
                 continue
-            if not self._others(row, record):
-                records.append(record)
+            if elsewhere and record.transcript_state != READY:
+                self.run.left_out[ELSEWHERE] += 1
+                continue
+            records.append(record)
         return Page(records, rejected=rejected)
 
-    async def _apart(self, external_id: str) -> dict[str, Any]:
-        """Fetch what the list does not bring to an OAuth app, each part whatever became of the other."""
-        return {
-            "transcript": await self._part(TRANSCRIPTS, external_id, "transcript", self.client.transcript),
-            "default_summary": await self._part(SUMMARIES, external_id, "default_summary", self.client.summary),
-        }
+    async def _apart(self, external_id: str, *, transcript: bool) -> dict[str, Any]:
+        """Fetch what the list does not bring to an OAuth app, each part whatever became of the other.
+
+        Without `transcript` that is the summary only, and the transcript stays as we hold it.
+        """
+        summary = await self._part(SUMMARIES, external_id, "default_summary", self.client.summary)
+        if not transcript:
+            return {"transcript": await self._stored_part(external_id, "transcript"), "default_summary": summary}
+        said = await self._part(TRANSCRIPTS, external_id, "transcript", self.client.transcript)
+        return {"transcript": said, "default_summary": summary}
 
     async def _part(
         self, what: str, external_id: str, name: str, fetch: Callable[[str], Awaitable[Part | None]]
@@ -148,9 +160,12 @@ class _Sessions(WindowReader):
             self._note(what, error)
             if error.code == GONE:  # since the list, and a later list will not show it; or it never was
                 return None
-        row = (await self._known([external_id], ["raw"])).get(external_id)
-        held: Part | None = None if row is None else row.raw.get(name)
+        held: Part | None = await self._stored_part(external_id, name)
         return held
+
+    async def _stored_part(self, external_id: str, name: str) -> Any:
+        row = (await self._known([external_id], ["raw"])).get(external_id)
+        return None if row is None else row.raw.get(name)
 
     def _note(self, what: str, error: Unavailable) -> None:
         """Count a recording that the login may not read."""
@@ -166,14 +181,11 @@ class _Sessions(WindowReader):
             age=timedelta(0) if row is None else self.run.clock.now() - row.first_seen_at,
         )
 
-    def _others(self, row: Any, record: FathomSession) -> bool:
-        """Whether another login of the workspace holds the session, and not less of it than this one shows."""
+    def _elsewhere(self, row: Any) -> bool:
+        """Whether another login of the workspace, one that works, holds the session."""
         if row is None or row.deleted_at is not None or row.account_id == self.run.account.account_id:
             return False
-        if row.transcript_state == READY or record.transcript_state != READY:
-            self.run.left_out["held by another account"] += 1
-            return True
-        return False
+        return bool(row.works)
 
     async def _known(self, external_ids: Sequence[str], columns: Sequence[str] = KNOWN) -> dict[str, Any]:
         rows: dict[str, Any] = await self.stored(
@@ -199,6 +211,13 @@ class _Span:
     @property
     def length(self) -> timedelta:
         return max(max(self._moments) - min(self._moments), INSTANT) if self._moments else INSTANT
+
+
+def _id(meeting: Any) -> str | None:
+    try:
+        return id_of(meeting)
+    except UNPARSEABLE:
+        return None
 
 
 def _around(moments: Sequence[datetime]) -> list[Window]:

@@ -148,8 +148,8 @@ class _Calls(WindowReader):
         for call_id in wanted:
             parse = partial(self._record, transcript=transcripts.get(call_id), row=known.get(call_id))
             batch.parse(GongCall, calls[call_id], parse, external_id=call_id)
-        gone = [call_id for call_id in private if call_id in known and known[call_id].deleted_at is None]
-        return Page(batch.records, gone=gone, rejected=batch.rejected)
+        left = [call_id for call_id in private if call_id in known and known[call_id].deleted_at is None]
+        return Page(batch.records, left=left, rejected=batch.rejected)
 
     def _record(self, call: dict[str, Any], *, transcript: list[Any] | None, row: Any) -> GongCall:
         return GongCall.from_api(
