@@ -155,6 +155,7 @@ class _Sync:
         self.started_at = worker.clock.now()
         self.began = monotonic()
         self.counts = Counts()
+        self.absent = 0
         self.labels: defaultdict[str, Counts] = defaultdict(Counts)
         self.calls: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
@@ -282,7 +283,8 @@ class _Sync:
                     writes.forget_rejected(conn, table, account_id, list(by_id))
             if page.gone:
                 self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
-                counts.deleted += writes.mark_deleted(conn, main, account_id, page.gone)
+            if going := [*page.gone, *page.left]:
+                counts.deleted += writes.mark_deleted(conn, main, account_id, going)
             for kind, external_ids in page.also_gone.items():
                 writes.mark_deleted(conn, kind.table, account_id, external_ids)
             counts.rejected = writes.save_rejected(conn, [self._rejected_row(item) for item in page.rejected])
@@ -303,6 +305,7 @@ class _Sync:
 
     def _count(self, page: Page, counts: Counts) -> None:
         self.counts += counts
+        self.absent += len(page.gone)
         self.any_rejected = self.any_rejected or bool(page.rejected)
         if page.label is not None:
             self.labels[page.label] += counts
@@ -311,7 +314,7 @@ class _Sync:
             self.times = [min(times + self.times), max(times + self.times)]
 
     def _refuse_mass_deletion(self, more: int, stored: int) -> None:
-        deleted, before = self.counts.deleted + more, self.counts.deleted + stored
+        deleted, before = self.absent + more, self.absent + stored
         if deleted > max(TOLERATED_DELETIONS, self.worker.core.deleted_share * before):
             raise UnexpectedResponse(
                 f"{self.source.title} shows {deleted} of {before} stored rows of {self._who()} no more; that is "

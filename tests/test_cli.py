@@ -97,6 +97,10 @@ class TestConnect:
         bench.team("acme", "general")
         refused(connect(bench, "--token", "-", stdin="xoxb-wrong"), "invalid_auth")
 
+    def test_refuses_a_login_to_a_whole_organisation(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general", org_wide=True)
+        refused(connect(bench, "--token", "-", stdin=acme.token), "Enterprise")
+
     def test_refuses_a_variable_that_is_not_set(self, bench: Bench) -> None:
         refused(connect(bench, "--token", "env:NOWHERE"), "NOWHERE is not set")
 

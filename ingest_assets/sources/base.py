@@ -173,6 +173,8 @@ class Page:
     records: Sequence[Record] = ()
     gone: Sequence[str] = ()
     """External ids of stored items that the vendor shows no more, in a range that was read completely."""
+    left: Sequence[str] = ()
+    """External ids of stored items that the vendor shows, and that the account does not read any more."""
     also_gone: Mapping[type[Record], Sequence[str]] = field(default_factory=dict)
     """The same for records beside the source's first."""
     rejected: Sequence[Rejected] = ()

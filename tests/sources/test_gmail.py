@@ -107,6 +107,28 @@ class TestTheHistory:
         assert acme.reads().counts.changed == 1
         assert acme.stored_message(made).label_ids == "INBOX,STARRED"
 
+    def test_of_many_threads_that_were_archived_is_believed(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(labels=("INBOX",))
+        made = [acme.message()["thread"] for _ in range(60)]
+        acme.reads()
+        for thread in made[:40]:
+            acme.order("labels", thread=thread, remove=["INBOX"])
+        assert acme.reads().counts.deleted == 40
+        assert acme.living == set(made[40:])
+
+    def test_reads_no_old_mail_for_a_label_that_decides_nothing(self, acme: GmailTenant) -> None:
+        old = acme.message(hours_ago=24 * 400, labels=["INBOX", "UNREAD"])
+        acme.reads()
+        since = acme.bench.requests()
+        acme.order("labels", thread=old["thread"], remove=["UNREAD"])
+        acme.reads()
+        assert (acme.calls(since), acme.rows) == ({"history.list": 1}, {})
+        acme.order("labels", thread=old["thread"], add=["TRASH"], remove=["INBOX"])
+        acme.order("labels", thread=old["thread"], add=["INBOX"], remove=["TRASH"])
+        acme.reads()
+        assert acme.living == {old["thread"]}
+
     def test_is_one_request_when_nothing_happened(self, acme: GmailTenant) -> None:
         acme.message()
         acme.reads()

@@ -252,6 +252,26 @@ class TestText:
         expected = "@Ann Lee see #general @here the page (https://a.example) https://b.example 1 < 2 &amp;"
         assert acme.rows[ts].text in (expected, expected.replace("Ann Lee", "ann"))
 
+    def test_is_that_of_blocks_where_a_message_has_no_other(self, acme: Workspace) -> None:
+        person = acme.users[0]
+        acme.order("user", name="ann", real_name="Ann", id=person)
+        inline = [
+            {"type": "user", "user_id": person},
+            {"type": "text", "text": " says 1 < 2 & "},
+            {"type": "link", "url": "https://a.example", "text": "why"},
+            {"type": "emoji", "name": "tada"},
+        ]
+        blocks = [
+            {"type": "header", "text": {"type": "plain_text", "text": "Report"}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": "*Up* &amp; away"}, "fields": [None]},
+            {"type": "divider"},
+            {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": inline}]},
+        ]
+        ts = acme.say("general", "x", hours_ago=1, extra={"text": "", "blocks": blocks})
+        acme.reads()
+        expected = "Report\n*Up* & away\n@Ann says 1 < 2 & why (https://a.example):tada:"
+        assert acme.rows[ts].text in (expected, expected.replace("Ann", "ann"))
+
     def test_names_a_guest_that_the_directory_does_not_list(self, acme: Workspace) -> None:
         guest = acme.order("user", name="gus", real_name="Gus Guest", listed=False)["user"]
         ts = acme.say("general", f"ask <@{guest}>", hours_ago=1)
@@ -522,6 +542,46 @@ class TestALimitedApp:
         acme.fault("ratelimit", method="conversations.history", retry_after=2, skip=2)
         acme.reads()
         assert acme.cursors[""]["limited"] is False
+
+    def test_is_detected_where_every_channel_fits_into_a_page(self, bench: Bench) -> None:
+        """Nothing but pauses that a normal app would never meet gives it away, and no channel is passed over."""
+        bench.choose(pacing=True)
+        names = [f"c{number}" for number in range(8)]
+        acme = bench.workspace("acme", *names, app_class="limited")
+        for name in names:
+            acme.say_many(name, 3)
+        for _ in range(2):
+            acme.sync()
+            bench.clock.advance(HOUR)
+        assert acme.cursors[""]["limited"] is True
+        assert acme.held() == acme.shown()
+
+    def test_reads_a_long_thread_in_several_syncs(self, bench: Bench) -> None:
+        bench.choose(pacing=True)
+        acme = bench.workspace("acme", "general", app_class="limited", settings={"app_class": "limited"})
+        parent = acme.say("general", "question", hours_ago=5)
+        for place in range(40):
+            acme.say("general", f"answer {place}", thread_ts=parent, hours_ago=4 - place / 100)
+        for _ in range(4):  # a directory and a page of the channel come before the thread's three pages
+            acme.sync(sync_minutes=1e-9)
+        since = bench.requests()
+        acme.reads()
+        assert acme.held() == acme.shown()
+        assert acme.calls(since=since)["conversations.replies"] <= 2
+        last = acme.say("general", "one more", thread_ts=parent)
+        acme.reads()
+        assert last in acme.living
+
+
+class TestASyncThatIsCutShort:
+    def test_leaves_no_channel_behind_for_good(self, bench: Bench) -> None:
+        names = [f"c{number}" for number in range(8)]
+        acme = bench.workspace("acme", *names)
+        for name in names:
+            acme.say_many(name, 3)
+        for _ in ["the directory", *names]:
+            acme.sync(sync_minutes=1e-9)
+        assert acme.held() == acme.shown()
 
 
 class TestPacing:

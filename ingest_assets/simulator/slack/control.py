@@ -59,6 +59,7 @@ class AddTeam(Order):
     seed: int = 0
     scopes: tuple[str, ...] = BOT_SCOPES
     app_class: Literal["internal", "limited"] = "internal"
+    org_wide: bool = False
     enforce_limits: bool = False
     order: Literal["newest_first", "oldest_first"] = "newest_first"
     empty_pages: bool = False
@@ -137,6 +138,7 @@ def _add_team(simulator: Simulator, wanted: AddTeam) -> dict[str, Any]:
     bot = User(slack_id(rng, "U"), "ingestbot", "Ingest Bot", is_bot=True)
     settings = Settings(
         limited=wanted.app_class == "limited",
+        org_wide=wanted.org_wide,
         enforce_limits=wanted.enforce_limits,
         oldest_first=wanted.order == "oldest_first",
         empty_pages=wanted.empty_pages,

@@ -20,7 +20,7 @@ def auth_test(call: Call) -> bytes:
         team_id=team.id,
         user_id=team.bot.id,
         bot_id=team.bot_id,
-        is_enterprise_install=False,
+        is_enterprise_install=team.settings.org_wide,
     )
 
 

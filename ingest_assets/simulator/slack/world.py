@@ -98,6 +98,7 @@ class Rotation:
 class Settings:
     """How Slack treats the app in this workspace."""
 
+    org_wide: bool = False  # the token is of a whole Enterprise organisation
     limited: bool = False  # 15 objects a page and one request a minute for reading messages
     enforce_limits: bool = False
     oldest_first: bool = False

@@ -16,7 +16,7 @@ from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.history import Changes
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.mime import kept_apart
-from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, id_of, visible
+from ingest_assets.sources.gmail.records import HIDDEN, GmailMessage, GmailThread, id_of, visible
 from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"
@@ -85,7 +85,7 @@ class _Mailbox:
             await self._label_names()
         if changes.rejected:
             yield Page(rejected=changes.rejected, stream=MAILBOX)
-        waiting = list(changes.before)
+        waiting = await self._telling(changes)
         async with aclosing(self._threads(waiting)) as pages:
             async for size, page in pages:
                 waiting = waiting[size:]
@@ -94,6 +94,16 @@ class _Mailbox:
                     page = replace(page, cursor=cursor.model_copy(update=position))
                 yield page
         yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest or changes.reached}))
+
+    async def _telling(self, changes: Changes) -> list[str]:
+        """Leave out threads that we do not hold and of which only labels changed that decide nothing.
+
+        Old mail that is marked as read would be read otherwise, all of it.
+        """
+        deciding = self.include | self.exclude | HIDDEN
+        idle = [one for one, labels in changes.relabelled().items() if deciding.isdisjoint(labels)]
+        unknown = set(idle) - set(await self._living(GmailThread, "external_id", idle))
+        return [one for one in changes.before if one not in unknown]
 
     async def _everything(self, since: datetime) -> AsyncGenerator[Page]:
         """List all threads since a moment, read those that changed, and look for those that are gone.
@@ -168,6 +178,7 @@ class _Mailbox:
         records: list[Record] = []
         rejected: list[Rejected] = []
         gone: list[str] = []
+        left: list[str] = []
         untouched: set[str] = set()
         fetched = await self._fetched([thread for thread in threads.values() if thread is not None])
         for thread_id, thread in threads.items():
@@ -182,17 +193,18 @@ class _Mailbox:
                 if messages:
                     records += [GmailThread.from_messages(self.run.account, thread, messages), *messages]
                 elif not faults:
-                    gone.append(thread_id)
+                    left.append(thread_id)
             except UNPARSEABLE as error:
                 rejected.append(rejection(GmailThread, _outline(thread), error, external_id=thread_id))
                 untouched.add(thread_id)
         kept = {record.external_id for record in records if isinstance(record, GmailMessage)}
-        living = await self._living(GmailThread, "external_id", gone)  # most mail in spam never was
+        living = set(await self._living(GmailThread, "external_id", gone + left))  # most mail in spam never was
         touched = [thread_id for thread_id in threads if thread_id not in untouched]
         lost = [one for one in await self._living(GmailMessage, "thread_id", touched) if one not in kept]
         return Page(
             records,
-            gone=living,
+            gone=[one for one in gone if one in living],
+            left=[one for one in left if one in living],
             also_gone={GmailMessage: lost} if lost else {},
             rejected=rejected,
             stream=MAILBOX,

@@ -31,7 +31,7 @@ from ingest_assets.storage import reads
 
 ROWS_A_COMMIT = 2000
 TIME_A_COMMIT = timedelta(seconds=30)  # where the vendor's limit makes rows come slowly
-RESTARTS = 3  # of one walk whose page cursor became invalid
+RESTARTS = 3  # of one walk whose page cursor became invalid before it got anywhere
 
 
 class ChannelReader:
@@ -113,7 +113,8 @@ class ChannelReader:
         seen: set[str] = set()
         walk = Walk(step.range)
         known = bool(await self._count(channel_id, after=step.range.oldest))
-        for _ in range(RESTARTS + 1):
+        stuck = 0
+        while stuck <= RESTARTS:
             begun = walk.remaining
             walk = Walk(begun)
             try:
@@ -133,7 +134,8 @@ class ChannelReader:
                         yield Batch() if last is None else last, walk.remaining
                 break
             except CursorExpired:
-                continue
+                known = True  # what came before is stored: to be compared with, and not read again
+                stuck = stuck + 1 if walk.remaining == begun else 0
         else:
             raise UnexpectedResponse(f"Slack gave up its page cursor {RESTARTS + 1} times in one range.")
         if known and (gone := await self._gone(channel_id, step.range, seen)):
@@ -182,7 +184,9 @@ class ChannelReader:
             else:
                 batch.records.append(record)
         begun = self.run.clock.now()
-        async with aclosing(interleave(threads, at_once=self.run.options.concurrency)) as parts:
+        async with aclosing(
+            interleave(threads, at_once=1 if self.client.limited else self.run.options.concurrency)
+        ) as parts:
             async for part in parts:
                 batch.add(part)
                 if len(batch) >= ROWS_A_COMMIT or self.run.clock.now() - begun >= TIME_A_COMMIT:
@@ -193,8 +197,13 @@ class ChannelReader:
     async def _thread(self, parent: SlackMessage, *, known: bool, shown: set[str]) -> AsyncGenerator[Batch]:
         """Read a thread to its end; the parent comes last, and with it the right to say that all is there."""
         present: set[str] = set()
+        limited = self.client.limited
+        held = await self._replies_of(parent.external_id) if known or limited else set()
+        # a request a minute may not reach a long thread's end in one sync; where replies went, from its front
+        resumed = bool(held) and limited and len(held) <= (parent.reply_count or 0)
+        after = max(held).partition(":")[2] if resumed else None
         try:
-            async with aclosing(self.client.replies(parent.channel_id, parent.ts)) as pages:
+            async with aclosing(self.client.replies(parent.channel_id, parent.ts, after=after)) as pages:
                 async for messages in pages:
                     batch = await self.directory.guests(messages)
                     for message in messages:
@@ -210,8 +219,7 @@ class ChannelReader:
             self.run.skipped[parent.external_id] = error.code
             yield Batch([parent])
             return
-        gone = await self._replies_of(parent.external_id) - present if known else set()
-        yield Batch([parent], gone=sorted(gone))
+        yield Batch([parent], gone=[] if resumed else sorted(held - present))
 
     def _message(self, batch: Batch, channel_id: str, message: Any, *, in_channel: bool) -> SlackMessage | None:
         ts = _ts(message)

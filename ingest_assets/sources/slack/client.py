@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from logging import CRITICAL, Logger
 from typing import Any
@@ -43,7 +43,7 @@ TIERS = {
 LIMITED = {"conversations.history": 1, "conversations.replies": 1}
 """Commercial apps outside the Marketplace, since 2025-05-29: one request a minute, 15 objects."""
 LIMITED_OBJECTS = 15
-LIMITED_PAUSE = timedelta(seconds=30)  # a 429 that asks for longer, after a page of 15, gives such an app away
+LIMITED_PAUSE, FEW = timedelta(seconds=30), TIER_3 // 2  # what gives such an app away, see `_gives_itself_away`
 
 PAGE = 999  # the most that conversations.* accept
 USERS_PAGE = 500  # users.list answers limit_required or 500 to what it finds too much
@@ -82,6 +82,8 @@ class SlackClient:
         self._in_flight = asyncio.Semaphore(in_flight)
         self._paces = {method: Pace(tier, clock) for method, tier in TIERS.items()} if paced else {}
         self._capped: set[str] = set()
+        self._slowed: dict[str, tuple[datetime, int]] = {}
+        """When a method was last told to wait for long, and how many requests it had had."""
         if limited:
             self._become_limited()
 
@@ -134,9 +136,11 @@ class SlackClient:
             inclusive=1,
         )
 
-    def replies(self, channel: str, thread_ts: str) -> AsyncGenerator[list[Any]]:
-        """Pages of a thread; the parent may stand on each of them."""
-        return self._pages("conversations.replies", "messages", limit=PAGE, channel=channel, ts=thread_ts)
+    def replies(self, channel: str, thread_ts: str, *, after: str | None = None) -> AsyncGenerator[list[Any]]:
+        """Pages of a thread, or of its replies after a ts; the parent may stand on each of them."""
+        return self._pages(
+            "conversations.replies", "messages", limit=PAGE, channel=channel, ts=thread_ts, oldest=after
+        )
 
     async def _pages(self, method: str, key: str, *, limit: int, **params: Any) -> AsyncGenerator[list[Any]]:
         """Follow `next_cursor` to its end; a page without items is no end."""
@@ -201,7 +205,7 @@ class SlackClient:
         code = data.get("error") if isinstance(data, dict) else None
         if status == HTTP_TOO_MANY or code == "ratelimited":
             pause = _seconds(getattr(response, "headers", {}).get("Retry-After"))
-            if pause is not None and pause >= LIMITED_PAUSE and method in self._capped and self.may_become_limited:
+            if self.may_become_limited and self._gives_itself_away(method, pause):
                 self._become_limited()
             return Transient(f"Slack asks us to slow down on {method} (429).", retry_after=pause)
         if status >= HTTP_SERVER_ERROR:
@@ -215,6 +219,17 @@ class SlackClient:
             return Unavailable(f"Slack refused {method}: {code}.", code=code)
         needed = f" (needed: {data.get('needed')})" if code == "missing_scope" else ""
         return meaning(f"Slack refused {method}: {code}{needed}. {ACTION.get(meaning, '')}".rstrip())
+
+    def _gives_itself_away(self, method: str, pause: timedelta | None) -> bool:
+        """Whether a 429 shows an app that is held to 1 request a minute: after a page of 15, or after such a pause
+        and few requests since. Others are never slowed down so soon again."""
+        if pause is None or pause < LIMITED_PAUSE or method not in LIMITED:
+            return False
+        now, calls = self._clock.now(), self._calls[method]
+        since, before = self._slowed.get(method, (now, calls))
+        if method not in self._slowed or now - since >= LIMITED_PAUSE:
+            self._slowed[method] = (now, calls)
+        return method in self._capped or (now - since >= LIMITED_PAUSE and calls - before <= FEW)
 
     def _become_limited(self) -> None:
         self.limited = True

@@ -21,7 +21,7 @@ _CODES: dict[type[SourceError], str] = {
     Unavailable: """
         channel_not_found not_in_channel is_archived channel_is_limited_access
         method_not_supported_for_channel_type thread_not_found too_many_members
-        user_not_found user_not_visible users_not_found
+        user_not_found user_not_visible users_not_found too_many_users list_record_comment_fetch_failed
     """,
     Transient: """
         ratelimited rate_limited internal_error fatal_error service_unavailable request_timeout

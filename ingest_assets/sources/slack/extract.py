@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 from ingest_assets.sources.base import Extraction, Page
 from ingest_assets.sources.patience import interleave
@@ -28,10 +29,19 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
             async for page in pages:
                 yield page
         reader = ChannelReader(run, client, directory)
-        channels = [reader.read(channel) for channel in await directory.selected()]
-        async with aclosing(interleave(channels, at_once=CHANNELS_AT_ONCE)) as pages:
+        # who was read last comes last: a sync may reach its time limit before it reaches everybody
+        selected = sorted(await directory.selected(), key=lambda channel: _covered_to(run, channel))
+        channels = [reader.read(channel) for channel in selected]
+        at_once = (
+            1 if client.limited else CHANNELS_AT_ONCE
+        )  # a request a minute ends nothing that is begun at once
+        async with aclosing(interleave(channels, at_once=at_once)) as pages:
             async for page in pages:
                 yield page
                 if detect and client.limited and not directory.account.limited:
                     directory.account = directory.account.model_copy(update={"limited": True})
                     yield Page(stream=ACCOUNT, cursor=directory.account)
+
+
+def _covered_to(run: Extraction, channel: dict[str, Any]) -> str:
+    return str(run.cursors.get(channel["id"], {}).get("covered_to", ""))

@@ -115,7 +115,8 @@ def next_plan(
             "reread_at": {key: when for key, when in cursor.reread_at.items() if key not in reread},
         }
     )
-    threads_due = now - cursor.threads_at >= THREADS_RHYTHM
+    # only a walk through the whole watch window meets the parents of all threads
+    threads_due = parts[-1].key in reread and now - cursor.threads_at >= THREADS_RHYTHM
     return Plan(after, steps, reread, threads_since=ts_of(now - THREADS_REREAD) if threads_due else None)
 
 

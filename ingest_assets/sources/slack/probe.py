@@ -19,6 +19,11 @@ async def probe(login: Login) -> Sequence[Probe]:
     settings: SlackSettings = login.settings
     async with SlackClient.open(login, in_flight=1, paced=False, limited=False) as client:
         identity = await client.identity()
+        if identity.get("is_enterprise_install"):
+            raise CredentialRejected(
+                "This token is of a whole Enterprise organisation; install the app in the workspace itself and "
+                "connect with the token that this gives."
+            )
         needed = PUBLIC_SCOPES | (frozenset() if settings.public_only else PRIVATE_SCOPES)
         needed |= {JOIN_SCOPE} if settings.join else set()
         if client.granted and (missing := needed - client.granted):

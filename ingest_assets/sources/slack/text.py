@@ -8,6 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+NAMED = {
+    "user": ("user_id", "<@{}>"),
+    "channel": ("channel_id", "<#{}>"),
+    "broadcast": ("range", "<!{}>"),
+    "emoji": ("name", ":{}:"),
+}
+"""Elements of blocks that name something: where, and how a text would say it."""
 TOKEN = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
@@ -34,9 +41,9 @@ def readable(markup: str, users: Mapping[str, str], channels: Mapping[str, str])
 
 
 def markup_of(message: Mapping[str, Any]) -> str | None:
-    """Give what a message says: its text, or where that is empty its attachments' and files' titles."""
-    if message.get("text"):
-        return str(message["text"])
+    """Give what a message says: its text, or where that is empty its blocks', else its attachments' and files'."""
+    if said := message.get("text") or _said(message.get("blocks")):
+        return str(said)
     parts = [
         part.get("fallback") or part.get("text") or part.get("title")
         for key in ("attachments", "files")
@@ -45,6 +52,36 @@ def markup_of(message: Mapping[str, Any]) -> str | None:
         if isinstance(part, dict)
     ]
     return "\n".join(str(part) for part in parts if part) or None
+
+
+def _said(part: Any) -> str:
+    """Give what a block, or an element in one, says. (docs.slack.dev, Block Kit)"""
+    match part:
+        case list():
+            return "\n".join(filter(None, map(_said, part)))
+        case {"type": "user" | "channel" | "broadcast" | "emoji" as kind}:
+            field, form = NAMED[kind]
+            return form.format(part.get(field, ""))
+        case {"type": "link", "url": str(target)}:
+            label = part.get("text")
+            return f"<{target}|{_literal(str(label))}>" if label else f"<{target}>"
+        case {"type": "mrkdwn", "text": str(markup)}:
+            return markup
+        case {"type": "text" | "plain_text", "text": str(text)}:
+            return _literal(text)
+        case {
+            "type": "rich_text_section" | "rich_text_quote" | "rich_text_preformatted",
+            "elements": list(inline),
+        }:
+            return "".join(map(_said, inline))
+        case dict():
+            inner = (part.get(key) for key in ("title", "text", "fields", "elements"))
+            return _said([one for one in inner if isinstance(one, dict | list)])
+    return ""
+
+
+def _literal(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def mentioned(markup: str) -> set[str]:
