@@ -17,8 +17,8 @@ from sqlalchemy import Table
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.failures import STEP_RETRIES, as_failure
 from ingest_assets.assets.partitions import workspaces
-from ingest_assets.assets.reporting import keep_connections
 from ingest_assets.fleet import sync_workspaces
+from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import Source

@@ -8,7 +8,7 @@ import dagster as dg
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.health import observe
 from ingest_assets.assets.records import asset_keys
-from ingest_assets.assets.reporting import keep_connections
+from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
 

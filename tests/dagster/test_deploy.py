@@ -12,7 +12,9 @@ import yaml
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_k8s import K8sRunLauncher
 
+from ingest_assets.resources.dagster_storage import KEPT
 from ingest_assets.settings import sqlalchemy_url
+from ingest_assets.storage.engine import connect
 from tests import needs
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
@@ -52,6 +54,30 @@ def test_dagster_loads_the_instance(tmp_path: Path, path: str) -> None:
         assert isinstance(instance.run_launcher, CeleryRunLauncher) == (path != "dagster.yaml")
         assert instance.run_monitoring_enabled
         assert instance.get_runs() == []
+
+
+@pytest.mark.usefixtures("environ")
+def test_all_instances_of_a_process_share_their_connections(tmp_path: Path, database_url: str) -> None:
+    """The contract of `resources/dagster_storage.py`, over a restart of the server as far as a client sees one."""
+    text = (DEPLOY / "dagster.yaml").read_text()
+    others = (
+        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        " and application_name <> 'ingest_assets'"
+    )
+    engine = connect(database_url)
+    for _ in range(3):
+        with load(tmp_path, text) as instance:
+            for _ in range(5):
+                instance.get_runs()
+                instance.all_instigator_state()
+                instance.get_asset_keys()
+            with dg.DagsterInstance.from_ref(instance.get_ref()) as again:
+                assert again.get_runs() == []
+        with engine.connect() as conn:
+            kept = conn.exec_driver_sql(others).scalar_one()
+            assert 1 <= kept <= KEPT
+            conn.exec_driver_sql(others.replace("count(*)", "count(pg_terminate_backend(pid))"))
+    engine.dispose()
 
 
 @pytest.mark.usefixtures("environ")
