@@ -50,6 +50,7 @@ def sync_workspaces(
     Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that gives turns
     a workspace took as long as one account may, the accounts that are left are skipped and stay due.
     """
+    source.connector()  # imported now, and not in the first accounts' time
     with worker.engine.connect() as conn:
         rows = [
             row

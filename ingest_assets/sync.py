@@ -34,7 +34,7 @@ from ingest_assets.sources.base import (
 )
 from ingest_assets.sources.patience import ahead
 from ingest_assets.storage import accounts as storage
-from ingest_assets.storage import overview, writes
+from ingest_assets.storage import overview, reads, writes
 from ingest_assets.storage.engine import gave_way, reading, went_away
 from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.vault import Vault
@@ -233,7 +233,7 @@ class _Sync:
         with reading(worker.engine) as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
             self.is_first = not cursors
-            self.any_rejected = writes.has_rejected(conn, self.account.account_id)
+            self.any_rejected = reads.any_rejected(conn, self.account.account_id)
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
                 since = self.started_at - DAY

@@ -53,11 +53,13 @@ class VirtualClock:
         self.pauses.append(seconds)
         due = self.now() + timedelta(seconds=seconds)
         self._due.append(due)
-        while self.now() < due:
-            await asyncio.sleep(self.YIELD)
-            if due == min(self._due) and (rest := due - self.now()) > timedelta():
-                self.advance(rest)
-        self._due.remove(due)
+        try:
+            while self.now() < due:
+                await asyncio.sleep(self.YIELD)
+                if due == min(self._due) and (rest := due - self.now()) > timedelta():
+                    self.advance(rest)
+        finally:  # one that was cancelled must hold up nobody
+            self._due.remove(due)
 
     def advance(self, by: timedelta) -> None:
         self._ahead += by

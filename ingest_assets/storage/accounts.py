@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, or_, select, text, update
+from sqlalchemy import Connection, Interval, Row, Select, and_, bindparam, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.schema import (
@@ -24,6 +24,45 @@ from ingest_assets.storage.schema import (
 
 DUE_STATES = (ACTIVE, FAILING)
 SUCCEEDED = ("success", "partial")
+# what follows is made once: to put a statement together takes as long as to execute it
+_FREE = or_(
+    accounts.c.lease_until.is_(None),
+    accounts.c.lease_until < func.now(),
+    accounts.c.lease_owner == bindparam("owner"),
+)
+_TAKE = (
+    update(accounts)
+    .where(accounts.c.account_id == bindparam("account"), accounts.c.state == func.any(list(DUE_STATES)), _FREE)
+    .values(
+        lease_owner=bindparam("owner"),
+        lease_until=func.now() + bindparam("length", type_=Interval),
+        lease_token=accounts.c.lease_token + 1,
+    )
+    .returning(*accounts.c)
+)
+_TAKE_IN_TURN = _TAKE.where(
+    or_(
+        accounts.c.next_attempt_at.is_(None),
+        accounts.c.next_attempt_at <= bindparam("now"),
+        accounts.c.next_attempt_at == bindparam("turn"),
+    )
+)
+_HELD = and_(accounts.c.account_id == bindparam("held"), accounts.c.lease_token == bindparam("token"))
+_RENEW = (
+    update(accounts).where(_HELD).values(lease_until=func.clock_timestamp() + bindparam("length", type_=Interval))
+)
+_RELEASE = update(accounts).where(_HELD).values(lease_until=None, lease_owner=None)
+_FINISH = (
+    update(accounts)
+    .where(_HELD)
+    .values(
+        state_since=case((accounts.c.state == bindparam("next_state"), accounts.c.state_since), else_=func.now()),
+        lease_until=None,
+        lease_owner=None,
+    )
+    .returning(accounts.c.workspace_id, accounts.c.source)
+)
+_HISTORY = insert(syncs)
 _ONE_MORE = insert(sync_counts).values(
     source=bindparam("source"),
     since=func.date_bin(COUNTED, bindparam("finished_at", type_=timestamp), datetime.fromtimestamp(0, UTC)),
@@ -243,35 +282,24 @@ def take_lease(
     The same owner may take a lease again. With a `turn`, an account that waits past `now` is only taken if this
     very turn was given to it (see `postpone`).
     """
-    free = or_(
-        accounts.c.lease_until.is_(None), accounts.c.lease_until < func.now(), accounts.c.lease_owner == owner
-    )
-    at = accounts.c.next_attempt_at
-    due = () if turn is None else (or_(at.is_(None), at <= now, at == turn),)
-    return conn.execute(
-        update(accounts)
-        .where(accounts.c.account_id == account_id, accounts.c.state == func.any(list(DUE_STATES)), free, *due)
-        .values(lease_owner=owner, lease_until=func.now() + length, lease_token=accounts.c.lease_token + 1)
-        .returning(*accounts.c)
-    ).one_or_none()
+    given = {"account": account_id, "owner": owner, "length": length}
+    if turn is None:
+        return conn.execute(_TAKE, given).one_or_none()
+    return conn.execute(_TAKE_IN_TURN, {**given, "now": now, "turn": turn}).one_or_none()
 
 
 def renew_lease(conn: Connection, lease: Lease, length: timedelta) -> bool:
     """Keep the account; false when it was taken away. Locks the row until the transaction ends."""
-    return bool(
-        conn.execute(
-            update(accounts).where(_held(lease)).values(lease_until=func.clock_timestamp() + length)
-        ).rowcount
-    )
+    return bool(conn.execute(_RENEW, {**_of(lease), "length": length}).rowcount)
 
 
 def release_lease(conn: Connection, lease: Lease) -> None:
     """Let go without a verdict on the sync."""
-    conn.execute(update(accounts).where(_held(lease)).values(lease_until=None, lease_owner=None))
+    conn.execute(_RELEASE, _of(lease))
 
 
-def _held(lease: Lease) -> Any:
-    return and_(accounts.c.account_id == lease.account_id, accounts.c.lease_token == lease.token)
+def _of(lease: Lease) -> dict[str, Any]:
+    return {"held": lease.account_id, "token": lease.token}
 
 
 def set_state(conn: Connection, account_ids: Sequence[int], state: str, reason: str | None = None) -> None:
@@ -287,25 +315,12 @@ def finish_sync(conn: Connection, lease: Lease, state: Mapping[str, Any], *, his
 
     To be the last of a transaction: all syncs of a source count up the same row.
     """
-    row = conn.execute(
-        update(accounts)
-        .where(_held(lease))
-        .values(
-            **state,
-            state_since=case((accounts.c.state == state["state"], accounts.c.state_since), else_=func.now()),
-            last_sync_at=history["started_at"],
-            lease_until=None,
-            lease_owner=None,
-        )
-        .returning(accounts.c.workspace_id, accounts.c.source)
-    ).one_or_none()
+    columns = {**state, "last_sync_at": history["started_at"]}
+    row = conn.execute(_FINISH, {**columns, **_of(lease), "next_state": state["state"]}).one_or_none()
     if row is None:
         return False
-    conn.execute(
-        syncs.insert().values(
-            account_id=lease.account_id, workspace_id=row.workspace_id, source=row.source, **history
-        )
-    )
+    whose = {"account_id": lease.account_id, "workspace_id": row.workspace_id, "source": row.source}
+    conn.execute(_HISTORY, {**whose, **history})
     succeeded = int(history["status"] in SUCCEEDED)
     conn.execute(_COUNT, {"source": row.source, "finished_at": history["finished_at"], "succeeded": succeeded})
     return True

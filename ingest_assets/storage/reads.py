@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, func, literal, select, union_all
 
-from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, accounts
+from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, accounts, rejected_records
+
+_ANY_REJECTED = (
+    select(rejected_records.c.item_key).where(rejected_records.c.account_id == bindparam("account")).limit(1)
+)
 
 
 def stored(
@@ -38,20 +42,27 @@ def stored_values(
     conn: Connection,
     table: Table,
     account_id: int,
-    equal: Mapping[str, Any],
+    sought: Sequence[tuple[Mapping[str, Any], str]],
     *,
-    column: str,
     after: str,
     before: str,
-) -> set[str]:
-    """Give the different values of a column in living rows, strictly between two."""
-    return set(
-        conn.execute(
-            select(table.c[column])
-            .distinct()
-            .where(*_living(table, account_id, equal), table.c[column] > after, table.c[column] < before)
-        ).scalars()
-    )
+) -> list[set[str]]:
+    """For each (what has to match, column): the column's different values in living rows, strictly between two."""
+    queries = [
+        select(literal(place), table.c[column])
+        .distinct()
+        .where(*_living(table, account_id, equal), table.c[column] > after, table.c[column] < before)
+        for place, (equal, column) in enumerate(sought)
+    ]
+    found: list[set[str]] = [set() for _ in sought]
+    for place, value in conn.execute(union_all(*queries)):
+        found[place].add(value)
+    return found
+
+
+def any_rejected(conn: Connection, account_id: int) -> bool:
+    """Tell whether any item of the account is set aside."""
+    return conn.execute(_ANY_REJECTED, {"account": account_id}).first() is not None
 
 
 def count_stored(

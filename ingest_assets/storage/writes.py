@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Table, delete, func, select, text, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import OperationalError
@@ -21,6 +21,16 @@ from ingest_assets.storage.schema import rejected_records, sync_cursors
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
 EXTERNAL_ID, CONTENT_HASH, DELETED = 2, -2, -1  # places in what `Record.row()` gives
 BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
+
+
+# made once: to put a statement together takes as long as to execute it
+_CURSORS = select(sync_cursors.c.stream, sync_cursors.c.cursor).where(
+    sync_cursors.c.account_id == bindparam("account")
+)
+_CURSOR = insert(sync_cursors)
+_MOVE_ON = _CURSOR.on_conflict_do_update(
+    index_elements=["account_id", "stream"], set_={"cursor": _CURSOR.excluded.cursor, "updated_at": func.now()}
+)
 
 
 @dataclass
@@ -165,16 +175,6 @@ def save_rejected(conn: Connection, rows: Sequence[dict[str, Any]]) -> int:
     )  # few by nature: over a share of the items the sync fails
 
 
-def has_rejected(conn: Connection, account_id: int) -> bool:
-    """Tell whether any item of the account is set aside."""
-    return (
-        conn.execute(
-            select(rejected_records.c.item_key).where(rejected_records.c.account_id == account_id).limit(1)
-        ).first()
-        is not None
-    )
-
-
 def forget_rejected(conn: Connection, table: Table, account_id: int, external_ids: Sequence[str]) -> None:
     """Drop rejections of items that have been stored after all."""
     conn.execute(
@@ -188,18 +188,11 @@ def forget_rejected(conn: Connection, table: Table, account_id: int, external_id
 
 def load_cursors(conn: Connection, account_id: int) -> dict[str, dict[str, Any]]:
     """Give the account's cursors by stream."""
-    rows = conn.execute(
-        select(sync_cursors.c.stream, sync_cursors.c.cursor).where(sync_cursors.c.account_id == account_id)
-    )
+    rows = conn.execute(_CURSORS, {"account": account_id})
     return {row.stream: row.cursor for row in rows}
 
 
 def save_cursor(conn: Connection, account_id: int, workspace_id: str, stream: str, cursor: dict[str, Any]) -> None:
     """Move a stream on, in the transaction of the rows that the cursor covers."""
-    conn.execute(
-        insert(sync_cursors)
-        .values(account_id=account_id, workspace_id=workspace_id, stream=stream, cursor=cursor)
-        .on_conflict_do_update(
-            index_elements=["account_id", "stream"], set_={"cursor": cursor, "updated_at": func.now()}
-        )
-    )
+    whose = {"account_id": account_id, "workspace_id": workspace_id}
+    conn.execute(_MOVE_ON, {**whose, "stream": stream, "cursor": cursor})

@@ -98,8 +98,11 @@ class _Mailbox:
     async def _telling(self, changes: Changes) -> list[str]:
         """Leave out threads that we do not hold and of which only labels changed that decide nothing.
 
-        Old mail that is marked as read would be read otherwise, all of it.
+        Old mail that is marked as read would be read otherwise, all of it. Where something was set aside, a change
+        of anything may make it readable.
         """
+        if await stored(self.run, reads.any_rejected, self.run.account.account_id):
+            return list(changes.before)
         deciding = self.include | self.exclude | HIDDEN
         idle = [one for one, labels in changes.relabelled().items() if deciding.isdisjoint(labels)]
         unknown = set(idle) - set(await self._living(GmailThread, "external_id", idle))

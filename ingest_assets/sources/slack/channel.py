@@ -54,7 +54,7 @@ class ChannelReader:
         try:
             for number, step in enumerate(plan.steps):
                 later = [after.range for after in plan.steps[number + 1 :]]
-                async with aclosing(self._walk(channel["id"], step, plan.threads_since)) as batches:
+                async with aclosing(self._walk(channel["id"], step, plan)) as batches:
                     async for batch, remaining in batches:
                         if last is not None:
                             yield last
@@ -103,16 +103,14 @@ class ChannelReader:
         shown = {"channel_id": channel_id, "in_channel": True}
         return await self._held(reads.count_stored, shown, column="ts", after=after)
 
-    async def _walk(
-        self, channel_id: str, step: Step, threads_since: str | None
-    ) -> AsyncGenerator[tuple[Batch, Range | None]]:
+    async def _walk(self, channel_id: str, step: Step, plan: Plan) -> AsyncGenerator[tuple[Batch, Range | None]]:
         """Walk one range: batches of rows, and after each of Slack's pages what remains to be read.
 
         An invalid page cursor restarts the walk where it had come to.
         """
         seen: set[str] = set()
         walk = Walk(step.range)
-        known = bool(await self._count(channel_id, after=step.range.oldest))
+        known = plan.stored
         stuck = 0
         while stuck <= RESTARTS:
             begun = walk.remaining
@@ -124,7 +122,7 @@ class ChannelReader:
                     async for messages in pages:
                         last = None
                         async with aclosing(
-                            self._page(channel_id, messages, seen, threads_since, known=known)
+                            self._page(channel_id, messages, seen, plan.threads_since, known=known)
                         ) as batches:
                             async for batch in batches:
                                 if last is not None:
@@ -144,14 +142,15 @@ class ChannelReader:
     async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> list[str]:
         """Find what is stored of a range that was read whole, and was not there: messages with their threads."""
 
-        async def values(column: str, *, in_channel: bool) -> set[str]:
-            where = {"channel_id": channel_id, "in_channel": in_channel}
-            return await self._held(
-                reads.stored_values, where, column=column, after=read.oldest, before=read.latest
-            )
-
-        ids = {SlackMessage.id_of(channel_id, ts) for ts in await values("ts", in_channel=True) - seen}
-        for thread_ts in await values("thread_ts", in_channel=False) - seen:
+        here = {"channel_id": channel_id}
+        shown, parents = await self._held(
+            reads.stored_values,
+            [({**here, "in_channel": True}, "ts"), ({**here, "in_channel": False}, "thread_ts")],
+            after=read.oldest,
+            before=read.latest,
+        )
+        ids = {SlackMessage.id_of(channel_id, ts) for ts in shown - seen}
+        for thread_ts in parents - seen:
             ids |= await self._replies_of(SlackMessage.id_of(channel_id, thread_ts))
         return sorted(ids)
 

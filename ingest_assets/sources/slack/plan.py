@@ -60,6 +60,8 @@ class Plan:
     steps: list[Step]
     reread: tuple[str, ...] = ()
     """The parts of the watch window that the steps cover."""
+    stored: bool = False
+    """Whether we hold anything of the watch window, to be compared with what is read."""
     threads_since: str | None = None
     """Read threads anew whose last reply is younger, changed or not."""
 
@@ -117,7 +119,8 @@ def next_plan(
     )
     # only a walk through the whole watch window meets the parents of all threads
     threads_due = parts[-1].key in reread and now - cursor.threads_at >= THREADS_RHYTHM
-    return Plan(after, steps, reread, threads_since=ts_of(now - THREADS_REREAD) if threads_due else None)
+    threads_since = ts_of(now - THREADS_REREAD) if threads_due else None
+    return Plan(after, steps, reread, stored=stored_pages > 0, threads_since=threads_since)
 
 
 @dataclass(frozen=True)
