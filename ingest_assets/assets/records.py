@@ -5,7 +5,7 @@ A batch stays green: its failing workspaces are retried in partition runs of the
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,14 +17,13 @@ from sqlalchemy import Table
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.failures import STEP_RETRIES, as_failure
 from ingest_assets.assets.partitions import workspaces
+from ingest_assets.assets.squares import Squares, has_news
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.base import Source
-from ingest_assets.storage import overview
 from ingest_assets.storage.writes import Counts
-from ingest_assets.sync import Worker
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
 TURN_TAG = "ingest/turn"
@@ -33,9 +32,6 @@ OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50
 PROGRESS = 50
 """A log line for so many workspaces that had nothing new: a line is an event, too."""
-HEARTBEAT = timedelta(hours=1)
-"""A batch materialises a partition when something changed, and otherwise so often: an event costs more than a
-sync that finds nothing new."""
 BATCH_MINUTES = 2.0
 """Who needs longer in a batch goes on in a run of its own: a large tenant does not hold the others up."""
 
@@ -91,15 +87,12 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         if config.workspaces:
             minutes = min(BATCH_MINUTES, one.core.sync_minutes)
             one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
-        with one.engine.begin() as conn:
-            shown = overview.partitions_shown(conn, source.name, config.workspaces)
-            if not config.workspaces:  # red until the run says otherwise: one that is killed cannot say anything
-                overview.save_partitions_shown(conn, source.name, keys, one.clock.now(), failed=True)
+        squares = Squares(one, source, keys, batch=bool(config.workspaces))
         options = getattr(context.resources, source.name).options(source)
         failed: dict[str, list[Verdict]] = {}
         for done, (workspace_id, verdicts) in enumerate(sync_workspaces(source, keys, options, one), start=1):
             summary = report(verdicts)
-            if _news(summary) or done % PROGRESS == 0 or done == len(keys):
+            if has_news(summary) or done % PROGRESS == 0 or done == len(keys):
                 context.log.info(
                     "%s %s (%d of %d): %s",
                     source.name,
@@ -111,15 +104,12 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
                 )
             if any(verdict.status == FAILED for verdict in verdicts):
                 failed[workspace_id] = verdicts
-            elif summary["status"] != SKIPPED and (
-                not config.workspaces or _worth_an_event(summary, shown.get(workspace_id), one)
-            ):
+            elif summary["status"] == SKIPPED:
+                squares.untouched(workspace_id)
+            elif squares.worth_turning(workspace_id, summary):
                 for key in asset_keys(source):
                     yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
-                with one.engine.begin() as conn:
-                    overview.save_partitions_shown(
-                        conn, source.name, [workspace_id], one.clock.now(), failed=False
-                    )
+                squares.green(workspace_id)
         report_health(
             context.instance,
             source,
@@ -130,8 +120,6 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
             run_id=context.run.run_id,
         )
         if failed and not config.workspaces:
-            with one.engine.begin() as conn:
-                overview.save_partitions_shown(conn, source.name, failed, one.clock.now(), failed=True)
             raise as_failure(source, failed)
 
     return sync_records
@@ -141,19 +129,6 @@ def _turn(run: dg.DagsterRun) -> datetime | None:
     """Give the turn that a run was started for; None where a person asks, who wants everything read now."""
     turn = run.tags.get(TURN_TAG)
     return None if turn is None or run.parent_run_id is not None else datetime.fromisoformat(turn)
-
-
-def _worth_an_event(summary: Mapping[str, Any], shown: tuple[bool, datetime] | None, one: Worker) -> bool:
-    if shown is None:
-        return True
-    red, since = shown
-    heartbeat = min(HEARTBEAT, timedelta(minutes=one.core.freshness_minutes) / 2)
-    return red or _news(summary) or one.clock.now() - since >= heartbeat
-
-
-def _news(summary: Mapping[str, Any]) -> bool:
-    counted = ("total_ingested", "deleted", "rejected")
-    return summary["status"] == FAILED or any(summary[count] for count in counted)
 
 
 def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:

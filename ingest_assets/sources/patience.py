@@ -130,7 +130,7 @@ async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -
         while (item := await queue.get()) is not None:
             yield item
         await pumping
-    except BaseExceptionGroup as group:
+    except BaseExceptionGroup as group:  # of one stream that failed and others that were stopped for it
         raise _first(group) from group
     finally:
         pumping.cancel()

@@ -30,7 +30,7 @@ from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import due_workspaces, register_workspace, remove_workspace
+from ingest_assets.storage.accounts import due_workspaces, register_workspace, remove_workspace, unshown_failures
 from ingest_assets.storage.vault import new_key
 
 MESSAGES = dg.AssetKey(["raw", "slack_messages"])
@@ -195,6 +195,20 @@ class TestOneFunctionForAllRuns:
             assert not run(defs, instance, partition_key="acme").success
         assert len(materialisations(run(defs, instance, run_config=config("acme")))) == 1
         assert not materialisations(run(defs, instance, run_config=config("acme")))
+
+    def test_a_run_that_may_read_nothing_leaves_its_partition_as_it_was(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        teams = join(app, sim, "acme")
+        instance.add_dynamic_partitions("workspaces", ["acme"])
+        assert run(defs, instance, partition_key="acme").success
+        execute(app, "update ingest.accounts set lease_owner = 'x', lease_until = now() + interval '1 minute'")
+        assert not materialisations(run(defs, instance, partition_key="acme"))
+        execute(app, "update ingest.accounts set lease_until = null")
+        revoke(sim, teams["acme"])
+        run(defs, instance, run_config=config("acme"))
+        with app.engine.connect() as conn:
+            assert unshown_failures(conn, "slack", datetime.now(UTC)) == ["acme"]
 
     def test_a_batch_that_finds_nothing_new_costs_no_event_but_an_hourly_one(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
