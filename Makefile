@@ -44,7 +44,7 @@ check: $(READY)  ## all static checks
 bench: $(READY)  ## measure; ONLY=slack runs one part; writes build/bench.json
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
-bench-scale: $(READY)  ## how many workspaces one machine serves (most of an hour); ONLY=failing runs one part
+bench-scale: $(READY)  ## how many workspaces one machine serves (about half an hour); ONLY=failing runs one part
 	@$(BIN)/python -m benchmarks.scale $(if $(ONLY),--only $(ONLY))
 
 $(READY): requirements.lock pyproject.toml
