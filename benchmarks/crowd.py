@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
 from ingest_assets.sources import BY_NAME
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 
 PARALLEL = 8  # orders to the simulator under way

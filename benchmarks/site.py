@@ -15,7 +15,7 @@ from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment, cpu_times, descendants
 from benchmarks.stage import Stage
 from ingest_assets.app import App
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage.vault import new_key
 

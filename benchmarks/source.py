@@ -16,7 +16,7 @@ from benchmarks.results import Result, at_most, below, exactly
 from benchmarks.stage import Simulator, Stage
 from ingest_assets.app import App
 from ingest_assets.connecting import connect_account
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage.vault import new_key
 
 WORKSPACE = "bench"

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.settings import CoreSettings, SettingsError, SettingsGroup, refuse_unknown
 from ingest_assets.sources import SOURCES
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.vault import Vault
 from ingest_assets.sync import Worker

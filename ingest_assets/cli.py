@@ -18,7 +18,8 @@ from ingest_assets.errors import IngestError
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.sources import BY_NAME, SOURCES
-from ingest_assets.sources.base import Credential, Source
+from ingest_assets.sources.login import Credential
+from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import vault
 from ingest_assets.storage.engine import unreachable

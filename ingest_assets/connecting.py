@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError, SourceError
-from ingest_assets.sources.base import Login, Probe, Source
+from ingest_assets.sources.login import Login, Probe
+from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.tokens import forget_pairs, tokens_of
 

@@ -47,10 +47,10 @@ class UnexpectedResponse(SourceError):
     kind = "unexpected_response"
 
 
-class Unavailable(SourceError):
+class PartUnreadable(SourceError):
     """One part of the source (a channel, a thread) may not be read; the rest may."""
 
-    kind = "unavailable"
+    kind = "part_unreadable"
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)

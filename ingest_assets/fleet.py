@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from ingest_assets.errors import Transient
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import accounts as storage
 from ingest_assets.sync import Worker, account_of, sync

@@ -21,18 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, Transient, UnexpectedResponse
 from ingest_assets.settings import CoreSettings
-from ingest_assets.sources.base import (
-    DAY,
-    Account,
-    Clock,
-    ConversationRecord,
-    Extraction,
-    Page,
-    Rejected,
-    Source,
-    storable,
-)
+from ingest_assets.sources.login import Account, Clock
 from ingest_assets.sources.patience import ahead
+from ingest_assets.sources.record import ConversationRecord, Rejected, storable
+from ingest_assets.sources.source import DAY, Extraction, Page, Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, reads, writes
 from ingest_assets.storage.engine import gave_way, reading, went_away

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine, Row
 
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
-from ingest_assets.sources.base import Clock, Login, Source, TokenPair, Tokens
+from ingest_assets.sources.login import Clock, Login, TokenPair, Tokens
 from ingest_assets.sources.patience import patiently
+from ingest_assets.sources.source import Source
 from ingest_assets.storage import tokens as storage
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.vault import Vault

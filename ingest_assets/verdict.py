@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingest_assets.errors import CredentialRejected, CursorExpired, SourceError, Transient
-from ingest_assets.sources.base import Account
+from ingest_assets.sources.login import Account
 from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT
 from ingest_assets.storage.writes import Counts
 

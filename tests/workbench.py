@@ -19,7 +19,7 @@ from sqlalchemy import Engine, Row, Table, select, text
 from ingest_assets.app import App
 from ingest_assets.connecting import connect_account
 from ingest_assets.settings import CoreSettings
-from ingest_assets.sources.base import Clock
+from ingest_assets.sources.login import Clock
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.slack.connect import SlackOptions
 from ingest_assets.sources.slack.records import SlackMessage

@@ -14,7 +14,7 @@ from ingest_assets.assets.partitions import workspaces
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.health import Health, find
 from ingest_assets.settings import CoreSettings
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage import overview
 
 Judgement = tuple[bool, str]

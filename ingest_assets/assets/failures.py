@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.verdict import FAILED, Verdict, report
 
 STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)

@@ -22,7 +22,7 @@ from ingest_assets.fleet import sync_workspaces
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
 from ingest_assets.settings import CoreSettings
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage.writes import Counts
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 

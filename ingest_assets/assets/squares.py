@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import overview
 from ingest_assets.sync import Worker

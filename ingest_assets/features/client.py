@@ -20,7 +20,7 @@ from ingest_assets.errors import IngestError
 from ingest_assets.features.model import RESPONSE_FORMAT
 from ingest_assets.features.parts import tokens
 from ingest_assets.features.settings import ModelSettings
-from ingest_assets.sources.base import Clock
+from ingest_assets.sources.login import Clock
 
 T = TypeVar("T")
 TRIES = 4

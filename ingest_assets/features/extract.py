@@ -35,7 +35,8 @@ from ingest_assets.features.model import Feature, Findings, digest, parse
 from ingest_assets.features.parts import halves, parts, tokens
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.features.transcript import Transcript
-from ingest_assets.sources.base import UNPARSEABLE, Clock, storable, storable_text
+from ingest_assets.sources.login import Clock
+from ingest_assets.sources.record import UNPARSEABLE, storable, storable_text
 from ingest_assets.storage import features as storage
 
 SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"

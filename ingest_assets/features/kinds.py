@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Table
 
 from ingest_assets.features.transcript import Transcript, of_fathom, of_gong
-from ingest_assets.sources.base import Source
 from ingest_assets.sources.fathom import FATHOM
 from ingest_assets.sources.gong import GONG
+from ingest_assets.sources.source import Source
 from ingest_assets.storage.schema import feature_table
 
 

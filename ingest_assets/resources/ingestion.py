@@ -7,7 +7,7 @@ from pydantic import Field
 from sqlalchemy import Engine
 
 from ingest_assets.settings import CoreSettings
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.vault import Vault
 from ingest_assets.sync import Worker

@@ -20,7 +20,7 @@ import dagster as dg
 from ingest_assets.assets.partitions import register
 from ingest_assets.assets.records import TURN_TAG, asset_keys, op_name
 from ingest_assets.fleet import DOWN
-from ingest_assets.sources.base import Source
+from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview
 

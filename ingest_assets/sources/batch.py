@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ingest_assets.sources.base import UNPARSEABLE, Extraction, Record, Rejected, rejection
+from ingest_assets.sources.record import UNPARSEABLE, Record, Rejected, rejection
+from ingest_assets.sources.source import Extraction
 from ingest_assets.storage.engine import reading
 
 Result = TypeVar("Result")

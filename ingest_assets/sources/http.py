@@ -18,7 +18,7 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
-from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.patience import Pace, patiently
 
 TIMEOUT = httpx.Timeout(60, connect=10)

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TypeVar
 
 from ingest_assets.errors import Transient
-from ingest_assets.sources.base import Clock
+from ingest_assets.sources.login import Clock
 
 TRIES = 5
 PATIENCE = timedelta(minutes=2)  # for all pauses of one request together; beyond, the account's backoff waits

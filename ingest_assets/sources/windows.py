@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from ingest_assets.errors import CursorExpired
-from ingest_assets.sources.base import Extraction, Page, Record
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.patience import ahead
 from ingest_assets.sources.readiness import UNREADY, due
+from ingest_assets.sources.record import Record
+from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import reads
 

@@ -13,7 +13,7 @@ from sqlalchemy import Row, select, text
 from ingest_assets.features.extract import Extractor, Report
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.features.prompt import version
-from ingest_assets.sources.base import Clock
+from ingest_assets.sources.login import Clock
 from ingest_assets.storage import features as storage
 from ingest_assets.storage.schema import model_requests
 from tests.sources.tenants import GongTenant

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from ingest_assets.sources.base import Clock
+from ingest_assets.sources.login import Clock
 from ingest_assets.sources.patience import Pace, interleave
 
 AT_ONCE = 2

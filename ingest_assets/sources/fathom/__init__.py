@@ -14,9 +14,9 @@ refusals    403 for one recording: a limited share, which is listed and may not 
 deletions   absence from a range and 404 for the recording: deleted, or no longer shared with this key
 """
 
-from ingest_assets.sources.base import Connector, Source
 from ingest_assets.sources.fathom.connect import FathomCredential, FathomOptions, FathomSettings
 from ingest_assets.sources.fathom.records import FathomSession
+from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:

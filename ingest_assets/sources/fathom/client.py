@@ -10,13 +10,13 @@ import httpx
 from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
+    PartUnreadable,
     SourceError,
     TokenRefused,
-    Unavailable,
     UnexpectedResponse,
 )
-from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.http import JsonApi, Request, http_client, next_pair
+from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.patience import Pace
 from ingest_assets.sources.times import whole_seconds
 
@@ -95,13 +95,13 @@ class FathomClient:
         return False
 
     async def transcript(self, recording_id: str) -> list[Any] | None:
-        """Give a recording's transcript. Raises Unavailable where it is unknown or not ours to see."""
+        """Give a recording's transcript. Raises PartUnreadable where it is unknown or not ours to see."""
         path = f"/recordings/{recording_id}/transcript"
         found = (await self._api.call(Request("recordings.transcript", "GET", path))).get("transcript")
         return found if isinstance(found, list) and found else None
 
     async def summary(self, recording_id: str) -> Json | None:
-        """Give a recording's summary. Raises Unavailable where it is unknown or not ours to see."""
+        """Give a recording's summary. Raises PartUnreadable where it is unknown or not ours to see."""
         path = f"/recordings/{recording_id}/summary"
         found = (await self._api.call(Request("recordings.summary", "GET", path))).get("summary")
         return found if isinstance(found, dict) else None
@@ -153,14 +153,14 @@ def _meaning(request: Request, status: int, _body: Any) -> SourceError:
             "revoked. Connect the account again with `ingest-assets connect fathom`."
         )
     if status == FORBIDDEN and method in HEAVY:
-        return Unavailable("Fathom lists this recording, and does not let this login read it.", code=REFUSED)
+        return PartUnreadable("Fathom lists this recording, and does not let this login read it.", code=REFUSED)
     if status == FORBIDDEN:
         return CredentialRejected(
             f"Fathom refused {method} (HTTP 403): the login's user or scopes do not allow it. Use the key of a "
             "user who may see the sessions, or an app with the scope public_api."
         )
     if status == NOT_FOUND and method in HEAVY:
-        return Unavailable("Fathom shows this recording no more.", code=GONE)
+        return PartUnreadable("Fathom shows this recording no more.", code=GONE)
     if status in CURSOR_DIED and "cursor" in (request.params or {}):
         return CursorExpired(f"Fathom no longer knows the page cursor of {method}.")
     return UnexpectedResponse(f"Fathom answered {method} with HTTP {status}; check FATHOM_API_URL.")

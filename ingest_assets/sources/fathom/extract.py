@@ -9,12 +9,13 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import Unavailable
-from ingest_assets.sources.base import DAY, UNPARSEABLE, Extraction, Page, Record, rejection
+from ingest_assets.errors import PartUnreadable
 from ingest_assets.sources.fathom.client import GONE, REFUSED, FathomClient
 from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.readiness import READY
+from ingest_assets.sources.record import UNPARSEABLE, Record, rejection
+from ingest_assets.sources.source import DAY, Extraction, Page
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
@@ -91,7 +92,7 @@ class _Sessions(WindowReader):
     async def exists(self, external_id: str) -> bool:
         try:
             await self.client.transcript(external_id)
-        except Unavailable as error:
+        except PartUnreadable as error:
             self._note(TRANSCRIPTS, error)
             return error.code != GONE
         return True
@@ -156,7 +157,7 @@ class _Sessions(WindowReader):
         """Fetch a part; one that is refused stays as we hold it, as that does not tell that it is gone."""
         try:
             return await fetch(external_id)
-        except Unavailable as error:
+        except PartUnreadable as error:
             self._note(what, error)
             if error.code == GONE:  # since the list, and a later list will not show it; or it never was
                 return None
@@ -167,7 +168,7 @@ class _Sessions(WindowReader):
         row = (await self._known([external_id], ["raw"])).get(external_id)
         return None if row is None else row.raw.get(name)
 
-    def _note(self, what: str, error: Unavailable) -> None:
+    def _note(self, what: str, error: PartUnreadable) -> None:
         """Count a recording that the login may not read."""
         if error.code == REFUSED:
             self._refused[what] += 1

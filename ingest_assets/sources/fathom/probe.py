@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from ingest_assets.sources.base import Login, Probe
 from ingest_assets.sources.fathom.client import FathomClient
 from ingest_assets.sources.fathom.connect import FathomSettings
+from ingest_assets.sources.login import Login, Probe
 
 QUIET = timedelta(days=30)  # without any session: then the login's user most likely may see none
 DEFAULT_NAME = "default"

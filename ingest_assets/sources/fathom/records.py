@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ingest_assets.sources.base import HASH_BYTES, Account, ConversationRecord, dump_json, storable_text
+from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
+from ingest_assets.sources.record import HASH_BYTES, ConversationRecord, dump_json, storable_text
 from ingest_assets.sources.times import at
 
 FETCHED_APART = frozenset({"transcript", "default_summary"})

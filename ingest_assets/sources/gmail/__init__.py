@@ -16,9 +16,9 @@ trash       and archive are changes of labels; a permanent deletion is an event 
 messages    never change but for their labels
 """
 
-from ingest_assets.sources.base import Connector, Source
 from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
+from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:

@@ -25,17 +25,17 @@ from googleapiclient.http import HttpRequest
 
 from ingest_assets.errors import (
     CursorExpired,
+    PartUnreadable,
     SourceError,
     TokenRefused,
     Transient,
-    Unavailable,
     UnexpectedResponse,
 )
-from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.gmail.batch import Answer, packed, unpacked
 from ingest_assets.sources.gmail.errors import BATCH, meaning
 from ingest_assets.sources.gmail.login import NO_CONNECTION, TIMEOUT, exchange
 from ingest_assets.sources.gmail.quota import UnitBudget
+from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.patience import FIRST_PAUSE, PATIENCE, TRIES, patiently
 
 PAGE = 500  # the most that threads.list and history.list give
@@ -299,7 +299,7 @@ def _inner(method: str, answer: Answer) -> Json | Transient | None:
         document: Json | None = _json(answer.content)
         return {} if document is None else document  # null does not say that the item is gone
     error = meaning(method, answer.status, answer.headers, answer.content)
-    if isinstance(error, Unavailable):
+    if isinstance(error, PartUnreadable):
         return None
     if isinstance(error, Transient):
         return error

@@ -10,10 +10,10 @@ import orjson
 from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
+    PartUnreadable,
     SourceError,
     TokenRefused,
     Transient,
-    Unavailable,
     UnexpectedResponse,
 )
 
@@ -75,7 +75,7 @@ def meaning(method: str, status: int, headers: Mapping[str, Any], content: bytes
     kind, action = found
     code = f"HTTP {status}{f', {reason}' if reason else ''}"
     if status == NOT_FOUND and reason and method in ITEMS:
-        return Unavailable(f"Gmail has no such item any more ({method}: {code}).", code=reason)
+        return PartUnreadable(f"Gmail has no such item any more ({method}: {code}).", code=reason)
     if status == NOT_FOUND and reason and method == "history.list":
         return CursorExpired("Gmail no longer knows what changed since the last sync.")
     if method == BATCH and kind is UnexpectedResponse:

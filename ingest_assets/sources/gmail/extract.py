@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ingest_assets.errors import CredentialRejected, CursorExpired, UnexpectedResponse
-from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, Record, Rejected, rejection
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.history import Changes
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.mime import kept_apart
 from ingest_assets.sources.gmail.records import HIDDEN, GmailMessage, GmailThread, id_of, visible
+from ingest_assets.sources.record import UNPARSEABLE, Record, Rejected, rejection
+from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"

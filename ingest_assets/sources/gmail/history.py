@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest_assets.sources.base import UNPARSEABLE, Rejected, rejection
 from ingest_assets.sources.gmail.records import GmailThread, id_of
+from ingest_assets.sources.record import UNPARSEABLE, Rejected, rejection
 
 REMOVED = "labelsRemoved"
 MOVING, LABELLING = ("messagesAdded", "messagesDeleted"), ("labelsAdded", REMOVED)

@@ -5,10 +5,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest_assets.sources.base import UNPARSEABLE, Rejected, rejection
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailSettings
 from ingest_assets.sources.gmail.records import GmailThread, id_of
+from ingest_assets.sources.record import UNPARSEABLE, Rejected, rejection
 
 
 @dataclass

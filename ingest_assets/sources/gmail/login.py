@@ -14,8 +14,8 @@ from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
 from ingest_assets.errors import CredentialRejected, SourceError, Transient
-from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.gmail.errors import TOKEN_ERRORS
+from ingest_assets.sources.login import Login, TokenPair
 
 READONLY = "https://www.googleapis.com/auth/gmail.readonly"
 TIMEOUT = 60  # seconds

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ingest_assets.errors import CredentialRejected, SourceError, UnexpectedResponse
-from ingest_assets.sources.base import Login, Probe
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailCredential, GmailSettings
+from ingest_assets.sources.login import Login, Probe
 
 
 async def probe(login: Login) -> Sequence[Probe | SourceError]:

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from ingest_assets.sources.base import Clock
+from ingest_assets.sources.login import Clock
 
 COSTS = {
     "profile": 1,

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ingest_assets.sources.base import Account, ConversationRecord, storable_text
 from ingest_assets.sources.gmail.mime import attachments_of, headers_of, stripped, text_of
+from ingest_assets.sources.login import Account
+from ingest_assets.sources.record import ConversationRecord, storable_text
 
 LONGEST_LINE = 998  # bytes: RFC 5322, 2.1.1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -14,9 +14,9 @@ late data   a call is listed once Gong has processed it, its details and its tra
 deletions   absence from a range, and 404 for the id
 """
 
-from ingest_assets.sources.base import Connector, Source
 from ingest_assets.sources.gong.connect import GongCredential, GongOptions, GongSettings
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
+from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:

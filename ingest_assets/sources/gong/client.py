@@ -13,16 +13,16 @@ import httpx
 from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
+    PartUnreadable,
     SourceError,
     TokenRefused,
     Transient,
-    Unavailable,
     UnexpectedResponse,
 )
-from ingest_assets.sources.base import Login, TokenPair
 from ingest_assets.sources.gong.connect import GongCredential, GongOptions
 from ingest_assets.sources.gong.hosts import checked
 from ingest_assets.sources.http import JsonApi, Request, http_client, next_pair
+from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.patience import Pace
 from ingest_assets.sources.times import whole_seconds
 
@@ -158,7 +158,7 @@ class GongClient:
         for request in requests:
             try:
                 await self._api.call(request)
-            except (CredentialRejected, Unavailable) as error:
+            except (CredentialRejected, PartUnreadable) as error:
                 refused[request.method] = error
             except _NothingFound:
                 continue
@@ -169,7 +169,7 @@ class GongClient:
     async def exists(self, call_id: str) -> bool:
         try:
             await self._api.call(Request("calls.get", "GET", f"/v2/calls/{call_id}"))
-        except Unavailable:
+        except PartUnreadable:
             return False
         return True
 
@@ -241,7 +241,9 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
             )
         if status == FORBIDDEN and method in ONLY_NAMES:
             lacking = f"lacks the scope {SCOPES[method]}"
-            return Unavailable(f"Gong at {host} refused {method} (HTTP 403): the login {lacking}.", code=lacking)
+            return PartUnreadable(
+                f"Gong at {host} refused {method} (HTTP 403): the login {lacking}.", code=lacking
+            )
         if status == FORBIDDEN:
             return CredentialRejected(
                 f"Gong at {host} refused {method} (HTTP 403): the login lacks the scope {SCOPES[method]}; "
@@ -252,7 +254,7 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
         errors = body.get("errors") if isinstance(body, dict) else None
         if status == NOT_FOUND and isinstance(errors, list):
             if method == "calls.get":
-                return Unavailable("Gong knows the call no more.", code="not_found")
+                return PartUnreadable("Gong knows the call no more.", code="not_found")
             if any(isinstance(text, str) and NOTHING_FOUND.search(text) for text in errors):
                 return _NothingFound("Nothing in this range.")
         if status == NOT_FOUND:

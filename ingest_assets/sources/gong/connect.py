@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, one_of
 from ingest_assets.sources.gong.hosts import pattern_of
+from ingest_assets.sources.login import AccountSettings, Credential, one_of
 
 NAME_BYTES = 8
 

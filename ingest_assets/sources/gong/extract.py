@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import CursorExpired, Unavailable
-from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, rejection
+from ingest_assets.errors import CursorExpired, PartUnreadable
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
 from ingest_assets.sources.patience import interleave
 from ingest_assets.sources.readiness import READY
+from ingest_assets.sources.record import UNPARSEABLE, rejection
+from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
@@ -68,7 +69,7 @@ async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page
                 async for items in pages:
                     yield _parsed(run, NAMES[name], items)
             cursor = cursor.after(name, run.started_at, None)
-        except Unavailable as error:
+        except PartUnreadable as error:
             cursor = cursor.after(name, run.started_at, error.code)
         except CursorExpired:
             run.skipped[name] = "page cursor expired"  # the next sync asks again

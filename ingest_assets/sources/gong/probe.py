@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from ingest_assets.errors import CredentialRejected, IngestError, SourceError, Unavailable
-from ingest_assets.sources.base import Login, Probe
+from ingest_assets.errors import CredentialRejected, IngestError, PartUnreadable, SourceError
 from ingest_assets.sources.gong.client import ONLY_NAMES, SCOPES, GongClient
 from ingest_assets.sources.gong.connect import GongSettings
+from ingest_assets.sources.login import Login, Probe
 
 PROBED = timedelta(hours=1)
 
@@ -30,7 +30,7 @@ async def probe(login: Login) -> Sequence[Probe]:
         workspaces: list[Any] = []
         try:
             workspaces = [workspace async for page in client.workspaces() for workspace in page]
-        except (CredentialRejected, Unavailable) as error:
+        except (CredentialRejected, PartUnreadable) as error:
             warnings.append(f"{error} Without it workspaces have no names.")
     known = sorted(
         (workspace for workspace in workspaces if isinstance(workspace, dict) and workspace.get("id")),

@@ -7,15 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ingest_assets.sources.base import (
-    HASH_BYTES,
-    Account,
-    ConversationRecord,
-    Record,
-    dump_json,
-    storable_text,
-)
+from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
+from ingest_assets.sources.record import HASH_BYTES, ConversationRecord, Record, dump_json, storable_text
 from ingest_assets.sources.times import at
 
 SIGNED = "media"  # URLs that are signed anew for every request

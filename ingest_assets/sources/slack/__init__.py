@@ -13,9 +13,9 @@ deletions                   absence; a deleted parent with replies becomes a tom
 page cursors                die (invalid_cursor); has to be followed to its end within one fixed range
 """
 
-from ingest_assets.sources.base import Connector, Source
 from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings
 from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
+from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from ingest_assets.errors import CursorExpired, SourceError, Unavailable, UnexpectedResponse
-from ingest_assets.sources.base import UNPARSEABLE, Extraction, Page, rejection
+from ingest_assets.errors import CursorExpired, PartUnreadable, SourceError, UnexpectedResponse
 from ingest_assets.sources.batch import Batch, Result, stored
 from ingest_assets.sources.patience import interleave
+from ingest_assets.sources.record import UNPARSEABLE, rejection
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, SlackClient
 from ingest_assets.sources.slack.directory import Directory
 from ingest_assets.sources.slack.plan import (
@@ -27,6 +27,7 @@ from ingest_assets.sources.slack.plan import (
     still_unread,
 )
 from ingest_assets.sources.slack.records import SlackMessage, ts_of
+from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.storage import reads
 
 ROWS_A_COMMIT = 2000
@@ -73,7 +74,7 @@ class ChannelReader:
         except SourceError as error:
             if last is not None:
                 yield last
-            if not isinstance(error, Unavailable):
+            if not isinstance(error, PartUnreadable):
                 raise
             self.run.skipped[label] = error.code
             return
@@ -214,7 +215,7 @@ class ChannelReader:
                         if reply is not None:
                             batch.records.append(reply)
                     yield batch
-        except Unavailable as error:
+        except PartUnreadable as error:
             self.run.skipped[parent.external_id] = error.code
             yield Batch([parent])
             return

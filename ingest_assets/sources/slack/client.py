@@ -19,13 +19,13 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from ingest_assets.errors import (
+    PartUnreadable,
     SourceError,
     TokenRefused,
     Transient,
-    Unavailable,
     UnexpectedResponse,
 )
-from ingest_assets.sources.base import Login, TokenPair
+from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.patience import Pace, patiently
 from ingest_assets.sources.slack.errors import ACTION, MEANING
 
@@ -215,8 +215,8 @@ class SlackClient:
                 return Transient(f"Slack's answer to {method} is not Slack's JSON.")
             return UnexpectedResponse(f"Slack answered {method} with HTTP {status}; check SLACK_API_URL.")
         meaning = MEANING.get(code, UnexpectedResponse)
-        if meaning is Unavailable:
-            return Unavailable(f"Slack refused {method}: {code}.", code=code)
+        if meaning is PartUnreadable:
+            return PartUnreadable(f"Slack refused {method}: {code}.", code=code)
         needed = f" (needed: {data.get('needed')})" if code == "missing_scope" else ""
         return meaning(f"Slack refused {method}: {code}{needed}. {ACTION.get(meaning, '')}".rstrip())
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.base import AccountSettings, Credential, one_of
+from ingest_assets.sources.login import AccountSettings, Credential, one_of
 
 
 class SlackCredential(Credential):

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import Unavailable
-from ingest_assets.sources.base import Extraction, Page
+from ingest_assets.errors import PartUnreadable
 from ingest_assets.sources.batch import Batch, stored
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackUser
 from ingest_assets.sources.slack.text import markup_of, mentioned
+from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.storage import reads
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
@@ -92,7 +92,7 @@ class Directory:
     async def _join(self, channel_id: str) -> dict[str, Any] | None:
         try:
             await self.client.join(channel_id)
-        except Unavailable as error:
+        except PartUnreadable as error:
             self.run.skipped[channel_id] = error.code
             return None
         return {"id": channel_id}
@@ -110,7 +110,7 @@ class Directory:
         for user_id in sorted(wanted):
             try:
                 user = await self.client.user(user_id)
-            except Unavailable as error:
+            except PartUnreadable as error:
                 user = {"id": user_id, "error": error.code}  # stored too, so that nobody asks again
             batch.parse(SlackUser, user, lambda item: SlackUser.from_api(self.run.account, item))
         self._remember(batch)

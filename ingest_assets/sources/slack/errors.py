@@ -3,10 +3,10 @@
 from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
+    PartUnreadable,
     SourceError,
     TokenRefused,
     Transient,
-    Unavailable,
     UnexpectedResponse,
 )
 
@@ -18,7 +18,7 @@ _CODES: dict[type[SourceError], str] = {
         invalid_refresh_token invalid_client_id bad_client_secret
     """,
     TokenRefused: "invalid_auth token_expired",
-    Unavailable: """
+    PartUnreadable: """
         channel_not_found not_in_channel is_archived channel_is_limited_access
         method_not_supported_for_channel_type thread_not_found too_many_members
         user_not_found user_not_visible users_not_found too_many_users list_record_comment_fetch_failed

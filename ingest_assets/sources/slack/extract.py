@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from ingest_assets.sources.base import Extraction, Page
 from ingest_assets.sources.patience import interleave
 from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor, Directory
+from ingest_assets.sources.source import Extraction, Page
 
 CHANNELS_AT_ONCE = 4
 

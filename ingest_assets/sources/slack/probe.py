@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ingest_assets.errors import CredentialRejected, IngestError
-from ingest_assets.sources.base import Login, Probe
+from ingest_assets.sources.login import Login, Probe
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackSettings
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ingest_assets.sources.base import Account, ConversationRecord, Record, storable_text
+from ingest_assets.sources.login import Account
+from ingest_assets.sources.record import ConversationRecord, Record, storable_text
 from ingest_assets.sources.slack.text import markup_of, readable
 
 TS = re.compile(r"\d{10}\.\d{6}")

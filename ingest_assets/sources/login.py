@@ -1,0 +1,124 @@
+"""What a login is: credential, settings, tokens, the clock it is used by, and what a probe found it to be."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Protocol, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as the sync sees it; a parameter because it decides what is read and how long we wait."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One workspace's login at one source."""
+
+    account_id: int
+    workspace_id: str
+    name: str
+    external_id: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenPair:
+    """What a vendor gave for a single-use refresh token."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: datetime | None
+    base_url: str | None = None
+    """Where the vendor wants this customer's requests, if it says so."""
+
+    def lasts(self, moment: datetime, margin: timedelta) -> bool:
+        return self.expires_at is None or moment < self.expires_at - margin
+
+
+class Tokens(Protocol):
+    """The current pair of a login whose refresh tokens work once, shared by all workers through the database."""
+
+    async def current(self) -> TokenPair:
+        """Give a pair that is still valid, refreshed first if need be."""
+
+    async def after(self, refused: TokenPair) -> TokenPair:
+        """Give the pair that follows one that the vendor refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """All that a client needs to call a vendor, and what the calls came to."""
+
+    credential: Any
+    settings: Any
+    options: Any
+    tokens: Tokens | None = None
+    """None where the credential is all that it takes."""
+    clock: Clock = field(default_factory=Clock)
+    calls: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What a credential turned out to be."""
+
+    external_id: str | None
+    """None where the vendor does not tell whose login it is: then the account is known by its name."""
+    name: str
+    settings: dict[str, Any]
+    warnings: Sequence[str] = ()
+    credential: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the credential that are this account's own, where one login opens several accounts."""
+
+
+class Credential(BaseModel):
+    """A login; `SecretStr` fields are stored encrypted or as the name of an environment variable."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
+
+    internal: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a probe fills in, not the user."""
+    files: ClassVar[frozenset[str]] = frozenset()
+    """Secret fields that the user gives as a file."""
+
+    @classmethod
+    def is_secret(cls, name: str) -> bool:
+        annotation = cls.model_fields[name].annotation
+        return SecretStr in (annotation, *get_args(annotation))
+
+    single_use: ClassVar[bool] = True
+    """Whether a refresh token works once: then the pairs that follow must be stored, whatever happens."""
+
+    def first_token(self) -> str | None:
+        """Give the refresh token that this login begins with, or None where it needs no other token."""
+        token = getattr(self, "refresh_token", None)
+        return None if token is None else str(token.get_secret_value())
+
+
+def one_of(*ways: Sequence[object]) -> bool:
+    """Tell whether exactly one way to log in is given, and that one whole."""
+    return sum(any(way) for way in ways) == sum(all(way) for way in ways) == 1
+
+
+class AccountSettings(BaseModel):
+    """What one account of any source chooses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    last_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="read no further back than so many hours; off by default",
+    )
+
+    def at_most(self, span: timedelta) -> timedelta:
+        """Shorten a span to what the account chose."""
+        return span if self.last_hours is None else min(span, timedelta(hours=self.last_hours))

@@ -1,0 +1,103 @@
+"""What a source is: pages that say where it is safe to stop, and one `Source` value that the rest derives from."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Engine
+
+from ingest_assets.errors import SourceError
+from ingest_assets.settings import SettingsGroup
+from ingest_assets.sources.login import Account, Credential, Login, Probe, TokenPair
+from ingest_assets.sources.record import ConversationRecord, Record, Rejected
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows that are committed together, and, where it is safe to resume from here, the cursor of their stream."""
+
+    records: Sequence[Record] = ()
+    gone: Sequence[str] = ()
+    """External ids of stored items that the vendor shows no more, in a range that was read completely."""
+    left: Sequence[str] = ()
+    """External ids of stored items that the vendor shows, and that the account does not read any more."""
+    also_gone: Mapping[type[Record], Sequence[str]] = field(default_factory=dict)
+    """The same for records beside the source's first."""
+    rejected: Sequence[Rejected] = ()
+    stream: str = ""
+    cursor: BaseModel | None = None
+    label: str | None = None
+    """What an operator would count by: a channel's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction(Login):
+    """All that reading one account once needs, and what reading it cost."""
+
+    account: Account
+    cursors: Mapping[str, dict[str, Any]]
+    started_at: datetime
+    engine: Engine
+    calls_today: Sequence[tuple[datetime, int]] = ()
+    """Requests of the last 24 hours that count towards the same daily limit: each earlier sync's, oldest first."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Parts that could not be read, with the vendor's code for why."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Items that are not stored on purpose, by the reason."""
+
+    def affordable_at(self, daily_calls: float) -> datetime | None:
+        """Tell when so many requests a day allow the next one; None if they do now."""
+        over = sum(calls for _, calls in self.calls_today) + self.calls.total() - daily_calls
+        if over < 0:
+            return None
+        for began, calls in self.calls_today:
+            over -= calls
+            if over < 0:
+                return began + DAY
+        return self.started_at + DAY
+
+
+@dataclass(frozen=True)
+class Connector:
+    """What talks to a vendor."""
+
+    extract: Callable[[Extraction], AsyncGenerator[Page]]
+    probe: Callable[[Login], Awaitable[Sequence[Probe | SourceError]]]
+    """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
+    exchange: Callable[[Login, str], Awaitable[TokenPair]] | None = None
+    """(login, refresh token) -> the next pair, in one request; raises SourceError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Everything that the rest of the project derives from one vendor's module."""
+
+    name: str
+    title: str
+    records: tuple[type[Record], ...]
+    """The first one is what counts and health are about."""
+    credential: type[Credential]
+    settings: type[BaseModel]
+    """An account's own choices, fields of `connect`."""
+    options: type[SettingsGroup]
+    connector: Callable[[], Connector]
+    """Imported when it is called: the vendors' libraries would be a third of every command's start."""
+    description: str
+    api: str
+    """The vendor's API, the upstream end of the lineage."""
+    daily_calls: Callable[[Any], int] | None = None
+    """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
+
+    @property
+    def main(self) -> type[Record]:
+        return self.records[0]
+
+    @property
+    def assets(self) -> list[type[Record]]:
+        """What is said, first the main one; names of people and places are only stored beside it."""
+        return [record for record in self.records if issubclass(record, ConversationRecord)]
