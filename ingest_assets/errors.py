@@ -47,6 +47,12 @@ class UnexpectedResponse(SourceError):
     kind = "unexpected_response"
 
 
+class AnswerTooLarge(UnexpectedResponse):
+    """The answer is longer than we read; smaller questions may be answered."""
+
+    kind = "answer_too_large"
+
+
 class PartUnreadable(SourceError):
     """One part of the source (a channel, a thread) may not be read; the rest may."""
 

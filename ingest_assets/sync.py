@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, Transient, UnexpectedResponse
 from ingest_assets.settings import CoreSettings
+from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import Account, Clock
-from ingest_assets.sources.patience import ahead
 from ingest_assets.sources.record import ConversationRecord, Rejected, storable
 from ingest_assets.sources.source import DAY, Extraction, Page, Source
 from ingest_assets.storage import accounts as storage

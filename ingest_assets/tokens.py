@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Engine, Row
 
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
+from ingest_assets.sources.client.retry import retried
 from ingest_assets.sources.login import Clock, Login, TokenPair, Tokens
-from ingest_assets.sources.patience import patiently
 from ingest_assets.sources.source import Source
 from ingest_assets.storage import tokens as storage
 from ingest_assets.storage.accounts import find_accounts
@@ -43,10 +43,10 @@ class RotatingTokens:
         pair = await asyncio.to_thread(self._load)
         if pair is not None and self._usable(pair, refused=None):
             return pair
-        return await patiently(partial(self._refresh, None), self.clock)
+        return await retried(partial(self._refresh, None), self.clock)
 
     async def after(self, refused: TokenPair) -> TokenPair:
-        return await patiently(partial(self._refresh, refused), self.clock)
+        return await retried(partial(self._refresh, refused), self.clock)
 
     def _load(self) -> TokenPair | None:
         with self.engine.connect() as conn:

@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError, Transient
+from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import Clock, TokenPair
-from ingest_assets.sources.patience import ahead
 from ingest_assets.storage.schema import token_pairs
 from ingest_assets.storage.vault import new_key
 from ingest_assets.tokens import RotatingTokens

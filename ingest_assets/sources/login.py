@@ -64,6 +64,8 @@ class Login:
     """None where the credential is all that it takes."""
     clock: Clock = field(default_factory=Clock)
     calls: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Headers whose values say nothing that anybody understands, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)

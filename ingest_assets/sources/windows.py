@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import CursorExpired
 from ingest_assets.sources.batch import stored
-from ingest_assets.sources.patience import ahead
+from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.readiness import UNREADY, due
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Extraction, Page

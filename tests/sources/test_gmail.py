@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ingest_assets.errors import CredentialRejected, SourceError
+from ingest_assets.sources.client.retry import PATIENCE
 from ingest_assets.sources.gmail.client import IN_FLIGHT
 from ingest_assets.sources.gmail.records import GmailMessage
-from ingest_assets.sources.patience import PATIENCE
 from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 

@@ -1,11 +1,9 @@
 """The Fathom API: verbs over plain data. Their own library refuses a whole page for one unknown value."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any
-
-import httpx
 
 from ingest_assets.errors import (
     CredentialRejected,
@@ -15,9 +13,10 @@ from ingest_assets.errors import (
     TokenRefused,
     UnexpectedResponse,
 )
-from ingest_assets.sources.http import JsonApi, Request, http_client, next_pair
+from ingest_assets.sources.client.headers import Quota
+from ingest_assets.sources.client.http import JsonApi, Request, http_client, next_pair
+from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.login import Login, TokenPair
-from ingest_assets.sources.patience import Pace
 from ingest_assets.sources.times import whole_seconds
 
 PER_MINUTE, HEAVY_PER_MINUTE = 60, 30
@@ -47,7 +46,6 @@ class FathomClient:
         """Connect with a login's key, or with the newest token of its rotation."""
         limits = _Limits(login)
         key = login.credential.api_key
-        pair = None if login.tokens is None else await login.tokens.current()
         async with http_client() as http:
             api = JsonApi(
                 http,
@@ -56,13 +54,11 @@ class FathomClient:
                 base_url=login.options.api_url,
                 headers={} if key is None else {"X-Api-Key": key.get_secret_value()},
                 meaning=_meaning,
-                pace=limits.pace,
+                limiter=limits.limiter,
                 seen=limits.seen,
                 hints=HINTS,
             )
-            if pair is not None:
-                api.use(pair)
-            yield cls(api, inline=pair is None)
+            yield cls(api, inline=await api.session.begin() is None)
 
     async def meetings(self, since: datetime, until: datetime) -> AsyncGenerator[list[Any]]:
         """Give the meetings created in a range, in Fathom's order, whichever that is."""
@@ -108,29 +104,26 @@ class FathomClient:
 
 
 class _Limits:
-    """Two buckets a minute, narrowed to what the answers' headers say."""
+    """Two limits a minute, narrowed to what the answers' headers say."""
 
     def __init__(self, login: Login) -> None:
-        self._all, self._heavy = Pace(PER_MINUTE, login.clock), Pace(HEAVY_PER_MINUTE, login.clock)
-        self._on = login.options.pacing
+        self._login = login
+        granted = (PER_MINUTE, HEAVY_PER_MINUTE) if login.options.pacing else (None, None)
+        self._all, self._heavy = (RateLimiter(limit, login.clock, vendor="Fathom") for limit in granted)
 
-    def pace(self, request: Request) -> Pace | None:
-        """A heavy request counts in both buckets, and theirs is always the fuller one."""
-        return self._bucket(request) if self._on else None
-
-    def seen(self, request: Request, headers: httpx.Headers) -> None:
-        bucket = self._bucket(request)
-        limit, remaining, reset = (
-            _number(headers.get(f"ratelimit-{name}")) for name in ("limit", "remaining", "reset")
-        )
-        if limit:
-            bucket.limit = min(limit, HEAVY_PER_MINUTE if bucket is self._heavy else PER_MINUTE)
-        if remaining == 0 and reset:
-            bucket.hold(reset)
-
-    def _bucket(self, request: Request) -> Pace:
+    def limiter(self, request: Request) -> RateLimiter:
+        """Return the limiter of a request; a heavy one counts in both, and theirs is always the fuller one."""
         heavy = request.method in HEAVY or "include_transcript" in (request.params or {})
         return self._heavy if heavy else self._all
+
+    def seen(self, request: Request, headers: Mapping[str, str]) -> None:
+        """Take in what an answer tells of the limit."""
+        limiter = self.limiter(request)
+        quota = Quota.of(headers, self._login.clock.now(), self._login.ignored)
+        if quota.limit:
+            limiter.limit = min(quota.limit, limiter.limit)
+        if quota.remaining == 0:
+            limiter.hold(quota.reset)
 
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
@@ -164,7 +157,3 @@ def _meaning(request: Request, status: int, _body: Any) -> SourceError:
     if status in CURSOR_DIED and "cursor" in (request.params or {}):
         return CursorExpired(f"Fathom no longer knows the page cursor of {method}.")
     return UnexpectedResponse(f"Fathom answered {method} with HTTP {status}; check FATHOM_API_URL.")
-
-
-def _number(header: str | None) -> int | None:
-    return int(header) if header is not None and header.isdecimal() else None

@@ -31,12 +31,12 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
+from ingest_assets.sources.client.retry import FIRST_PAUSE, PATIENCE, TRIES, retried
 from ingest_assets.sources.gmail.batch import Answer, packed, unpacked
 from ingest_assets.sources.gmail.errors import BATCH, meaning
 from ingest_assets.sources.gmail.login import NO_CONNECTION, TIMEOUT, exchange
 from ingest_assets.sources.gmail.quota import UnitBudget
 from ingest_assets.sources.login import Login, TokenPair
-from ingest_assets.sources.patience import FIRST_PAUSE, PATIENCE, TRIES, patiently
 
 PAGE = 500  # the most that threads.list and history.list give
 HTTP_REDIRECTION = 300
@@ -243,7 +243,7 @@ class GmailClient:
 
     async def _authorised(self, send: Any, method: str) -> Any:
         """Send patiently; a refused access token is replaced once."""
-        return await patiently(partial(self._once_more, send, method), self._login.clock)
+        return await retried(partial(self._once_more, send, method), self._login.clock)
 
     async def _once_more(self, send: Any, method: str) -> Any:
         pair = self._pair

@@ -16,6 +16,7 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
+from ingest_assets.sources.client.headers import pause_of
 
 NOT_FOUND, TOO_MANY, SERVER_ERROR = 404, 429, 500
 BATCH = "batch"  # the batch endpoint itself; a call inside goes by its own name
@@ -97,9 +98,8 @@ def _parsed(content: bytes) -> tuple[str, str]:
 
 
 def _pause(headers: Mapping[str, Any], text: str) -> timedelta | None:
-    given = str(headers.get("retry-after", ""))
-    if given.isdecimal():
-        return timedelta(seconds=int(given))
+    if (given := pause_of(headers, datetime.now(UTC))) is not None:
+        return given
     if found := RETRY_AT.search(text):
         return max(datetime.fromisoformat(found[1]) - datetime.now(UTC), timedelta(seconds=1))
     return None

@@ -19,11 +19,11 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
+from ingest_assets.sources.client.http import JsonApi, Request, http_client, next_pair
+from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.gong.connect import GongCredential, GongOptions
 from ingest_assets.sources.gong.hosts import checked
-from ingest_assets.sources.http import JsonApi, Request, http_client, next_pair
 from ingest_assets.sources.login import Login, TokenPair
-from ingest_assets.sources.patience import Pace
 from ingest_assets.sources.times import whole_seconds
 
 IDS_A_REQUEST = 100
@@ -110,13 +110,12 @@ class GongClient:
                 login,
                 vendor="Gong",
                 base_url=base_url,
-                headers={},
                 auth=None if pair is not None else _basic(credential),
                 meaning=_meaning(str(urlsplit(base_url).netloc)),
-                pace=_pace(login, affordable_at),
+                limiter=_limiter(login, affordable_at),
             )
             if pair is not None:
-                api.use(pair)
+                api.session.use(pair)
             yield cls(api)
 
     async def calls(self, since: datetime, until: datetime) -> AsyncGenerator[CallsPage]:
@@ -264,20 +263,20 @@ def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
     return meaning
 
 
-def _pace(login: Login, affordable_at: Callable[[float], datetime | None]) -> Callable[[Request], Pace | None]:
+def _limiter(login: Login, affordable_at: Callable[[float], datetime | None]) -> Callable[[Request], RateLimiter]:
     """Three starts a second, and none once the day's requests are gone."""
-    pace = Pace(PER_SECOND, login.clock, SECOND) if login.options.pacing else None
+    limiter = RateLimiter(PER_SECOND if login.options.pacing else None, login.clock, SECOND, vendor="Gong")
     granted = login.options.calls_per_day
 
-    def wait_for(_request: Request) -> Pace | None:
+    def limiter_of(_request: Request) -> RateLimiter:
         if until := affordable_at(granted):
             raise Transient(
                 f"Gong's {granted} requests of the last 24 hours are spent; waiting for some to be free again.",
                 retry_after=max(until - login.clock.now(), DAY_SPENT_PAUSE),
             )
-        return pace
+        return limiter
 
-    return wait_for
+    return limiter_of
 
 
 def _items(answer: Json, key: str) -> list[Any]:

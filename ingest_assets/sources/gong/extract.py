@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import CursorExpired, PartUnreadable
 from ingest_assets.sources.batch import Batch
+from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
-from ingest_assets.sources.patience import interleave
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.record import UNPARSEABLE, rejection
 from ingest_assets.sources.source import Extraction, Page

@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest_assets.errors import CursorExpired, PartUnreadable, SourceError, UnexpectedResponse
 from ingest_assets.sources.batch import Batch, Result, stored
-from ingest_assets.sources.patience import interleave
+from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.record import UNPARSEABLE, rejection
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, SlackClient
 from ingest_assets.sources.slack.directory import Directory

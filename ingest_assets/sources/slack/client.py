@@ -25,8 +25,10 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
+from ingest_assets.sources.client.headers import pause_of
+from ingest_assets.sources.client.rate_limit import RateLimiter
+from ingest_assets.sources.client.retry import retried
 from ingest_assets.sources.login import Login, TokenPair
-from ingest_assets.sources.patience import Pace, patiently
 from ingest_assets.sources.slack.errors import ACTION, MEANING
 
 TIER_2, TIER_3, TIER_4 = 20, 50, 100  # requests a minute, a method, a workspace, an app (docs: rate limits)
@@ -79,8 +81,12 @@ class SlackClient:
         self._pair: TokenPair | None = None
         self._clock = clock = login.clock
         self._calls = login.calls
+        self._ignored = login.ignored
         self._in_flight = asyncio.Semaphore(in_flight)
-        self._paces = {method: Pace(tier, clock) for method, tier in TIERS.items()} if paced else {}
+        self._paced = paced
+        self._limiters = {
+            method: RateLimiter(tier if paced else None, clock, vendor="Slack") for method, tier in TIERS.items()
+        }
         self._capped: set[str] = set()
         self._slowed: dict[str, tuple[datetime, int]] = {}
         """When a method was last told to wait for long, and how many requests it had had."""
@@ -166,7 +172,7 @@ class SlackClient:
 
     async def _call(self, method: str, **params: Any) -> dict[str, Any]:
         given = {name: value for name, value in params.items() if value is not None}
-        return await patiently(partial(self._try, method, given), self._clock)
+        return await retried(partial(self._try, method, given), self._clock)
 
     async def _try(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         pair = self._pair
@@ -180,8 +186,8 @@ class SlackClient:
         return await self._ask(method, params)
 
     async def _ask(self, method: str, params: dict[str, Any], *, in_body: bool = False) -> dict[str, Any]:
-        pace = self._paces.get(method)
-        async with self._in_flight, nullcontext() if pace is None else pace.turn():
+        limiter = self._limiters.get(method)
+        async with self._in_flight, nullcontext() if limiter is None else limiter.slot():
             self._calls[method] += 1
             try:
                 if in_body:
@@ -204,7 +210,10 @@ class SlackClient:
         data: Any = getattr(response, "data", None)
         code = data.get("error") if isinstance(data, dict) else None
         if status == HTTP_TOO_MANY or code == "ratelimited":
-            pause = _seconds(getattr(response, "headers", {}).get("Retry-After"))
+            headers = getattr(response, "headers", {})
+            pause = pause_of(headers, self._clock.now(), self._ignored)
+            if method in self._limiters:
+                self._limiters[method].hold(pause)
             if self.may_become_limited and self._gives_itself_away(method, pause):
                 self._become_limited()
             return Transient(f"Slack asks us to slow down on {method} (429).", retry_after=pause)
@@ -233,8 +242,8 @@ class SlackClient:
 
     def _become_limited(self) -> None:
         self.limited = True
-        if self._paces:
-            self._paces |= {method: Pace(limit, self._clock) for method, limit in LIMITED.items()}
+        if self._paced:
+            self._limiters |= {method: RateLimiter(limit, self._clock) for method, limit in LIMITED.items()}
 
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
@@ -270,7 +279,3 @@ def _session(in_flight: int) -> aiohttp.ClientSession:
 
 def _web(session: aiohttp.ClientSession, base_url: str, token: str | None) -> AsyncWebClient:
     return AsyncWebClient(token, base_url=base_url, session=session, retry_handlers=[], logger=_silent)
-
-
-def _seconds(header: str | None) -> timedelta | None:
-    return timedelta(seconds=int(header)) if header is not None and header.isdecimal() else None

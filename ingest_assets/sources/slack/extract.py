@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from ingest_assets.sources.patience import interleave
+from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor, Directory

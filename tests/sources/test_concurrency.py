@@ -1,4 +1,4 @@
-"""Several streams at once, and pacing: everything arrives, an error comes last, a limit is never crossed."""
+"""Several streams at once: everything arrives, and an error comes last."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from ingest_assets.sources.login import Clock
-from ingest_assets.sources.patience import Pace, interleave
+from ingest_assets.sources.concurrency import interleave
 
 AT_ONCE = 2
 SOON = 2.0  # seconds
@@ -56,39 +55,3 @@ class TestStreams:
             return first
 
         assert asyncio.run(read_one()) == 0
-
-
-class TestAPace:
-    def test_is_kept_by_arrivals_however_long_requests_were_on_their_way(self) -> None:
-        limit, window, requests = 3, 0.2, 12
-        arrivals: list[float] = []
-
-        async def request(pace: Pace, number: int) -> None:
-            async with pace.turn():
-                await asyncio.sleep(0.04 if number < limit else 0)  # the first ones are held up before they arrive
-                arrivals.append(asyncio.get_running_loop().time())
-
-        async def run() -> None:
-            pace = Pace(limit, Clock(), window)
-            await asyncio.gather(*(request(pace, number) for number in range(requests)))
-
-        asyncio.run(run())
-        arrivals.sort()
-        crowded = [
-            later - earlier
-            for earlier, later in zip(arrivals, arrivals[limit:], strict=False)
-            if later - earlier < window
-        ]
-        assert len(arrivals) == requests
-        assert not crowded
-
-    def test_frees_a_place_whose_request_failed(self) -> None:
-        async def run() -> int:
-            pace = Pace(1, Clock(), 0.01)
-            for _ in range(3):
-                with pytest.raises(LookupError):
-                    async with pace.turn():
-                        raise LookupError
-            return 3
-
-        assert asyncio.run(asyncio.wait_for(run(), SOON)) == 3

@@ -1,0 +1,236 @@
+"""Requests and answers of any vendor: bounded in size and depth, redirects not followed, every request counted."""
+
+import json
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache, partial
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import orjson
+
+from ingest_assets.errors import AnswerTooLarge, CredentialRejected, SourceError, Transient, UnexpectedResponse
+from ingest_assets.sources.client.headers import pause_of
+from ingest_assets.sources.client.rate_limit import RateLimiter
+from ingest_assets.sources.client.retry import TRIES, retried
+from ingest_assets.sources.client.session import Session
+from ingest_assets.sources.login import Login, TokenPair
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+LONGEST_ANSWER = 32 * 2**20  # bytes after decompression: Gmail sends mail of up to 25 MB, four thirds as long
+ENCODINGS = "gzip, deflate"  # of which a piece of what arrives cannot become more than a thousand times as long
+REFRESH_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)  # invalid_grant and invalid_client
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: `method` names it in counts and in messages."""
+
+    method: str
+    verb: str
+    path: str
+    """Below the client's address; or an address of its own, with a scheme."""
+    params: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+    content: bytes | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By name, without regard to case."""
+    content: bytes
+
+    @property
+    def ok(self) -> bool:
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+Meaning = Callable[[Request, int, Any], SourceError]
+"""(request, status, parsed body or None) -> what a 4xx answer means."""
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse JSON. Raises ValueError for what is none, and for what is nested too deeply to be parsed.
+
+    What the strict parser refuses and vendors send is taken: lone surrogates, broken UTF-8, NaN, Infinity (null).
+    """
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(content.decode("utf-8", "replace"), parse_constant=lambda _name: None)
+        except RecursionError:
+            raise ValueError("JSON that is nested too deeply") from None
+
+
+class JsonApi:
+    """One account's requests to one vendor. Raises only SourceError; counts every request in `login.calls`."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        login: Login,
+        *,
+        vendor: str,
+        base_url: str,
+        meaning: Meaning,
+        headers: Mapping[str, str] = {},
+        auth: httpx.Auth | None = None,
+        limiter: Callable[[Request], RateLimiter] | None = None,
+        seen: Callable[[Request, Mapping[str, str]], None] = lambda _request, _headers: None,
+        hints: Mapping[int, str] = {},
+    ) -> None:
+        """`limiter`: what counts a request and is held by its 429. `seen`: gets the headers of every answer.
+
+        `hints`: what else a vendor is known to mean by a 5xx status, as a sentence.
+        """
+        self.base_url = base_url.rstrip("/")
+        self.session = Session(login.tokens, self._put)
+        self._http = http
+        self._login = login
+        self._vendor = vendor
+        self._headers = dict(headers)
+        self._auth = auth
+        self._meaning = meaning
+        unlimited = RateLimiter(None, login.clock, vendor=vendor)
+        self._limiter = limiter or (lambda _request: unlimited)
+        self._seen = seen
+        self._hints = hints
+
+    def _put(self, pair: TokenPair) -> None:
+        self._headers["authorization"] = f"Bearer {pair.access_token}"
+
+    async def call(self, request: Request, *, tries: int = TRIES, cost: int = 1) -> dict[str, Any]:
+        """Ask, again after passing faults; the answer is a JSON object."""
+        return await retried(partial(self._authorised, request, cost), self._login.clock, tries=tries)
+
+    async def _authorised(self, request: Request, cost: int) -> dict[str, Any]:
+        return await self.session.send(partial(self.ask, request, cost=cost))
+
+    async def ask(self, request: Request, *, cost: int = 1) -> dict[str, Any]:
+        """Ask once."""
+        return self._understood(request, await self.answer(request, cost=cost))
+
+    async def answer(self, request: Request, *, cost: int = 1) -> Answer:
+        """Send once and return the answer of a status below 500 that is no 429, whatever it means.
+
+        Raises Transient for the others, where nothing answers, and AnswerTooLarge.
+        """
+        limiter = self._limiter(request)
+        async with limiter.slot(cost):
+            answer = await self._send(request)
+        self._seen(request, answer.headers)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            pause = pause_of(answer.headers, self._login.clock.now(), self._login.ignored)
+            limiter.hold(pause)
+            raise Transient(f"{self._vendor} asks us to slow down on {request.method} (429).", retry_after=pause)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            hint = self._hints.get(answer.status)
+            sentences = [f"{self._vendor} answered {request.method} with HTTP {answer.status}.", hint]
+            raise Transient(" ".join(filter(None, sentences)))
+        return answer
+
+    async def _send(self, request: Request) -> Answer:
+        self._login.calls[request.method] += 1
+        own = {} if request.content_type is None else {"content-type": request.content_type}
+        try:
+            async with self._http.stream(
+                request.verb,
+                request.path if "://" in request.path else self.base_url + request.path,
+                params=request.params,
+                json=request.body,
+                data=request.form,
+                content=request.content,
+                headers=self._headers | own,
+                auth=self._auth,
+            ) as response:
+                content = await self._read(request, response)
+                return Answer(response.status_code, response.headers, content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Transient(
+                f"{self._vendor} did not answer {request.method} ({type(error).__name__})."
+            ) from None  # its text may hold the address with its parameters
+
+    async def _read(self, request: Request, response: httpx.Response) -> bytes:
+        content = bytearray()
+        async for piece in response.aiter_bytes():
+            content += piece
+            if len(content) > LONGEST_ANSWER:
+                raise too_large(self._vendor, request.method)
+        return bytes(content)
+
+    def _understood(self, request: Request, answer: Answer) -> dict[str, Any]:
+        try:
+            body = parse_json(answer.content)
+        except ValueError:
+            body = None
+        if answer.status == HTTPStatus.OK and isinstance(body, dict):
+            return body
+        if answer.status == HTTPStatus.OK:
+            raise Transient(f"{self._vendor}'s answer to {request.method} is not a JSON object.")
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            raise UnexpectedResponse(f"{self._vendor} answered {request.method} with HTTP {answer.status}.")
+        raise self._meaning(request, answer.status, body)
+
+
+def too_large(vendor: str, method: str) -> AnswerTooLarge:
+    """Make the error for an answer that was not read to its end."""
+    return AnswerTooLarge(f"{vendor}'s answer to {method} is longer than {LONGEST_ANSWER // 2**20} MiB.")
+
+
+@asynccontextmanager
+async def http_client() -> AsyncGenerator[httpx.AsyncClient]:
+    """Open connections that follow no redirect: a credential goes to the address that was checked, only."""
+    async with httpx.AsyncClient(
+        timeout=TIMEOUT, follow_redirects=False, verify=_trusted(), headers={"accept-encoding": ENCODINGS}
+    ) as http:
+        yield http
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Read the certificate authorities once: it takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
+async def next_pair(
+    login: Login, form: Mapping[str, str], *, vendor: str, auth: httpx.Auth | None = None
+) -> TokenPair:
+    """Trade a single-use refresh token at `options.token_url`, as OAuth 2 has it (RFC 6749, section 6).
+
+    Raises CredentialRejected where the vendor does not take the token.
+    """
+
+    def meaning(_request: Request, status: int, _body: Any) -> SourceError:
+        if status in REFRESH_REFUSED:
+            return CredentialRejected(
+                f"{vendor} refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not "
+                "of this app. Authorise the app again and connect with the new refresh token."
+            )
+        setting = f"{login.options.prefix}_TOKEN_URL"
+        return UnexpectedResponse(f"{vendor}'s token endpoint answered HTTP {status}; check {setting}.")
+
+    async with http_client() as http:
+        api = JsonApi(http, login, vendor=vendor, base_url=login.options.token_url, meaning=meaning, auth=auth)
+        answer = await api.ask(Request("oauth.token", "POST", "", form={"grant_type": "refresh_token", **form}))
+    try:
+        expires_in = answer.get("expires_in")
+        lifetime = None if expires_in is None else timedelta(seconds=int(expires_in))
+        return TokenPair(
+            access_token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+            expires_at=None if lifetime is None else login.clock.now() + lifetime,
+            base_url=answer.get("api_base_url_for_customer"),  # Gong's
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UnexpectedResponse(f"{vendor}'s answer to oauth.token holds no pair of tokens.") from None
