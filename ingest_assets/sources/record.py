@@ -10,12 +10,20 @@ from typing import Any, ClassVar, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError
-from sqlalchemy import BigInteger, Boolean, Column, Table, Text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Table, Text
 from sqlalchemy.types import TypeEngine
 
 from ingest_assets.storage.schema import record_table, timestamp
 
-COLUMN_TYPES: dict[Any, TypeEngine[Any]] = {str: Text(), int: BigInteger(), bool: Boolean(), datetime: timestamp}
+COLUMN_TYPES: dict[Any, TypeEngine[Any]] = {
+    str: Text(),
+    int: BigInteger(),
+    bool: Boolean(),
+    datetime: timestamp,
+    list[str]: ARRAY(Text()),
+}
+SERVER_DEFAULTS: dict[Any, str] = {bool: "false", list[str]: "{}"}
+"""What rows hold in a column that was added after they were stored."""
 LONGEST_ID = 600  # characters, of up to 4 bytes: PostgreSQL's indexes hold values of up to 2,704 bytes
 HASH_BYTES = 16
 
@@ -30,6 +38,8 @@ class Record(BaseModel):
     """Top-level fields of `raw` that differ from read to read and mean no change."""
     telling: ClassVar[tuple[str, ...]] = ()
     """Columns of text that are not taken from `raw` and whose change is a change of the record."""
+    parser: ClassVar[int] = 1
+    """Higher in each release that derives other columns from the same `raw`."""
     shared: ClassVar[bool] = False
     """Several accounts of a workspace may see the same item: it is stored once."""
 
@@ -57,7 +67,7 @@ class Record(BaseModel):
             )
 
     def row(self) -> tuple[Any, ...]:
-        """Give the values in the order of `COPY`: envelope, own columns, raw, content_hash, deleted."""
+        """Give the values in the order of `COPY`: envelope, own columns, parser, raw, content_hash, deleted."""
         raw = dump_json(self.raw)
         hashed = raw
         if not self.volatile.isdisjoint(self.raw):
@@ -71,6 +81,7 @@ class Record(BaseModel):
             self.account_id,
             self.external_id,
             *type(self)._own_values(self.__dict__)[:-1],
+            self.parser,
             raw.decode(),
             digest.digest(),
             self.deleted,
@@ -83,6 +94,7 @@ class ConversationRecord(Record):
     conversation_id: str
     occurred_at: datetime
     text: str | None
+    text_shortened: bool = Field(False, description="a bound cut the text, or took the layout of its markup away")
 
 
 def _column(record: type[Record], name: str) -> Column[Any]:
@@ -90,7 +102,8 @@ def _column(record: type[Record], name: str) -> Column[Any]:
     annotation = info.annotation
     optional = isinstance(annotation, UnionType) and NoneType in get_args(annotation)
     plain = next(t for t in get_args(annotation) if t is not NoneType) if optional else annotation
-    return Column(name, COLUMN_TYPES[plain], nullable=optional, comment=info.description)
+    default = None if info.is_required() or optional else SERVER_DEFAULTS[plain]
+    return Column(name, COLUMN_TYPES[plain], nullable=optional, server_default=default, comment=info.description)
 
 
 def dump_json(value: Any) -> bytes:

@@ -110,6 +110,25 @@ rejected_records = Table(
     schema="ingest",
 )
 
+unreadable_parts = Table(
+    "unreadable_parts",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True),
+    Column("part", Text, primary_key=True, comment="what the account is read by, as its source names it"),
+    Column("workspace_id", Text, nullable=False),
+    Column("name", Text, nullable=False, comment="what an operator calls it"),
+    Column("code", Text, nullable=False, comment="the vendor's, for why it cannot be read"),
+    Column("action", Text, comment="what to do about it, in words for an operator"),
+    Column("since", timestamp, nullable=False),
+    Column("attempts", Integer, nullable=False, comment="failed ones in a row"),
+    Column("due_at", timestamp, comment="when it is asked for again; null: by the next sync"),
+    Column("last_tried_at", timestamp, nullable=False),
+    Column("left_at", timestamp, comment="when we saw that it was read before and is no longer listed"),
+    Column("acknowledged_at", timestamp, comment="when an operator said that this is known"),
+    schema="ingest",
+)
+"""Channels, threads, calls, mail threads ... that could not be read; a row goes when its part was read."""
+
 syncs = Table(
     "syncs",
     metadata,
@@ -193,6 +212,13 @@ def record_table(
         Column("account_id", BigInteger, nullable=False),
         Column("external_id", Text, nullable=False),
         *own,
+        Column(
+            "parser_version",
+            Integer,
+            nullable=False,
+            server_default="0",
+            comment="of the program that derived the columns from raw",
+        ),
         Column("raw", JSONB, nullable=False, comment="the item as the vendor sent it"),
         Column("content_hash", BYTEA, nullable=False, comment="of raw without its volatile fields"),
         Column("first_seen_at", timestamp, nullable=False, server_default=func.now()),

@@ -105,7 +105,7 @@ class TestTheHistory:
         acme.reads()
         acme.order("labels", message=made["message"], add=["STARRED"])
         assert acme.reads().counts.changed == 1
-        assert acme.stored_message(made).label_ids == "INBOX,STARRED"
+        assert acme.stored_message(made).label_ids == ["INBOX", "STARRED"]
 
     def test_of_many_threads_that_were_archived_is_believed(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")

@@ -35,12 +35,15 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
     thread_id: str
     rfc822_message_id: str | None = Field(description="the header Message-ID: the same mail in every mailbox")
     sender: str | None
-    recipients: str | None = Field(description="the header To")
+    recipients: list[str] = Field(description="the header To")
+    cc: list[str] = Field(default_factory=list, description="the header Cc")
+    bcc: list[str] = Field(default_factory=list, description="the header Bcc, which only sent mail has")
     subject: str | None
-    label_ids: str = Field(description="sorted, separated by commas")
+    label_ids: list[str] = Field(description="sorted")
     size_bytes: int | None = Field(description="Gmail's estimate, attachments included")
     attachment_count: int
     body_omitted: bool = Field(description="the message is larger than GMAIL_MAX_MESSAGE_BYTES")
+    new_text: str | None = Field(None, description="what is new in this mail, without quotes and signature")
 
     @classmethod
     def from_api(
@@ -63,9 +66,11 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
             thread_id=message["threadId"],
             rfc822_message_id=_message_id(headers),
             sender=_text(headers.get("from")),
-            recipients=_text(headers.get("to")),
+            recipients=_addresses(headers.get("to")),
+            cc=_addresses(headers.get("cc")),
+            bcc=_addresses(headers.get("bcc")),
             subject=_text(headers.get("subject")),
-            label_ids=",".join(labels_of(message)),
+            label_ids=labels_of(message),
             size_bytes=size,
             attachment_count=attachments_of(payload),
             body_omitted=omitted,
@@ -99,7 +104,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
             text="\n\n".join(_spoken(message) for message in ordered),
             raw={
                 "id": thread["id"],
-                "messages": [{"id": one.external_id, "labelIds": one.label_ids.split(",")} for one in ordered],
+                "messages": [{"id": one.external_id, "labelIds": one.label_ids} for one in ordered],
             },
             subject=first.subject,
             message_count=len(ordered),
@@ -134,3 +139,7 @@ def _message_id(headers: Mapping[str, str]) -> str | None:
 
 def _text(value: str | None) -> str | None:
     return None if value is None else storable_text(value)
+
+
+def _addresses(header: str | None) -> list[str]:
+    return [] if header is None else [storable_text(header)]

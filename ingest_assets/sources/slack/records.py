@@ -52,6 +52,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     thread_ts: str | None = Field(description="the parent's ts; equal to ts on a parent")
     in_channel: bool = Field(description="shown in the channel itself, not only in a thread")
     author_id: str | None = Field(description="a user, else a bot, else the name a bot gave itself")
+    author_name: str | None = Field(None, description="as people were shown it")
     subtype: str | None
     edited_ts: str | None
     reply_count: int | None = Field(description="of a parent, as of the last complete read of its thread")
