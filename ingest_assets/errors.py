@@ -20,14 +20,19 @@ class SourceError(IngestError):
 
     kind = "source_error"
 
+    def __init__(self, message: str, *, code: str = "") -> None:
+        """`code`: the vendor's, or a status, from a table or checked by a pattern; by default the kind."""
+        super().__init__(message)
+        self.code = code or self.kind
+
 
 class Transient(SourceError):
     """Ask again later; the account's backoff decides when."""
 
     kind = "transient"
 
-    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, code: str = "") -> None:
+        super().__init__(message, code=code)
         self.retry_after = retry_after
 
 
@@ -35,6 +40,10 @@ class CredentialRejected(SourceError):
     """The workspace must act: the account needs to be connected again."""
 
     kind = "credential_rejected"
+
+
+class DoubtfulRejection(CredentialRejected):
+    """The vendor says so of passing faults, too: believed when it lasts over several syncs."""
 
 
 class TokenRefused(CredentialRejected):
@@ -57,10 +66,6 @@ class PartUnreadable(SourceError):
     """One part of the source (a channel, a thread) may not be read; the rest may."""
 
     kind = "part_unreadable"
-
-    def __init__(self, message: str, *, code: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class CursorExpired(SourceError):

@@ -10,7 +10,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -23,17 +23,20 @@ from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, Tra
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import Account, Clock
+from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord, Rejected, storable
 from ingest_assets.sources.source import DAY, Extraction, Page, Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, reads, writes
 from ingest_assets.storage.engine import gave_way, reading, went_away
+from ingest_assets.storage.parts import forget_parts, load_parts, save_parts
 from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.vault import Vault
 from ingest_assets.storage.writes import Counts
 from ingest_assets.tokens import tokens_of
 from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, next_state, report
 
+NAMED = 10  # unreadable parts in one sentence; the others are counted
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
 TOLERATED_DELETIONS = 20  # nor does the deleted share
 
@@ -152,6 +155,8 @@ class _Sync:
         self.calls: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
+        self.ignored: Counter[str] = Counter()
+        self.unreadable: dict[str, UnreadablePart] = {}
         self.times: list[datetime] = []
         self.any_rejected = False
         self.is_first = False
@@ -190,10 +195,18 @@ class _Sync:
                 "ingest.rejected_records."
             )
             return self._verdict(FAILED, str(error), error=error)
-        if self.skipped:
-            parts = ", ".join(f"{part} ({code})" for part, code in sorted(self.skipped.items()))
-            return self._verdict(PARTIAL, f"not readable: {parts}")
+        if reason := self._not_read():
+            return self._verdict(PARTIAL, reason)
         return self._verdict(SUCCESS)
+
+    def _not_read(self) -> str | None:
+        """Say which parts could not be read and which are gone, but for those that an operator acknowledged."""
+        open_parts = [part for part in self.unreadable.values() if part.acknowledged_at is None]
+        left = [str(part) for part in open_parts if part.left_at is not None]
+        failed = [str(part) for part in open_parts if part.left_at is None]
+        failed += [f"{part} ({code})" for part, code in self.skipped.items()]
+        sentences = [f"not readable: {_few(failed)}"] if failed else []
+        return "; ".join([*sentences, *([_few(left)] if left else [])]) or None
 
     def _verdict(self, status: str, reason: str | None = None, **more: Any) -> Verdict:
         return Verdict(
@@ -204,6 +217,8 @@ class _Sync:
             labels=self.labels,
             calls=self.calls,
             left_out=self.left_out,
+            ignored=self.ignored,
+            unreadable=list(self.unreadable.values()),
             read_from=min(self.times, default=None),
             read_to=max(self.times, default=None),
             seconds=monotonic() - self.began,
@@ -226,6 +241,7 @@ class _Sync:
             cursors = writes.load_cursors(conn, self.account.account_id)
             self.is_first = not cursors
             self.any_rejected = reads.any_rejected(conn, self.account.account_id)
+            self.unreadable = {row.part: _part_of(row) for row in load_parts(conn, self.account.account_id)}
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
                 since = self.started_at - DAY
@@ -243,6 +259,8 @@ class _Sync:
             calls_today=calls_today,
             skipped=self.skipped,
             left_out=self.left_out,
+            ignored=self.ignored,
+            parts=Parts(self.unreadable.values(), now=self.started_at, ask_all=worker.turn is None),
         )
         tokens = tokens_of(self.source, extraction, engine=worker.engine, vault=worker.vault)
         async with aclosing(self.source.connector().extract(replace(extraction, tokens=tokens))) as pages:
@@ -280,10 +298,16 @@ class _Sync:
             for kind, external_ids in page.also_gone.items():
                 writes.mark_deleted(conn, kind.table, account_id, external_ids)
             counts.rejected = writes.save_rejected(conn, [self._rejected_row(item) for item in page.rejected])
+            save_parts(conn, [self._part_row(part) for part in page.unreadable])
+            forget_parts(conn, account_id, page.read)
             if page.cursor is not None:
                 cursor = page.cursor.model_dump(mode="json")
                 writes.save_cursor(conn, account_id, workspace_id, page.stream, cursor)
         return counts
+
+    def _part_row(self, part: UnreadablePart) -> dict[str, Any]:
+        whose = {"account_id": self.account.account_id, "workspace_id": self.account.workspace_id}
+        return {**asdict(part), **whose, "last_tried_at": self.started_at}
 
     def _rejected_row(self, item: Rejected) -> dict[str, Any]:
         return {
@@ -299,6 +323,9 @@ class _Sync:
         self.counts += counts
         self.absent += len(page.gone)
         self.any_rejected = self.any_rejected or bool(page.rejected)
+        self.unreadable |= {part.part: part for part in page.unreadable}
+        for part in page.read:
+            self.unreadable.pop(part, None)
         if page.label is not None:
             self.labels[page.label] += counts
         times = [record.occurred_at for record in page.records if isinstance(record, ConversationRecord)]
@@ -322,6 +349,26 @@ class _Sync:
 
     def _who(self) -> str:
         return f"{self.source.title} account {self.account.name!r} of workspace {self.account.workspace_id}"
+
+
+def _part_of(row: Row[Any]) -> UnreadablePart:
+    return UnreadablePart(
+        part=row.part,
+        name=row.name,
+        code=row.code,
+        action=row.action,
+        since=row.since.astimezone(UTC),
+        attempts=row.attempts,
+        due_at=row.due_at,
+        left_at=row.left_at and row.left_at.astimezone(UTC),
+        acknowledged_at=row.acknowledged_at,
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    """Name the first of many."""
+    more = f" and {len(names) - NAMED} others" if len(names) > NAMED else ""
+    return ", ".join(sorted(names)[:NAMED]) + more
 
 
 def _where(error: Exception) -> str:

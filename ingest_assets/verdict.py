@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest_assets.errors import CredentialRejected, CursorExpired, SourceError, Transient
+from ingest_assets.errors import CredentialRejected, CursorExpired, DoubtfulRejection, SourceError, Transient
 from ingest_assets.sources.login import Account
+from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT
 from ingest_assets.storage.writes import Counts
 
@@ -18,6 +19,8 @@ SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
 
 BACKOFF = (timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20))
 """Pauses before the retries of an account; afterwards it keeps its schedule, marked failing."""
+LISTED = 100  # unreadable parts in a report; the table has all
+BELIEVED = 3  # syncs in a row that meet a rejection which passing faults look like, before it is believed
 JITTER = 0.2  # of a pause, either way, so that accounts which failed together do not return together
 
 
@@ -36,6 +39,10 @@ class Verdict:
     calls: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Items that the account's settings keep out, by the reason."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """Headers of the vendor's that say nothing that anybody understands, by name."""
+    unreadable: Sequence[UnreadablePart] = ()
+    """Parts that cannot be read, acknowledged ones included."""
     read_from: datetime | None = None
     read_to: datetime | None = None
     seconds: float = 0.0
@@ -53,10 +60,24 @@ class Verdict:
             "rejected": self.counts.rejected,
             "api_calls": dict(sorted(self.calls.items())),
             "left_out": dict(sorted(self.left_out.items())),
+            "ignored_headers": dict(sorted(self.ignored.items())),
+            "unreadable": [_as_json(part) for part in self.unreadable[:LISTED]],
             "read_from": self.read_from.isoformat() if self.read_from else None,
             "read_to": self.read_to.isoformat() if self.read_to else None,
             "seconds": round(self.seconds, 3),
         }
+
+
+def _as_json(part: UnreadablePart) -> dict[str, Any]:
+    return {
+        "part": part.part,
+        "name": part.name,
+        "code": part.code,
+        "since": part.since.isoformat(),
+        "attempts": part.attempts,
+        "left": part.left_at is not None,
+        "acknowledged": part.acknowledged_at is not None,
+    }
 
 
 def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: datetime) -> dict[str, Any]:
@@ -72,9 +93,10 @@ def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: da
         return healthy if verdict.unfinished else healthy | {"last_success_at": started_at}
     attempts += 1
     failed = {"reason": str(error), "attempts": attempts, "next_attempt_at": None}
-    if isinstance(error, CredentialRejected):
+    doubtful = isinstance(error, DoubtfulRejection) and attempts < BELIEVED
+    if isinstance(error, CredentialRejected) and not doubtful:
         return failed | {"state": NEEDS_RECONNECT}
-    if not isinstance(error, Transient | CursorExpired):
+    if not doubtful and not isinstance(error, Transient | CursorExpired):
         return failed | {"state": FAILING}
     retrying = attempts <= len(BACKOFF)
     pauses = [error.retry_after] if isinstance(error, Transient) and error.retry_after else []

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from ingest_assets.errors import SourceError
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.login import Account, Credential, Login, Probe, TokenPair
+from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord, Record, Rejected
 
 DAY = timedelta(days=1)
@@ -33,6 +34,10 @@ class Page:
     cursor: BaseModel | None = None
     label: str | None = None
     """What an operator would count by: a channel's name."""
+    unreadable: Sequence[UnreadablePart] = ()
+    """Parts that could not be read."""
+    read: Sequence[str] = ()
+    """Parts that could not be read before, and were read to their end with this page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,9 @@ class Extraction(Login):
     calls_today: Sequence[tuple[datetime, int]] = ()
     """Requests of the last 24 hours that count towards the same daily limit: each earlier sync's, oldest first."""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Parts that could not be read, with the vendor's code for why."""
+    """What was not read for reasons of ours (a day's share of requests), by name."""
+    parts: Parts = field(default_factory=Parts)
+    """Parts that the vendor does not let us read; what happens to them rides on pages."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Items that are not stored on purpose, by the reason."""
 

@@ -1,0 +1,51 @@
+"""Parts of accounts that could not be read: noted with the page that tells, dropped once they were."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from ingest_assets.storage.schema import unreadable_parts
+
+_LOAD = select(unreadable_parts).where(unreadable_parts.c.account_id == bindparam("account"))
+_INSERT = insert(unreadable_parts)
+_SAVE = _INSERT.on_conflict_do_update(
+    index_elements=["account_id", "part"],
+    # acknowledged_at stays: an operator may have said so meanwhile
+    set_={
+        name: _INSERT.excluded[name]
+        for name in ("name", "code", "action", "since", "attempts", "due_at", "last_tried_at", "left_at")
+    },
+)
+
+
+def load_parts(conn: Connection, account_id: int) -> Sequence[Row[Any]]:
+    """Return an account's unreadable parts, acknowledged ones included."""
+    return conn.execute(_LOAD, {"account": account_id}).all()
+
+
+def save_parts(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note that parts could not be read; each row holds the table's columns."""
+    if rows:
+        conn.execute(_SAVE, [dict(row) for row in sorted(rows, key=lambda row: str(row["part"]))])
+
+
+def forget_parts(conn: Connection, account_id: int, parts: Sequence[str]) -> None:
+    """Drop parts that were read to their end."""
+    if parts:
+        conn.execute(
+            delete(unreadable_parts).where(
+                unreadable_parts.c.account_id == account_id, unreadable_parts.c.part == func.any(list(parts))
+            )
+        )
+
+
+def acknowledge(conn: Connection, account_id: int, parts: Sequence[str], now: datetime) -> int:
+    """Take parts out of what makes an account partial, until they were read again; return how many there were."""
+    return conn.execute(
+        update(unreadable_parts)
+        .where(unreadable_parts.c.account_id == account_id, unreadable_parts.c.part == func.any(list(parts)))
+        .values(acknowledged_at=now)
+    ).rowcount
