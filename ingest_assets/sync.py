@@ -93,7 +93,7 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict
     lease = storage.Lease.of(taken)
     one = _Sync(source, account_of(taken), options, worker, lease)
     try:
-        return _finish(one, asyncio.run(one.read(taken.credential)), taken.attempts)
+        return _finished(one, asyncio.run(one.read(taken.credential)), taken.attempts)
     except BaseException:  # Ctrl-C too must not leave the account locked
         with suppress(SQLAlchemyError), worker.engine.begin() as conn:  # else it expires; report the first error
             storage.release_lease(conn, lease)
@@ -116,10 +116,21 @@ def _left_alone(row: Row[Any], worker: Worker) -> Verdict:
     return Verdict(account=account, status=SKIPPED, reason=waits)
 
 
+def _finished(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
+    """Finish with a verdict, or with one that says why it could not be stored: no account stops the others."""
+    try:
+        return _finish(one, verdict, attempts)
+    except Exception as error:
+        if went_away(error):
+            raise
+        bug = one.bug(error)
+        return _finish(one, Verdict(account=one.account, status=FAILED, reason=str(bug), error=bug), attempts)
+
+
 def _finish(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
     """Set the account's next state, write history and let the lease go, in one transaction."""
     now = one.worker.clock.now()
-    summary = report([verdict])
+    summary = storable(report([verdict]))
     with one.worker.engine.begin() as conn:
         kept = storage.finish_sync(
             conn,
@@ -180,11 +191,15 @@ class _Sync:
         except Exception as error:  # the one boundary: a bug in one account must not stop the others
             if went_away(error):
                 raise
-            failure = self._gave_way() if gave_way(error) else self._bug(error)
-            return self._verdict(FAILED, str(failure), error=failure)
+            return self._failed_by(error)
         finally:
             heartbeat.cancel()
         return self._judge()
+
+    def _failed_by(self, error: Exception) -> Verdict:
+        """Make the verdict for an exception that nothing expected."""
+        failure = self._gave_way() if gave_way(error) else self.bug(error)
+        return self._verdict(FAILED, str(failure), error=failure)
 
     def _judge(self) -> Verdict:
         """Everything was read; say whether that is a success."""
@@ -212,7 +227,7 @@ class _Sync:
         return Verdict(
             account=self.account,
             status=status,
-            reason=reason,
+            reason=storable(reason),
             counts=self.counts,
             labels=self.labels,
             calls=self.calls,
@@ -307,7 +322,8 @@ class _Sync:
 
     def _part_row(self, part: UnreadablePart) -> dict[str, Any]:
         whose = {"account_id": self.account.account_id, "workspace_id": self.account.workspace_id}
-        return {**asdict(part), **whose, "last_tried_at": self.started_at}
+        row: dict[str, Any] = storable({**asdict(part), **whose, "last_tried_at": self.started_at})
+        return row
 
     def _rejected_row(self, item: Rejected) -> dict[str, Any]:
         return {
@@ -344,7 +360,8 @@ class _Sync:
     def _gave_way(self) -> SourceError:
         return Transient(f"PostgreSQL was too busy with others to store {self._who()}.")
 
-    def _bug(self, error: Exception) -> SourceError:
+    def bug(self, error: Exception) -> SourceError:
+        """Make the error for an exception that nothing expected."""
         return UnexpectedResponse(f"A bug of ours stopped the sync of {self._who()}: {_where(error)}.")
 
     def _who(self) -> str:

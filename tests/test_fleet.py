@@ -36,6 +36,8 @@ REPORT = {
     "accounts",
 }
 ACCOUNT = {
+    "ignored_headers",
+    "unreadable",
     "workspace",
     "account",
     "status",
