@@ -50,6 +50,8 @@ class AddFault(Order):
     method: str = "*"
     team: str | None = None
     channel: str | None = None
+    part: str | None = None
+    """An id that only the requests to be spoiled name."""
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     error: str = "internal_error"
     body: Any = None

@@ -34,6 +34,8 @@ class Fault:
     method: str = "*"
     team: str | None = None
     channels: frozenset[str] | None = None
+    part: str | None = None
+    """Only requests that name it among their arguments: a thread's ts, a user, one of many call ids."""
     status: int = 503
     error: str = "internal_error"
     body: Any = None
@@ -64,6 +66,7 @@ class Fault:
             and self.method in ("*", method)
             and self.team in (None, team)
             and (self.channels is None or params.get("channel") in self.channels)
+            and (self.part is None or any(self.part in value.split(",") for value in params.values()))
             and (not self.only_with_cursor or bool(params.get("cursor")))
         )
 

@@ -26,7 +26,7 @@ from ingest_assets.simulator.faults import Fault, Kind
 from ingest_assets.simulator.gmail.answers import Call, GmailError, answer
 from ingest_assets.simulator.gmail.world import Access, Json, Login, ServiceAccount
 from ingest_assets.simulator.state import Simulator
-from ingest_assets.simulator.vendor import Asked, Wire, attend
+from ingest_assets.simulator.vendor import LOGIN_PAGE, Asked, Wire, attend
 from ingest_assets.simulator.wire import JSON_TYPE, Answer, header, read_body
 
 VENDOR = "gmail"
@@ -44,7 +44,7 @@ METHODS = (
     (re.compile(r"history"), "history.list"),
 )
 REASONS = {401: "authError", 403: "userRateLimitExceeded", 404: "notFound", 429: "rateLimitExceeded"}
-INNER_FAULTS = frozenset({Kind.STATUS, Kind.ERROR, Kind.RATELIMIT})
+INNER_FAULTS = frozenset({Kind.STATUS, Kind.ERROR, Kind.RATELIMIT, Kind.HTML, Kind.JSON})
 
 
 def routes(simulator: Simulator) -> list[Route]:
@@ -167,6 +167,10 @@ class BatchApi(_Methods):
         params = {name: ",".join(values) for name, values in query.items()} | {"ids": ",".join(ids)}
         team = None if access is None else access.email
         fault = self._simulator.faults.take(VENDOR, method, team, params, kinds=INNER_FAULTS)
+        if fault is not None and fault.kind is Kind.HTML:
+            return fault.status, LOGIN_PAGE
+        if fault is not None and fault.kind is Kind.JSON:
+            return fault.status, orjson.dumps(fault.body)
         if fault is not None:
             status = 429 if fault.kind is Kind.RATELIMIT else fault.status
             reason = REASONS.get(status, "backendError") if fault.kind is not Kind.ERROR else fault.error

@@ -86,6 +86,8 @@ class GongApi:
         asked = _Asked(method, needed, denied, path, query, body, grant, scope["path_params"]["region"], 0.0)
         company = None if grant is None else grant.company.id
         params = query | flattened({k: v for k, v in (body or {}).items() if k != "contentSelector"})
+        if path.startswith("calls/"):
+            params["id"] = path.removeprefix("calls/")
         await attend(
             self._simulator,
             Wire(scope, receive, send),
