@@ -24,11 +24,13 @@ from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import Account, Clock
 from ingest_assets.sources.parts import Parts, UnreadablePart
-from ingest_assets.sources.record import ConversationRecord, Rejected, storable
+from ingest_assets.sources.record import ConversationRecord
+from ingest_assets.sources.rejected import Rejected
 from ingest_assets.sources.source import DAY, Extraction, Page, Source
+from ingest_assets.sources.values import shortened_json, storable
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, reads, writes
-from ingest_assets.storage.engine import gave_way, reading, went_away
+from ingest_assets.storage.engine import REFUSALS, gave_way, reading, refused, went_away
 from ingest_assets.storage.parts import forget_parts, load_parts, save_parts
 from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.vault import Vault
@@ -293,30 +295,46 @@ class _Sync:
             storage.renew_lease(conn, self.lease, self.worker.lease_length)
 
     def _commit(self, page: Page, rows: Rows) -> Counts:
+        """Commit a page; where PostgreSQL refuses rows of it, in a second try all but these."""
+        try:
+            return self._write(page, rows, singly=False)
+        except REFUSALS as error:
+            if not refused(error):
+                raise
+        self.any_rejected = True
+        return self._write(page, rows, singly=True)
+
+    def _write(self, page: Page, rows: Rows, *, singly: bool) -> Counts:
+        """Write a page in one transaction; `singly`: what PostgreSQL refuses is set aside row by row."""
         account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
-        counts = Counts(seen=len(page.rejected))
+        counts, rejected = Counts(seen=len(page.rejected)), [self._rejected_row(item) for item in page.rejected]
         with self.worker.engine.begin() as conn:
             if not storage.renew_lease(conn, self.lease, self.worker.lease_length):
                 raise LeaseLost("taken over: another run or command has this account now")
             for table, by_id in rows.items():
                 # in order, so that two accounts that see the same items cannot lock each other out
-                written = writes.upsert(
-                    conn, table, [by_id[key] for key in sorted(by_id)], mostly_new=self.is_first
-                )
+                ordered = [by_id[key] for key in sorted(by_id)]
+                refusals: Sequence[writes.Refusal] = ()
+                if singly:
+                    written, refusals = writes.upsert_what_fits(conn, table, ordered)
+                else:
+                    written = writes.upsert(conn, table, ordered, mostly_new=self.is_first)
                 counts += written if table is main else Counts()
+                rejected += [self._refused_row(table, one) for one in refusals]
                 if self.any_rejected:
-                    writes.forget_rejected(conn, table, account_id, list(by_id))
+                    stored = by_id.keys() - {one.external_id for one in refusals}
+                    writes.forget_rejected(conn, table, account_id, list(stored))
             if page.gone:
                 self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
             if going := [*page.gone, *page.left]:
                 counts.deleted += writes.mark_deleted(conn, main, account_id, going)
             for kind, external_ids in page.also_gone.items():
                 writes.mark_deleted(conn, kind.table, account_id, external_ids)
-            counts.rejected = writes.save_rejected(conn, [self._rejected_row(item) for item in page.rejected])
+            counts.rejected = writes.save_rejected(conn, rejected)
             save_parts(conn, [self._part_row(part) for part in page.unreadable])
             forget_parts(conn, account_id, page.read)
             if page.cursor is not None:
-                cursor = page.cursor.model_dump(mode="json")
+                cursor = storable(page.cursor.model_dump(mode="json"))  # it may hold a vendor's ids and names
                 writes.save_cursor(conn, account_id, workspace_id, page.stream, cursor)
         return counts
 
@@ -326,13 +344,19 @@ class _Sync:
         return row
 
     def _rejected_row(self, item: Rejected) -> dict[str, Any]:
+        what = {"item_key": item.key, "payload": item.json, "error": item.error}
+        return self._whose(item.record.table) | what
+
+    def _refused_row(self, table: Table, refusal: writes.Refusal) -> dict[str, Any]:
+        payload = shortened_json(refusal.raw.encode())
+        return self._whose(table) | {"item_key": refusal.external_id, "payload": payload, "error": refusal.reason}
+
+    def _whose(self, table: Table) -> dict[str, Any]:
+        account = self.account
         return {
-            "account_id": self.account.account_id,
-            "workspace_id": self.account.workspace_id,
-            "table_name": item.record.table.name,
-            "item_key": item.key,
-            "payload": storable(item.payload),
-            "error": item.error,
+            "account_id": account.account_id,
+            "workspace_id": account.workspace_id,
+            "table_name": table.name,
         }
 
     def _count(self, page: Page, counts: Counts) -> None:

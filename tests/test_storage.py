@@ -69,8 +69,9 @@ class TestAReader:
             )
             bench.execute("insert into ingest.partition_reports values (:name, 'slack', false, now())", name=name)
             bench.execute(
-                "insert into ingest.unreadable_parts (account_id, part, workspace_id, name, code, since, attempts,"
-                " last_tried_at) select account_id, 'C1', :name, '#general', 'not_in_channel', now(), 1, now() "
+                "insert into ingest.unreadable_parts "
+                "(account_id, part, workspace_id, name, code, since, attempts, last_tried_at) "
+                "select account_id, 'C1', :name, '#general', 'not_in_channel', now(), 1, now() "
                 "from ingest.accounts where workspace_id = :name",
                 name=name,
             )

@@ -30,7 +30,7 @@ from ingest_assets.features.client import (
 )
 from ingest_assets.features.model import digest
 from ingest_assets.features.settings import ModelSettings
-from ingest_assets.sources.record import UNPARSEABLE
+from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.storage import features as storage
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ingest_assets.sources.record import UNPARSEABLE, Record, Rejected, rejection
+from ingest_assets.sources.record import Record
+from ingest_assets.sources.rejected import Parsed, Rejected, parsed
 from ingest_assets.sources.source import Extraction
 from ingest_assets.storage.engine import reading
 
@@ -29,13 +30,23 @@ class Batch:
         self.gone += other.gone
 
     def parse(
-        self, record: type[Record], item: Any, parse: Callable[[Any], Record], *, external_id: str | None = None
-    ) -> None:
-        """Add the item's record, or the item itself to the rejected ones."""
-        try:
-            self.records.append(parse(item))
-        except UNPARSEABLE as error:
-            self.rejected.append(rejection(record, item, error, external_id=external_id))
+        self, record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None
+    ) -> Parsed | None:
+        """Add the item's record and give it, or add the item itself to the rejected ones."""
+        made = self.parsed(record, item, parse, external_id=external_id)
+        if made is not None:
+            self.records.append(made)
+        return made
+
+    def parsed(
+        self, record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None
+    ) -> Parsed | None:
+        """Give the item's record without adding it, or add the item itself to the rejected ones."""
+        made = parsed(record, item, parse, external_id=external_id)
+        if isinstance(made, Rejected):
+            self.rejected.append(made)
+            return None
+        return made
 
 
 async def stored(run: Extraction, read: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:

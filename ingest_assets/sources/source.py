@@ -13,7 +13,8 @@ from ingest_assets.errors import SourceError
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.login import Account, Credential, Login, Probe, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
-from ingest_assets.sources.record import ConversationRecord, Record, Rejected
+from ingest_assets.sources.record import ConversationRecord, Record
+from ingest_assets.sources.rejected import Rejected
 
 DAY = timedelta(days=1)
 

@@ -1,5 +1,7 @@
 """Connections to PostgreSQL, and whether the database is one we may use."""
 
+import re
+import struct
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -33,6 +35,17 @@ GAVE_WAY: Mapping[str, str] = {
     "57014": "query canceled",
 }
 """Classes, and one state, with which PostgreSQL ends one transaction or statement: it may be tried again."""
+REFUSED: Mapping[str, str] = {
+    "22": "data exception",
+    "23": "integrity constraint violation",
+    "54": "program limit exceeded",
+    "P0001": "raised by a trigger",
+    "XX000": "internal error: an allocation of over 1 GB, for one",
+}
+"""Classes, and two states, with which PostgreSQL answers to what a row holds."""
+REFUSALS = (DBAPIError, psycopg.Error, ValueError, ArithmeticError, struct.error)
+"""What is raised for it: by PostgreSQL, or by psycopg while it writes a value."""
+COPIED_COLUMN = re.compile(r"^COPY \w+, line \d+, column (\w+)", re.MULTILINE)
 
 
 def connect(url: str, *, pool_size: int = 5) -> Engine:
@@ -61,14 +74,40 @@ def gave_way(error: BaseException) -> bool:
 
 def went_away(error: BaseException) -> bool:
     """Tell trouble of the database as a whole from trouble with one statement or its rows."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = _cause(error)
     if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or gave_way(error):
         return False
     return cause.sqlstate is None or cause.sqlstate.startswith(tuple(AWAY))
 
 
+def refused(error: BaseException) -> bool:
+    """Tell trouble with what a row holds from all other."""
+    cause = _cause(error)
+    if not isinstance(cause, psycopg.Error):
+        return isinstance(cause, REFUSALS)
+    if cause.sqlstate is None:
+        return isinstance(cause, psycopg.DataError)  # psycopg's own
+    return cause.sqlstate.startswith(tuple(REFUSED))
+
+
+def refusal(error: BaseException) -> str:
+    """Say why a row was refused, without any value, which PostgreSQL's message may hold."""
+    cause = _cause(error)
+    if not isinstance(cause, psycopg.Error) or cause.sqlstate is None:
+        return f"PostgreSQL refuses it ({type(cause).__name__})"
+    diag = cause.diag
+    copied = COPIED_COLUMN.search(diag.context or "")
+    column = diag.column_name or (copied[1] if copied else None)
+    where = [f"{kind} {name}" for kind, name in (("column", column), ("constraint", diag.constraint_name)) if name]
+    return f"PostgreSQL refuses it ({', '.join([f'SQLSTATE {cause.sqlstate}', *where])})"
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
 def _state(error: BaseException) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = _cause(error)
     return (cause.sqlstate if isinstance(cause, psycopg.Error) else None) or ""
 
 

@@ -11,15 +11,16 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Table, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, Table, Text, bindparam, cast, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import OperationalError
 
+from ingest_assets.storage.engine import REFUSALS, refusal, refused
 from ingest_assets.storage.schema import rejected_records, sync_cursors
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-EXTERNAL_ID, CONTENT_HASH, DELETED = 2, -2, -1  # places in what `Record.row()` gives
+EXTERNAL_ID, RAW, CONTENT_HASH, DELETED = 2, -3, -2, -1  # places in what `Record.row()` gives
 BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
 
 
@@ -66,6 +67,46 @@ def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, m
     return counts
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A row that PostgreSQL refuses, as `Record.row()` gave it, and why."""
+
+    row: tuple[Any, ...]
+    reason: str
+
+    @property
+    def external_id(self) -> str:
+        return str(self.row[EXTERNAL_ID])
+
+    @property
+    def raw(self) -> str:
+        """The item, as JSON."""
+        return str(self.row[RAW])
+
+
+def upsert_what_fits(
+    conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
+) -> tuple[Counts, list[Refusal]]:
+    """Write rows as `upsert` does, all but those that PostgreSQL refuses: halves of them, down to the one row."""
+    try:
+        with conn.begin_nested():
+            counts = upsert(conn, table, rows, mostly_new=False)
+            conn.exec_driver_sql("set constraints all immediate")  # rather than at the commit, which is of all
+            conn.exec_driver_sql(f"drop table if exists {_staging(table)}")
+        return counts, []
+    except REFUSALS as error:
+        if not refused(error):
+            raise
+        if len(rows) == 1:
+            return Counts(seen=1), [Refusal(rows[0], refusal(error))]
+    total, refusals = Counts(), []
+    for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+        counts, some = upsert_what_fits(conn, table, half)
+        total += counts
+        refusals += some
+    return total, refusals
+
+
 def _unlike_stored(conn: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Leave out rows that are stored as they are: most of what is read again has not changed."""
     if not rows:
@@ -86,6 +127,10 @@ def _copy(conn: Connection, statements: "_Statements", rows: Sequence[tuple[Any,
         raise OperationalError(statements.copy, None, error, hide_parameters=True) from error
 
 
+def _staging(table: Table) -> str:
+    return f"stage_{table.name}"
+
+
 @dataclass(frozen=True)
 class _Statements:
     stored: str
@@ -97,7 +142,7 @@ class _Statements:
 
 @cache
 def _statements(table: Table) -> _Statements:  # the names in it are our own
-    name, stage = f"{table.schema}.{table.name}", f"stage_{table.name}"
+    name, stage = f"{table.schema}.{table.name}", _staging(table)
     columns = {column.name: column.type for column in table.columns if column.name not in BOOKKEEPING}
     listed = ", ".join(columns)
     # JSON comes as text that was serialised already
@@ -158,10 +203,10 @@ def stored_rows(conn: Connection, table: Table, account_id: int) -> int:
 
 
 def save_rejected(conn: Connection, rows: Sequence[dict[str, Any]]) -> int:
-    """Keep items that did not parse; return how many are new to us."""
+    """Keep items that cannot be stored, each with its payload as JSON text; return how many are new to us."""
     if not rows:
         return 0
-    statement = insert(rejected_records)
+    statement = insert(rejected_records).values(payload=cast(bindparam("payload", type_=Text), JSONB))
     statement = statement.on_conflict_do_update(
         index_elements=list(rejected_records.primary_key),
         set_={

@@ -4,17 +4,19 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
 from ingest_assets.errors import PartUnreadable
+from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.fathom.client import GONE, REFUSED, FathomClient
 from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.readiness import READY
-from ingest_assets.sources.record import UNPARSEABLE, Record, rejection
+from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import DAY, Extraction, Page
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
@@ -109,15 +111,14 @@ class _Sessions(WindowReader):
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         self.shown = self.shown or bool(items)
         meetings: dict[str, dict[str, Any]] = {}
-        rejected = []
+        batch = Batch()
         for item in items:
             try:
                 meetings[id_of(item)] = item
             except UNPARSEABLE as error:
-                rejected.append(rejection(FathomSession, item, error, external_id=None))
+                batch.rejected.append(rejection(FathomSession, item, error, parse=id_of))
         self.listed.update(meetings)
         known = await self._known(list(meetings))
-        records: list[Record] = []
         for external_id, meeting in meetings.items():
             row: Any = known.get(external_id)
             elsewhere = self._elsewhere(row)
@@ -129,16 +130,15 @@ class _Sessions(WindowReader):
                 if held and not deep:
                     continue
                 meeting |= await self._apart(external_id, transcript=not held)
-            try:
-                record = self._record(meeting, row)
-            except UNPARSEABLE as error:
-                rejected.append(rejection(FathomSession, meeting, error, external_id=external_id))
+            parse = partial(self._record, row=row)
+            record = batch.parsed(FathomSession, meeting, parse, external_id=external_id)
+            if record is None:
                 continue
             if elsewhere and record.transcript_state != READY:
                 self.run.left_out[ELSEWHERE] += 1
                 continue
-            records.append(record)
-        return Page(records, rejected=rejected)
+            batch.records.append(record)
+        return Page(batch.records, rejected=batch.rejected)
 
     async def _apart(self, external_id: str, *, transcript: bool) -> dict[str, Any]:
         """Fetch what the list does not bring to an OAuth app, each part whatever became of the other.
@@ -174,7 +174,7 @@ class _Sessions(WindowReader):
             self._refused[what] += 1
             self.run.skipped[what] = f"{REFUSED}: {self._refused[what]}"
 
-    def _record(self, meeting: dict[str, Any], row: Any) -> FathomSession:
+    def _record(self, meeting: dict[str, Any], *, row: Any) -> FathomSession:
         return FathomSession.from_api(
             self.run.account,
             meeting,

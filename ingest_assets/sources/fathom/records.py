@@ -9,8 +9,9 @@ from pydantic import Field
 
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
-from ingest_assets.sources.record import HASH_BYTES, ConversationRecord, dump_json, storable_text
+from ingest_assets.sources.record import ConversationRecord
 from ingest_assets.sources.times import at
+from ingest_assets.sources.values import HASH_BYTES, checked_id, dump_json
 
 FETCHED_APART = frozenset({"transcript", "default_summary"})
 """What an OAuth app does not get in the list."""
@@ -63,14 +64,14 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
             external_id=external_id,
             conversation_id=external_id,
             occurred_at=at(began) if began else created,
-            text=storable_text(said) if said else None,
+            text=said or None,
             raw=meeting,
             created_at=created,
-            title=_text(meeting.get("title") or meeting.get("meeting_title")),
-            meeting_type=_text(meeting.get("meeting_type")),
-            recorded_by=_text(recorded_by.get("email")),
+            title=meeting.get("title") or meeting.get("meeting_title"),
+            meeting_type=meeting.get("meeting_type"),
+            recorded_by=recorded_by.get("email"),
             url=meeting.get("url"),
-            summary=_text(summary.get("markdown_formatted")),
+            summary=summary.get("markdown_formatted"),
             action_items=len(meeting.get("action_items") or ()),
             transcript_state=state_of(details=True, transcript=bool(said), was=was, age=age),
             details_hash=hash_of(meeting),
@@ -80,9 +81,8 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
 def id_of(meeting: Mapping[str, Any]) -> str:
     """Give the only id there is. Raises KeyError or ValueError."""
     recording_id = meeting["recording_id"]
-    if isinstance(recording_id, bool) or not isinstance(recording_id, int | str) or recording_id == "":
-        raise ValueError("recording_id is neither a number nor a text")
-    return str(recording_id)
+    number = isinstance(recording_id, int) and not isinstance(recording_id, bool)
+    return checked_id(str(recording_id) if number else recording_id, "recording_id")
 
 
 def created_at(meeting: Mapping[str, Any]) -> datetime:
@@ -100,7 +100,3 @@ def _readable(transcript: Sequence[Mapping[str, Any] | None]) -> str:
         for item in transcript
         if item is not None and item["text"] is not None
     )
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else storable_text(value)

@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ingest_assets.errors import CredentialRejected, CursorExpired, UnexpectedResponse
-from ingest_assets.sources.batch import stored
+from ingest_assets.sources.batch import Batch, stored
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.history import Changes
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.mime import kept_apart
 from ingest_assets.sources.gmail.records import HIDDEN, GmailMessage, GmailThread, id_of, visible
-from ingest_assets.sources.record import UNPARSEABLE, Record, Rejected, rejection
+from ingest_assets.sources.record import Record
+from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.storage import reads
 
@@ -179,8 +180,7 @@ class _Mailbox:
 
     async def _page(self, threads: dict[str, dict[str, Any] | None]) -> Page:
         """Store what is selected of some threads; what is stored of them and no longer there is gone."""
-        records: list[Record] = []
-        rejected: list[Rejected] = []
+        batch = Batch()
         gone: list[str] = []
         left: list[str] = []
         untouched: set[str] = set()
@@ -189,30 +189,41 @@ class _Mailbox:
             if thread is None:
                 gone.append(thread_id)
                 continue
-            try:
-                messages, faults = self._messages(thread, fetched)
-                rejected += faults
-                if faults:
-                    untouched.add(thread_id)
-                if messages:
-                    records += [GmailThread.from_messages(self.run.account, thread, messages), *messages]
-                elif not faults:
-                    left.append(thread_id)
-            except UNPARSEABLE as error:
-                rejected.append(rejection(GmailThread, _outline(thread), error, external_id=thread_id))
+            read = self._thread(thread_id, thread, fetched)
+            batch.add(read)
+            if read.rejected:
                 untouched.add(thread_id)
-        kept = {record.external_id for record in records if isinstance(record, GmailMessage)}
+            elif not read.records:
+                left.append(thread_id)
+        kept = {record.external_id for record in batch.records if isinstance(record, GmailMessage)}
         living = set(await self._living(GmailThread, "external_id", gone + left))  # most mail in spam never was
         touched = [thread_id for thread_id in threads if thread_id not in untouched]
         lost = [one for one in await self._living(GmailMessage, "thread_id", touched) if one not in kept]
         return Page(
-            records,
+            batch.records,
             gone=[one for one in gone if one in living],
             left=[one for one in left if one in living],
             also_gone={GmailMessage: lost} if lost else {},
-            rejected=rejected,
+            rejected=batch.rejected,
             stream=MAILBOX,
         )
+
+    def _thread(self, thread_id: str, thread: dict[str, Any], fetched: dict[str, dict[str, str]]) -> Batch:
+        """Parse a thread and its mail; what is malformed of either does not keep the other from being stored."""
+        batch, outline = Batch(), _outline(thread)
+        try:
+            messages = self._messages(batch, thread, fetched)
+        except UNPARSEABLE as error:
+            batch.rejected.append(rejection(GmailThread, outline, error, external_id=thread_id))
+            return batch
+        if messages:
+
+            def sum_up(_outline: Any) -> GmailThread:
+                return GmailThread.from_messages(self.run.account, thread, messages)
+
+            batch.parse(GmailThread, outline, sum_up, external_id=thread_id)
+            batch.records += messages
+        return batch
 
     async def _living(self, record: type[Record], column: str, values: Sequence[str]) -> list[str]:
         if not values:
@@ -221,29 +232,29 @@ class _Mailbox:
         return [row.external_id for row in rows]
 
     def _messages(
-        self, thread: dict[str, Any], fetched: dict[str, dict[str, str]]
-    ) -> tuple[list[GmailMessage], list[Rejected]]:
+        self, batch: Batch, thread: dict[str, Any], fetched: dict[str, dict[str, str]]
+    ) -> list[GmailMessage]:
         """Parse a thread's mail, or nothing where the labels leave the thread out."""
         id_of(thread, "id")  # else this is no thread, and that it has no messages says nothing
         shown = [message for message in thread.get("messages", ()) if visible(message)]
         labels = {label for message in shown for label in _labels(message)}
         if (self.include and self.include.isdisjoint(labels)) or not self.exclude.isdisjoint(labels):
-            return [], []
-        messages, rejected = [], []
-        for message in shown:
-            try:
-                messages.append(
-                    GmailMessage.from_api(
-                        self.run.account,
-                        message,
-                        fetched.get(message["id"], {}),
-                        max_bytes=self.run.options.max_message_bytes,
-                    )
-                )
-            except UNPARSEABLE as error:
-                external_id = message.get("id") if isinstance(message, dict) else None
-                rejected.append(rejection(GmailMessage, message, error, external_id=external_id))
-        return messages, rejected
+            return []
+
+        def parse(message: Any) -> GmailMessage:
+            bodies, most = fetched.get(message["id"], {}), self.run.options.max_message_bytes
+            return GmailMessage.from_api(self.run.account, message, bodies, max_bytes=most)
+
+        parsed = [
+            batch.parsed(
+                GmailMessage,
+                message,
+                parse,
+                external_id=message.get("id") if isinstance(message, dict) else None,
+            )
+            for message in shown
+        ]
+        return [message for message in parsed if message is not None]
 
     async def _fetched(self, threads: Sequence[dict[str, Any]]) -> dict[str, dict[str, str]]:
         """Get the bodies that Gmail keeps apart, by message and partId."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest_assets.sources.gmail.records import GmailThread, id_of
-from ingest_assets.sources.record import UNPARSEABLE, Rejected, rejection
+from ingest_assets.sources.rejected import UNPARSEABLE, Rejected, rejection
 
 REMOVED = "labelsRemoved"
 MOVING, LABELLING = ("messagesAdded", "messagesDeleted"), ("labelsAdded", REMOVED)

@@ -8,7 +8,7 @@ from typing import Any
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailSettings
 from ingest_assets.sources.gmail.records import GmailThread, id_of
-from ingest_assets.sources.record import UNPARSEABLE, Rejected, rejection
+from ingest_assets.sources.rejected import UNPARSEABLE, Rejected, rejection
 
 
 @dataclass

@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ingest_assets.sources.columns import Id
 from ingest_assets.sources.gmail.mime import attachments_of, headers_of, stripped, text_of
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord, storable_text
+from ingest_assets.sources.record import ConversationRecord
+from ingest_assets.sources.values import checked_id
 
-LONGEST_LINE = 998  # bytes: RFC 5322, 2.1.1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PASSING = frozenset({"historyId", "snippet"})
 """Fields that change without the message."""
@@ -32,8 +33,8 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
     indexes: ClassVar = (("account_id", "thread_id"), ("workspace_id", "occurred_at"), ("rfc822_message_id",))
     telling: ClassVar = ("text",)
 
-    thread_id: str
-    rfc822_message_id: str | None = Field(description="the header Message-ID: the same mail in every mailbox")
+    thread_id: Id
+    rfc822_message_id: Id | None = Field(description="the header Message-ID: the same mail in every mailbox")
     sender: str | None
     recipients: list[str] = Field(description="the header To")
     cc: list[str] = Field(default_factory=list, description="the header Cc")
@@ -60,16 +61,16 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
             external_id=message["id"],
             conversation_id=message["threadId"],
             occurred_at=at(message["internalDate"]),
-            text=None if omitted else storable_text(text_of(payload, fetched)),
+            text=None if omitted else text_of(payload, fetched),
             raw={key: value for key, value in message.items() if key not in PASSING}
             | {"payload": stripped(payload)},
             thread_id=message["threadId"],
-            rfc822_message_id=_message_id(headers),
-            sender=_text(headers.get("from")),
+            rfc822_message_id=headers.get("message-id"),
+            sender=headers.get("from"),
             recipients=_addresses(headers.get("to")),
             cc=_addresses(headers.get("cc")),
             bcc=_addresses(headers.get("bcc")),
-            subject=_text(headers.get("subject")),
+            subject=headers.get("subject"),
             label_ids=labels_of(message),
             size_bytes=size,
             attachment_count=attachments_of(payload),
@@ -114,11 +115,8 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
 
 
 def id_of(item: Any, name: str) -> str:
-    """Read an id. Raises KeyError or TypeError where there is none."""
-    value = item[name]
-    if not isinstance(value, str):
-        raise TypeError(name)
-    return value
+    """Read an id. Raises KeyError, TypeError or UnusableValue where there is none."""
+    return checked_id(item[name], name)
 
 
 def at(milliseconds: str) -> datetime:
@@ -131,15 +129,5 @@ def _spoken(message: GmailMessage) -> str:
     return f"{head}\n{message.text or '(not stored)'}"
 
 
-def _message_id(headers: Mapping[str, str]) -> str | None:
-    """Give the Message-ID, if it is one: what is longer than a line may be would not fit the index on it."""
-    found = _text(headers.get("message-id"))
-    return None if found is None or len(found.encode()) > LONGEST_LINE else found
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else storable_text(value)
-
-
 def _addresses(header: str | None) -> list[str]:
-    return [] if header is None else [storable_text(header)]
+    return [] if header is None else [header]

@@ -15,9 +15,10 @@ from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
 from ingest_assets.sources.readiness import READY
-from ingest_assets.sources.record import UNPARSEABLE, rejection
+from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.sources.times import BEGINNING
+from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
@@ -125,16 +126,15 @@ class _Calls(WindowReader):
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         """Ask for the transcripts of those calls that we do not hold as they are."""
-        calls = {call_id: call for call in items if (call_id := _id(call)) is not None}
+        batch, calls = Batch(), {}
+        for item in items:
+            try:
+                calls[checked_id(_facts(item).get("id"), "metaData.id")] = item
+            except UnusableValue as error:
+                batch.rejected.append(rejection(GongCall, item, error))
         self.listed.update(calls)
         columns = ("details_hash", "transcript_state", "first_seen_at", "deleted_at")
         known: dict[str, Any] = await self.stored(reads.stored, list(calls), columns)
-        batch = Batch()
-        batch.rejected += [
-            rejection(GongCall, call, KeyError("metaData.id"), external_id=None)
-            for call in items
-            if _id(call) is None
-        ]
         private = set() if self.run.settings.include_private else {i for i, c in calls.items() if _private(c)}
         if private:
             self.run.left_out["private"] += len(private)
@@ -165,11 +165,6 @@ class _Calls(WindowReader):
 def _facts(call: Any) -> dict[str, Any]:
     facts = call.get("metaData") if isinstance(call, dict) else None
     return facts if isinstance(facts, dict) else {}
-
-
-def _id(call: Any) -> str | None:
-    found = _facts(call).get("id")
-    return found if isinstance(found, str) else None
 
 
 def _private(call: Any) -> bool:

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
-from ingest_assets.sources.record import HASH_BYTES, ConversationRecord, Record, dump_json, storable_text
+from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.times import at
+from ingest_assets.sources.values import HASH_BYTES, dump_json
 
 SIGNED = "media"  # URLs that are signed anew for every request
 UNKNOWN_SPEAKER = "Unknown speaker"
@@ -75,9 +76,9 @@ class GongCall(ConversationRecord, table="gong_calls"):
             external_id=facts["id"],
             conversation_id=facts["id"],
             occurred_at=moment_of(facts),
-            text=storable_text(said) if said else None,
+            text=said or None,
             raw=lasting(call) if transcript is None else lasting(call) | {"transcript": transcript},
-            title=_text(facts.get("title")),
+            title=facts.get("title"),
             duration_seconds=None if duration is None else int(duration),
             direction=facts.get("direction"),
             scope=facts.get("scope"),
@@ -121,7 +122,7 @@ class GongUser(Record, table="gong_users"):
             account_id=account.account_id,
             external_id=user["id"],
             raw=user,
-            name=_text(name or None),
+            name=name or None,
             email=user.get("emailAddress"),
             is_active=user.get("active"),
         )
@@ -139,9 +140,5 @@ class GongWorkspace(Record, table="gong_workspaces"):
             account_id=account.account_id,
             external_id=workspace["id"],
             raw=workspace,
-            name=_text(workspace.get("name")),
+            name=workspace.get("name"),
         )
-
-
-def _text(value: str | None) -> str | None:
-    return None if value is None else storable_text(value)

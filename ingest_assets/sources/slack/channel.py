@@ -13,7 +13,6 @@ from typing import Any
 from ingest_assets.errors import CursorExpired, PartUnreadable, SourceError, UnexpectedResponse
 from ingest_assets.sources.batch import Batch, Result, stored
 from ingest_assets.sources.concurrency import interleave
-from ingest_assets.sources.record import UNPARSEABLE, rejection
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, SlackClient
 from ingest_assets.sources.slack.directory import Directory
 from ingest_assets.sources.slack.plan import (
@@ -26,7 +25,7 @@ from ingest_assets.sources.slack.plan import (
     next_plan,
     still_unread,
 )
-from ingest_assets.sources.slack.records import SlackMessage, ts_of
+from ingest_assets.sources.slack.records import TS, SlackMessage, ts_of
 from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.storage import reads
 
@@ -222,20 +221,18 @@ class ChannelReader:
         yield Batch([parent], gone=[] if resumed else sorted(held - present))
 
     def _message(self, batch: Batch, channel_id: str, message: Any, *, in_channel: bool) -> SlackMessage | None:
+        def parse(item: Any) -> SlackMessage:
+            account, names = self.run.account, self.directory.names
+            return SlackMessage.from_api(account, channel_id, item, names, in_channel=in_channel)
+
         ts = _ts(message)
-        try:
-            return SlackMessage.from_api(
-                self.run.account, channel_id, message, self.directory.names, in_channel=in_channel
-            )
-        except UNPARSEABLE as error:
-            external_id = SlackMessage.id_of(channel_id, ts) if ts else None
-            batch.rejected.append(rejection(SlackMessage, message, error, external_id=external_id))
-            return None
+        external_id = SlackMessage.id_of(channel_id, ts) if ts else None
+        return batch.parsed(SlackMessage, message, parse, external_id=external_id)
 
 
 def _ts(message: Any) -> str | None:
     ts = message.get("ts") if isinstance(message, dict) else None
-    return ts if isinstance(ts, str) else None
+    return ts if isinstance(ts, str) and TS.fullmatch(ts) else None
 
 
 def _thread_changed(parent: SlackMessage, row: Any, threads_since: str | None) -> bool:

@@ -1,7 +1,7 @@
 """Who and what an account's messages name: its users, its channels, and which of these to read."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,10 +9,12 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import PartUnreadable
 from ingest_assets.sources.batch import Batch, stored
+from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackUser
 from ingest_assets.sources.slack.text import markup_of, mentioned
 from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.values import is_id
 from ingest_assets.storage import reads
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
@@ -101,10 +103,9 @@ class Directory:
         """Look up users that the directory does not list, guests from other companies for one, once each."""
         wanted: set[str] = set()
         for message in messages:
-            if isinstance(message, dict):
-                wanted |= mentioned(markup_of(message) or "")
-                wanted |= {author} if isinstance(author := message.get("user"), str) else set()
-        wanted -= self.names.users.keys() | self._asked
+            with suppress(*UNPARSEABLE):  # it is set aside when it is parsed
+                wanted |= {message.get("user")} | mentioned(markup_of(message) or "")
+        wanted = {user for user in wanted if is_id(user)} - (self.names.users.keys() | self._asked)
         self._asked |= wanted
         batch = Batch()
         for user_id in sorted(wanted):

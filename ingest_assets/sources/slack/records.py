@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ingest_assets.sources.columns import Id
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord, Record, storable_text
+from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.slack.text import markup_of, readable
+from ingest_assets.sources.values import UnusableValue
 
-TS = re.compile(r"\d{10}\.\d{6}")
+TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 BROADCAST = "thread_broadcast"
@@ -47,9 +49,9 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     # how the reader stands to a thread, and the parent's copy inside a broadcast reply
     volatile: ClassVar = frozenset({"subscribed", "last_read", "unread_count", "root"})
 
-    channel_id: str
-    ts: str = Field(description="Slack's time and id of the message, unique within its channel")
-    thread_ts: str | None = Field(description="the parent's ts; equal to ts on a parent")
+    channel_id: Id
+    ts: Id = Field(description="Slack's time and id of the message, unique within its channel")
+    thread_ts: Id | None = Field(description="the parent's ts; equal to ts on a parent")
     in_channel: bool = Field(description="shown in the channel itself, not only in a thread")
     author_id: str | None = Field(description="a user, else a bot, else the name a bot gave itself")
     author_name: str | None = Field(None, description="as people were shown it")
@@ -69,7 +71,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         """Parse an item of conversations.history (`in_channel`) or conversations.replies."""
         ts = message["ts"]
         if not TS.fullmatch(ts):
-            raise ValueError("ts is not seconds.micros")
+            raise UnusableValue("ts: not seconds.micros")
         thread_ts = message.get("thread_ts")
         subtype = message.get("subtype")
         deleted = subtype == TOMBSTONE
@@ -80,7 +82,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             external_id=cls.id_of(channel_id, ts),
             conversation_id=cls.id_of(channel_id, thread_ts or ts),
             occurred_at=at(ts),
-            text=None if markup is None else storable_text(readable(markup, names.users, names.channels)),
+            text=None if markup is None else readable(markup, names.users, names.channels),
             raw=message,
             deleted=deleted,
             channel_id=channel_id,
@@ -112,7 +114,7 @@ class SlackUser(Record, table="slack_users"):
             account_id=account.account_id,
             external_id=user["id"],
             raw=user,
-            name=None if name is None else storable_text(name),
+            name=name,
             email=profile.get("email"),
             is_bot=user.get("is_bot"),
             is_deleted=user.get("deleted"),
@@ -130,13 +132,12 @@ class SlackChannel(Record, table="slack_channels"):
 
     @classmethod
     def from_api(cls, account: Account, channel: dict[str, Any]) -> "SlackChannel":
-        name = channel.get("name")
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=channel["id"],
             raw=channel,
-            name=None if name is None else storable_text(name),
+            name=channel.get("name"),
             is_private=channel.get("is_private"),
             is_archived=channel.get("is_archived"),
         )
