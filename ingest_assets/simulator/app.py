@@ -4,13 +4,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest_assets.simulator import control
+from ingest_assets.simulator.clock import Clock
 from ingest_assets.simulator.fathom import api as fathom
 from ingest_assets.simulator.gmail import api as gmail
 from ingest_assets.simulator.gong import routes as gong
@@ -43,11 +46,27 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def create_app() -> Starlette:
+class _Dated:
+    """Gives every answer the simulated time as its `Date`, where uvicorn would tell the real one."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app, self._clock = app, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self._clock.now(), usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"date", date)]
+            await send(message)
+
+        await self._app(scope, receive, dated)
+
+
+def create_app() -> ASGIApp:
     """A simulator with empty worlds."""
     simulator = Simulator()
     slack = Route("/slack/api/{method}", SlackApi(simulator))
-    return Starlette(
+    app = Starlette(
         routes=[
             slack,
             *gong.routes(simulator),
@@ -57,6 +76,7 @@ def create_app() -> Starlette:
             *control.routes(simulator),
         ]
     )
+    return _Dated(app, simulator.clock)
 
 
 def serve(host: str = LOOPBACK, port: int = 0, *, ready: Callable[[str], None] | None = None) -> None:
@@ -113,6 +133,7 @@ def _server(ready: Callable[[], None]) -> _Server:
         loop="auto",
         log_level="warning",
         access_log=False,
+        date_header=False,
         timeout_graceful_shutdown=PATIENCE,
         timeout_keep_alive=60,
     )

@@ -3,6 +3,7 @@
     a client's verb -> retried -> Session.send (refresh once) -> RateLimiter.slot -> HTTP, bounded -> parse_json
 
 method      what a client's table says of a method: whom its failure concerns, cost, limit
+clock       how far our clock is ahead of the vendor's
 headers     Retry-After and RateLimit-*, in whichever form
 retry       the one retry loop
 rate_limit  at most so many requests, or units, in a stretch of time; a 429 holds the limiter

@@ -14,6 +14,7 @@ import httpx
 import orjson
 
 from ingest_assets.errors import AnswerTooLarge, CredentialRejected, SourceError, Transient, UnexpectedResponse
+from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.client.headers import pause_of
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
@@ -96,6 +97,7 @@ class JsonApi:
         """
         self.base_url = base_url.rstrip("/")
         self.session = Session(login.tokens, self._put)
+        self.vendor_clock = VendorClock()
         self._http = http
         self._login = login
         self._vendor = vendor
@@ -129,6 +131,7 @@ class JsonApi:
         limiter = self._limiter(request)
         async with limiter.slot(cost):
             answer = await self._send(request)
+        self.vendor_clock.note(answer.headers, self._login.clock.now())
         self._seen(request, answer.headers)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             pause = pause_of(answer.headers, self._login.clock.now(), self._login.ignored)
