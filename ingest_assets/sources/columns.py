@@ -1,28 +1,29 @@
 """Which column a record's field becomes, and what of a vendor's values fits it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Text
 from sqlalchemy.types import TypeEngine
 
 from ingest_assets.sources.values import (
-    BIGINT,
     EARLIEST,
+    LARGEST,
     LATEST,
     LONGEST_ID,
     LONGEST_TEXT,
+    SMALLEST,
     UnusableValue,
     is_id,
     storable_text,
 )
 from ingest_assets.storage.schema import timestamp
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
+Id = Annotated[str, "id"]
 """What tells one thing from another; it is never changed, as two ids could become one."""
 
 COLUMN_TYPES: dict[Any, TypeEngine[Any]] = {
@@ -64,20 +65,17 @@ class Kind:
             comment=self.comment,
         )
 
-    @property
-    def bounded(self) -> bool:
-        """Whether values of the right type may not fit; of ids that must be there pydantic checks that."""
-        return self.plain in (int, datetime, list[str]) or (self.plain is Id and self.optional)
-
     def fitting(self, name: str, value: Any) -> Any:
-        """Give a value that fits the column, or None where there may be none. Raises UnusableValue."""
+        """Give what the column holds of a value, None where it cannot and may be None. Raises UnusableValue."""
         problem = None
         match value:
             case list():
-                return [storable_text(one[:LONGEST_TEXT]) if isinstance(one, str) else one for one in value]
+                return [storable_text(item[:LONGEST_TEXT]) if isinstance(item, str) else item for item in value]
+            case str() if self.plain is str:
+                return storable_text(value[:LONGEST_TEXT])
             case str() if self.plain is Id and not is_id(value):
                 problem = "a text that is no id"
-            case int() if self.plain is int and value not in BIGINT:
+            case int() if self.plain is int and not SMALLEST <= value <= LARGEST:
                 problem = "an integer beyond 64 bits"
             case datetime() if self.plain is datetime and not EARLIEST <= value <= LATEST:
                 problem = "a time out of PostgreSQL's range"
@@ -85,4 +83,36 @@ class Kind:
             return value
         if self.optional:
             return None
-        raise UnusableValue(f"{name}: {problem}")
+        raise UnusableValue(problem, name, value)
+
+
+class Door:
+    """What the values of a record pass through on their way to its columns."""
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self._kinds = kinds
+        self._words = tuple(name for name, kind in kinds.items() if kind.plain in (str, Id))
+        self._others = tuple(name for name, kind in kinds.items() if kind.plain in (int, datetime, list[str]))
+
+    def clean(self, values: dict[str, Any]) -> None:
+        """Replace what does not fit; what fits, which is nearly all, costs a look. Raises UnusableValue."""
+        value: Any
+        for name in self._words:
+            value = values.get(name)
+            if value is None or (
+                value.__class__ is str and 0 < len(value) <= LONGEST_ID and value.isascii() and "\0" not in value
+            ):
+                continue
+            values[name] = self._kinds[name].fitting(name, value)
+            if "text_shortened" in self._kinds and isinstance(value, str) and len(value) > LONGEST_TEXT:
+                values["text_shortened"] = True
+        for name in self._others:
+            value = values.get(name)
+            if value.__class__ is int:
+                fits = SMALLEST <= value <= LARGEST
+            elif value.__class__ is datetime:
+                fits = EARLIEST <= value <= LATEST
+            else:
+                fits = not value
+            if not fits:
+                values[name] = self._kinds[name].fitting(name, value)

@@ -13,7 +13,7 @@ Whatever has another type than its column is refused. `rejected.parsed` makes a 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from operator import itemgetter
@@ -22,9 +22,12 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 from sqlalchemy import Table
 
-from ingest_assets.sources.columns import Id, Kind
-from ingest_assets.sources.values import HASH_BYTES, LONGEST_TEXT, dump_json, is_clean, storable_text
+from ingest_assets.sources.columns import Door, Id, Kind
+from ingest_assets.sources.values import HASH_BYTES, dump_json
 from ingest_assets.storage.schema import record_table
+
+ENVELOPE = frozenset({"workspace_id", "account_id", "raw", "deleted"})
+"""Fields that hold no value of the vendor's, and its item as a whole."""
 
 
 class Record(BaseModel):
@@ -51,9 +54,7 @@ class Record(BaseModel):
     own_fields: ClassVar[tuple[str, ...]] = ()
     """The columns that a class adds to the envelope, in order."""
     _own_values: ClassVar[Callable[[dict[str, Any]], tuple[Any, ...]]]
-    _columns: ClassVar[Mapping[str, "Kind"]] = {}
-    _texts: ClassVar[tuple[str, ...]] = ()
-    _bounded: ClassVar[tuple[str, ...]] = ()
+    _door: ClassVar[Door]
 
     def __init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)  # pydantic hands `table` to the hook below, once fields are known
@@ -63,27 +64,16 @@ class Record(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         cls.own_fields = tuple(name for name in cls.model_fields if name not in Record.model_fields)
         cls._own_values = itemgetter(*cls.own_fields, "external_id")  # with one name it would give no tuple
-        cls._columns = {name: Kind.of(cls.model_fields[name]) for name in cls.own_fields}
-        cls._texts = tuple(name for name, kind in cls._columns.items() if kind.plain is str)
-        cls._bounded = tuple(name for name, kind in cls._columns.items() if kind.bounded)
+        kinds = {name: Kind.of(field) for name, field in cls.model_fields.items() if name not in ENVELOPE}
+        cls._door = Door(kinds)
         if table is not None:
-            columns = [kind.column(name) for name, kind in cls._columns.items()]
+            columns = [kinds[name].column(name) for name in cls.own_fields]
             cls.table = record_table(table, columns, cls.indexes, shared=cls.shared)
 
     @model_validator(mode="before")
     @classmethod
     def _through_the_door(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Clean what reaches a column; a clean value costs a look."""
-        for name in cls._texts:
-            text = values.get(name)
-            if text is not None and isinstance(text, str) and (len(text) > LONGEST_TEXT or not is_clean(text)):
-                values[name] = storable_text(text[:LONGEST_TEXT])
-                if len(text) > LONGEST_TEXT and "text_shortened" in cls._columns:
-                    values["text_shortened"] = True
-        for name in cls._bounded:
-            value = values.get(name)
-            if value is not None:
-                values[name] = cls._columns[name].fitting(name, value)
+        cls._door.clean(values)
         return values
 
     @cached_property

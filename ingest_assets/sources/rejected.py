@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.values import (
     HASH_BYTES,
-    LONGEST_ID,
     UnusableValue,
     dump_json,
     is_id,
@@ -29,13 +28,6 @@ NEEDED: dict[str, str] = {
     "list_type": "a list",
 }
 """By pydantic's kind of error."""
-UNFIT: dict[str, str] = {
-    "string_too_short": "an empty text, which is no id",
-    "string_too_long": f"a text of more than {LONGEST_ID} characters, which is no id",
-    "string_pattern_mismatch": "a text with a NUL, which is no id",
-    "string_unicode": "a text with half of a surrogate pair, which is no id",
-}
-
 UNPARSEABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What parsing a malformed item raises; pydantic's ValidationError is a ValueError."""
 
@@ -111,15 +103,14 @@ def _reason(error: Exception, trail: "_Trail", payload: Any) -> str:
 
 
 def _fault(fault: Any, trail: "_Trail") -> str:
-    found, kind = fault["input"], fault["type"]
+    found, kind, column = fault["input"], fault["type"], ".".join(map(str, fault["loc"]))
     unusable = fault.get("ctx", {}).get("error")
     if isinstance(unusable, UnusableValue):
-        return str(unusable)
-    column = ".".join(map(str, fault["loc"]))
+        found, column, what = unusable.value, unusable.place, unusable.problem
+    else:
+        what = json_type(found) + (f" where {NEEDED[kind]} is needed" if kind in NEEDED else f" ({kind})")
     paths = {path for path, value in trail.read if value is found}
     path = paths.pop() if len(paths) == 1 else column  # small integers, true and null are the same object anywhere
-    needed = f" where {NEEDED[kind]} is needed" if kind in NEEDED else f" ({kind})"
-    what = UNFIT.get(kind) or json_type(found) + needed
     return f"{path}: {what}" if path == column else f"{path}: {what} (column {column})"
 
 

@@ -17,7 +17,7 @@ LONGEST_PAYLOAD = 1_000_000  # bytes of an item that is set aside: enough to fin
 HASH_BYTES = 16
 DEEPEST = 254  # levels of JSON that orjson writes
 CUT_OFF = "(nested too deeply to be kept)"
-BIGINT = range(-(2**63), 2**63)
+SMALLEST, LARGEST = -(2**63), 2**63 - 1  # of bigint
 JSON_INTEGERS = range(-(2**63), 2**64)  # what orjson writes as a number
 LONGEST_INTEGER = 10_000  # bits: Python refuses to write more than 4,300 digits
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
@@ -35,7 +35,11 @@ TYPES: dict[type, str] = {
 
 
 class UnusableValue(ValueError):
-    """A value that does not fit its column. The text tells which and why, and never the value itself."""
+    """A value that does not fit its place. The text tells why, and never the value itself."""
+
+    def __init__(self, problem: str, place: str, value: Any) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.problem, self.place, self.value = problem, place, value
 
 
 def encodable(text: str) -> bool:
@@ -62,9 +66,9 @@ def is_id(value: Any) -> bool:
 def checked_id(value: Any, path: str) -> str:
     """Give an id that stands at a path of an item. Raises UnusableValue for what is none."""
     if not isinstance(value, str):
-        raise UnusableValue(f"{path}: {json_type(value)} where text is needed")
+        raise UnusableValue(f"{json_type(value)} where text is needed", path, value)
     if not is_id(value):
-        raise UnusableValue(f"{path}: a text that is no id: empty, over {LONGEST_ID} characters, or with NUL")
+        raise UnusableValue("a text that is no id", path, value)
     return value
 
 
@@ -104,7 +108,7 @@ def storable(value: Any, levels: int = DEEPEST) -> Any:
             return kept
         case list() | tuple():
             return list(map(partial(storable, levels=levels - 1), value))
-        case None | bool() | float():
+        case None | bool() | float() | datetime():
             return value
         case int():
             return _integer(value)

@@ -71,7 +71,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         """Parse an item of conversations.history (`in_channel`) or conversations.replies."""
         ts = message["ts"]
         if not TS.fullmatch(ts):
-            raise UnusableValue("ts: not seconds.micros")
+            raise UnusableValue("not seconds.micros", "ts", ts)
         thread_ts = message.get("thread_ts")
         subtype = message.get("subtype")
         deleted = subtype == TOMBSTONE
