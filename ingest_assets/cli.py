@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 a sync did not succeed, 2 the request or the environment cannot be used.
 """
 
-import json
 import sys
 from typing import Any, Literal, get_args, get_origin
 from uuid import uuid4
@@ -24,6 +23,7 @@ from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import vault
 from ingest_assets.storage.engine import unreachable
 from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
+from ingest_assets.terminal import echo, echo_json, echo_usage, guard
 from ingest_assets.tokens import forget_pairs
 from ingest_assets.verdict import SKIPPED, SUCCESS, report
 
@@ -33,12 +33,13 @@ CANNOT = 2  # the request cannot be carried out as it stands
 def main() -> None:
     """Run a command; whatever the user can put right is one sentence and exit code 2."""
     app: App | None = None
+    guard()
     try:
         app = App.load()
         code = cli.main(obj=app, standalone_mode=False)  # what ctx.exit() was given
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
-        error.show()
+        echo_usage(error)
         sys.exit(CANNOT)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def _fail(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    echo(sentence, err=True)
     sys.exit(CANNOT)
 
 
@@ -66,13 +67,13 @@ def migrate(app: App) -> None:
     from ingest_assets.storage.migrate import migrate as migrate_database  # with alembic: a tenth of a second
 
     migrate_database(app.any_engine)
-    click.echo("The database is up to date.")
+    echo("The database is up to date.")
 
 
 @cli.command("new-key")
 def new_key() -> None:
     """Print a key for INGEST_ENCRYPTION_KEYS."""
-    click.echo(vault.new_key())
+    echo(vault.new_key())
 
 
 @cli.command("rotate-keys")
@@ -81,7 +82,7 @@ def rotate_keys(app: App) -> None:
     """Encrypt stored credentials anew with the first of INGEST_ENCRYPTION_KEYS."""
     with app.engine.begin() as conn:
         count = app.vault.rotate(conn)
-    click.echo(f"{count} stored secrets are now encrypted with the first key; older keys may be removed.")
+    echo(f"{count} stored secrets are now encrypted with the first key; older keys may be removed.")
 
 
 @cli.group()
@@ -107,15 +108,15 @@ def _connect_command(source: Source) -> click.Command:
         )
         for called, probe, is_new in connected.accounts:
             for warning in probe.warnings:
-                click.echo(warning, err=True)
-            who = f"{source.title} {called!r} ({probe.external_id or called})"
-            click.echo(
+                echo(warning, err=True)
+            who = f"{source.title} '{called}' ({probe.external_id or called})"
+            echo(
                 f"Connected {who} to workspace {workspace}."
                 if is_new
                 else f"Gave {who} of workspace {workspace} a new login and these settings."
             )
         for error in connected.refused:
-            click.echo(f"Not connected: {error}", err=True)
+            echo(f"Not connected: {error}", err=True)
         return CANNOT if connected.refused else 0
 
     command = click.Command(source.name, callback=run, help=f"Connect a {source.title} account.")
@@ -179,7 +180,7 @@ def accounts(app: App, as_json: bool) -> None:
         for row in rows
     ]
     if as_json:
-        click.echo(json.dumps(entries))
+        echo_json(entries)
     else:
         from ingest_assets.tables import print_table
 
@@ -201,7 +202,7 @@ def _state_command(name: str, state: str, reason: str | None, help_text: str) ->
             if state == DISCONNECTED:
                 forget_pairs(conn, app.vault, rows)
         for row in rows:
-            click.echo(f"{source} account {row.name!r} of workspace {workspace} is now {state}.")
+            echo(f"{source} account '{row.name}' of workspace {workspace} is now {state}.")
 
 
 _state_command("pause", PAUSED, "paused by an operator", "Stop syncing until resumed.")
@@ -230,7 +231,7 @@ def remove(app: App, workspace: str) -> None:
         raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")
     days = app.core.keep_removed_days
     kept = "until somebody deletes it" if days is None else f"for {days} days"
-    click.echo(f"Workspace {workspace} was removed. Its data stays {kept}; connecting an account takes it back.")
+    echo(f"Workspace {workspace} was removed. Its data stays {kept}; connecting an account takes it back.")
 
 
 @cli.command()
@@ -255,7 +256,7 @@ def status(app: App, as_json: bool) -> None:
 
     entries = status_entries(app)
     if as_json:
-        click.echo(json.dumps(entries))
+        echo_json(entries)
     else:
         print_status(app, entries)
 
@@ -285,13 +286,16 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
         if not as_json:
             for one in found:
                 counts = one.counts
-                click.echo(
+                echo(
                     f"{workspace_id} {one.account.name}: {one.status}, {counts.new} new, {counts.changed} changed,"
                     f" {counts.deleted} deleted, {counts.rejected} rejected, {sum(one.calls.values())} API calls, "
                     f"{one.seconds:.1f} s" + (f": {one.reason}" if one.reason else "")
                 )
     summary = report(verdicts)
-    click.echo(json.dumps(summary) if as_json else summary["status"])
+    if as_json:
+        echo_json(summary)
+    else:
+        echo(summary["status"])
     ctx.exit(0 if summary["status"] in {SUCCESS, SKIPPED} else 1)
 
 
@@ -309,7 +313,7 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
         report = app.extractor(f"command-{uuid4()}").run(kind, workspace_id)
         reports.append(report)
         if not as_json:
-            click.echo(
+            echo(
                 f"{workspace_id}: {report.status}, {report.extracted} {kind.noun}s read, "
                 f"{report.rejected} rejected, {report.remaining} remain, {report.kinds.total()} items, "
                 f"{report.dropped} dropped, "
@@ -317,7 +321,7 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
                 + (f": {report.reason}" if report.reason else "")
             )
     if as_json:
-        click.echo(json.dumps([report.as_json() for report in reports]))
+        echo_json([report.as_json() for report in reports])
     ctx.exit(0 if all(report.status == SUCCESS for report in reports) else 1)
 
 
@@ -336,7 +340,7 @@ def features(app: App, workspace: str, call: str | None, every: bool, as_json: b
         columns = ["source", "id", "occurred_at", "title", "state", "found", "dropped", "reason"]
         listed = [{column: entry[column] for column in columns} for entry in entries]
         if as_json:
-            click.echo(json.dumps(listed))
+            echo_json(listed)
         else:
             print_table(columns, listed)
         return
@@ -348,7 +352,7 @@ def features(app: App, workspace: str, call: str | None, every: bool, as_json: b
             "all, `ingest-assets extract` reads what is new."
         )
     if as_json:
-        click.echo(json.dumps(chosen[0]))
+        echo_json(chosen[0])
     else:
         print_features(chosen[0])
 
@@ -361,7 +365,7 @@ def simulate(port: int) -> None:
     from ingest_assets.simulator.app import serve
 
     require_free(port, "--port")
-    serve(LOOPBACK, port, ready=lambda url: click.echo(f"Simulated vendors at {url}, until Ctrl-C."))
+    serve(LOOPBACK, port, ready=lambda url: echo(f"Simulated vendors at {url}, until Ctrl-C."))
 
 
 @cli.command()

@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 import httpx
 
 from ingest_assets import demo_world, embedded
@@ -35,6 +34,7 @@ from ingest_assets.sources import SOURCES
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key
 from ingest_assets.tables import feature_entries, print_features, print_status, status_entries
+from ingest_assets.terminal import echo
 
 FOLDER = Path(".demo")
 DATABASE = "ingest"
@@ -57,17 +57,17 @@ def demo() -> int:
         stack.enter_context(_only_one())
         app = App.load()
         require_free(app.core.web_port, "INGEST_WEB_PORT")
-        click.echo("Starting PostgreSQL ...")
+        echo("Starting PostgreSQL ...")
         server = embedded.start(FOLDER / "postgres")
         server.drop_database(DATABASE)  # the simulated vendors forget; so must we
         environ = dagster_environment(server.create_database(DATABASE), FOLDER / "dagster", {})
-        click.echo("Starting the simulated vendors ...")
+        echo("Starting the simulated vendors ...")
         vendors = stack.enter_context(_simulator(environ))
         environ |= {**demo_world.environ(vendors), "INGEST_ENCRYPTION_KEYS": new_key()}
         app = App.load(environ)
         migrate(app.any_engine)
         demo_world.connect_everything(app, vendors, FOLDER)
-        click.echo("Starting Dagster: web UI, daemon, code server ...")
+        echo("Starting Dagster: web UI, daemon, code server ...")
         log = stack.enter_context(output(FOLDER / "dagster.log"))
         dagster = stack.enter_context(
             process(dagster_command(app.core.web_port), environ, stdout=log, stderr=subprocess.STDOUT)
@@ -76,19 +76,20 @@ def demo() -> int:
         reason = _watch(app, web, dagster)
         print_status(app, status_entries(app))
         _show_one(app)
-        click.echo(f"\n{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
+        echo()
+        echo(f"{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
         if reason is not None:
-            click.echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
+            echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
             return 1
         if sys.stdout.isatty() and not os.environ.get("CI"):
-            click.echo(
+            echo(
                 "The schedules are off again, so that the pages keep still; switch them on under Automation, or "
                 "materialize a partition from its page. Ctrl-C stops everything."
             )
             try:
                 signal.pause()  # until the user has seen enough
             except KeyboardInterrupt:
-                click.echo("Stopping.")
+                echo("Stopping.")
     return 0
 
 
@@ -141,7 +142,7 @@ def _watch(app: App, web: str, dagster: subprocess.Popen[str]) -> str | None:
             news = f"{who}: {entry['state']}, {entry['rows']} rows"
             if told.get(who) != news and (entry["rows"] or entry["reason"]):
                 told[who] = news
-                click.echo(news)
+                echo(news)
         time.sleep(1)  # between looks at processes that we cannot wait on
     return f"The partitions did not get done within {PATIENCE_SECONDS} s."
 
@@ -159,7 +160,7 @@ def _switch_on(web: str) -> list[str]:
         if answer["__typename"] != "ScheduleStateResult":
             return []
         started.append(answer["scheduleState"]["id"])
-    click.echo("Switched the schedules on; they tick at the next full minute ...")
+    echo("Switched the schedules on; they tick at the next full minute ...")
     return started
 
 
@@ -185,7 +186,9 @@ def _show_one(app: App) -> None:
     """Show a call that was read, as `ingest-assets features` does."""
     found = [entry for name in demo_world.WORKSPACES for entry in feature_entries(app, name) if entry["items"]]
     if found:
-        click.echo(f"\nOne of {len(found)} conversations that the language model has read:\n")
+        echo()
+        echo(f"One of {len(found)} conversations that the language model has read:")
+        echo()
         print_features(found[0])
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ingest_assets.app import App
 from ingest_assets.connecting import connect_account
 from ingest_assets.sources import BY_NAME
+from ingest_assets.terminal import echo
 
 WORKSPACES = {"acme": 1, "globex": 2, "initech": 3}  # name and seed
 SLACK_WORLD = {"channels": 3, "messages": 120, "threads": 10, "replies": 4, "span_hours": 240}
@@ -74,10 +74,10 @@ def connect_everything(app: App, vendors: str, folder: Path) -> None:
                 read_secret=customer.secrets.__getitem__,
             )
             accounts = ", ".join(account for account, _, _ in connected.accounts)
-            click.echo(f"Connected {BY_NAME[customer.source].title} ({accounts}) to workspace {name}.")
+            echo(f"Connected {BY_NAME[customer.source].title} ({accounts}) to workspace {name}.")
     order("slack/token", team=f"T0{REVOKED_SLACK.upper()}", revoked=True)
     order("gmail/settings", mailbox=LOST_MAILBOX, enabled=False)
-    click.echo(
+    echo(
         f"... and then somebody revoked the Slack token of {REVOKED_SLACK} and switched {LOST_MAILBOX} off: two "
         "partitions will fail."
     )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
+from ingest_assets.terminal import printable
 
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 WORST = 20  # workspaces named in the overview
@@ -152,7 +153,7 @@ class Overview:
         if bad:
             lines += ["", _line(["workspace", "source", "state", "reason"]), _line(["---"] * 4)]
             lines += [
-                _line([one.workspace_id, one.source, one.state, one.reason.replace("|", " ")])
+                _line([one.workspace_id, one.source, one.state, printable(one.reason).replace("|", " ")])
                 for one in bad[:WORST]
             ]
         if len(bad) > WORST:

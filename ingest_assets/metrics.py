@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import click
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,6 +10,7 @@ from prometheus_client.registry import Collector
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
 from ingest_assets.health import Overview
+from ingest_assets.terminal import echo
 
 
 class HealthCollector(Collector):
@@ -59,5 +59,5 @@ def serve(app: App, host: str, port: int) -> None:
         _, thread = start_http_server(port, host, registry)
     except OSError:
         raise IngestError(f"Port {port} of {host} cannot be used; choose another one with --port.") from None
-    click.echo(f"Serving http://{host}:{port}/metrics; Ctrl-C stops.")
+    echo(f"Serving http://{host}:{port}/metrics; Ctrl-C stops.")
     thread.join()

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import click
-
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
 from ingest_assets.settings import sqlalchemy_url
+from ingest_assets.terminal import echo
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 20
@@ -89,12 +88,12 @@ def dev(app: App) -> None:
     app.engine  # noqa: B018  (raises before anything is started)
     require_free(app.core.web_port, "INGEST_WEB_PORT")
     environ = dagster_environment(app.database_url, Path(".dagster"), {})
-    click.echo(f"Dagster starts at http://{LOOPBACK}:{app.core.web_port}; Ctrl-C stops it.")
+    echo(f"Dagster starts at http://{LOOPBACK}:{app.core.web_port}; Ctrl-C stops it.")
     with process(dagster_command(app.core.web_port), environ) as child:
         try:
             child.wait()
         except KeyboardInterrupt:
-            click.echo("Stopping.")
+            echo("Stopping.")
 
 
 def output(path: Path) -> IO[str]:

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import click
-
 from ingest_assets.app import App
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.features.model import KINDS
@@ -15,6 +13,7 @@ from ingest_assets.health import Overview
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import features as storage
 from ingest_assets.storage.overview import account_overview
+from ingest_assets.terminal import echo, printable
 
 DAY = timedelta(days=1)
 
@@ -24,7 +23,8 @@ def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) ->
     rows = [[_cell(entry[column]) for column in columns] for entry in entries]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     lines = (map(str.ljust, row, widths) for row in (columns, *rows))
-    click.echo("\n".join("  ".join(line).rstrip() for line in lines))
+    for line in lines:
+        echo("  ".join(line).rstrip())
 
 
 def status_entries(app: App) -> list[dict[str, Any]]:
@@ -63,11 +63,12 @@ def print_status(app: App, entries: Sequence[Mapping[str, Any]]) -> None:
     print_table(columns, entries)
     for entry in entries:
         if entry["reason"]:
-            click.echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")
+            echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")
     with app.engine.connect() as conn:
         totals = Overview.read(conn, app.core, datetime.now(UTC)).entries()
     if totals:
-        click.echo("\nWorkspaces by state, and how many syncs succeeded:")
+        echo()
+        echo("Workspaces by state, and how many syncs succeeded:")
         print_table(list(totals[0]), totals)
 
 
@@ -97,25 +98,26 @@ def feature_entries(app: App, workspace_id: str) -> list[dict[str, Any]]:
 
 def print_features(entry: Mapping[str, Any]) -> None:
     """Print one conversation's features, kind by kind, every one with its quote, speaker and time."""
-    click.secho(f"{entry['title'] or entry['id']}", bold=True)
-    click.echo(f"{entry['source']} {entry['id']}, {entry['occurred_at']}, read by {entry['model']}")
+    echo(entry["title"] or entry["id"], bold=True)
+    echo(f"{entry['source']} {entry['id']}, {entry['occurred_at']}, read by {entry['model']}")
     if entry["reason"]:
-        click.echo(f"{entry['state']}: {entry['reason']}")
-    click.echo(f"\n{entry['summary'] or 'No summary.'}")
+        echo(f"{entry['state']}: {entry['reason']}")
+    echo()
+    echo(entry["summary"] or "No summary.")
     for name in KINDS:
         items = [item for item in entry["items"] if item["kind"] == name]
         if items:
-            click.secho(f"\n{name.replace('_', ' ')}", bold=True)
+            echo()
+            echo(name.replace("_", " "), bold=True)
         for item in items:
             facts = [item[field] for field in ("person", "due", "sentiment") if item[field]]
-            click.echo(f"  {item['statement']}" + (f" ({', '.join(facts)})" if facts else ""))
+            echo(f"  {item['statement']}" + (f" ({', '.join(facts)})" if facts else ""))
             until = "" if item["end"] is None else f"-{clock(item['end'])}"
-            click.echo(f"    {clock(item['start'])}{until} {item['speaker']} ({item['side']}): “{item['quote']}”")
+            echo(f"    {clock(item['start'])}{until} {item['speaker']} ({item['side']}): “{item['quote']}”")
 
 
 def _cell(value: Any) -> str:
-    """Give a value on one line, whatever a title holds."""
-    return "" if value is None else str(value).replace("\n", " ")
+    return "" if value is None else printable(value)
 
 
 def _moment(moment: datetime | None) -> str | None:

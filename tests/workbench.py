@@ -261,7 +261,8 @@ class Bench:
 
     def shell(self, **changes: str | None) -> dict[str, str]:
         """The environment of a command; None takes a variable out."""
-        changed = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **self.environ, **changes}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+        changed = {**kept, **self.environ, **changes}
         return {name: value for name, value in changed.items() if value is not None}
 
     def run(self, *arguments: str, stdin: str = "", **changes: str | None) -> subprocess.CompletedProcess[str]:

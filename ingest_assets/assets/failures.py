@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from ingest_assets.sources.source import Source
+from ingest_assets.terminal import printable
 from ingest_assets.verdict import FAILED, Verdict, report
 
 STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -14,7 +15,9 @@ STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONEN
 def as_failure(source: Source, failed: Mapping[str, Sequence[Verdict]]) -> dg.Failure:
     """Say which workspaces failed and why; a step retry would change nothing about that."""
     verdicts = [verdict for found in failed.values() for verdict in found]
-    sentences = [f"{one.account.workspace_id}: {one.reason}" for one in verdicts if one.status == FAILED]
+    sentences = [
+        f"{one.account.workspace_id}: {printable(one.reason)}" for one in verdicts if one.status == FAILED
+    ]
     return dg.Failure(
         description=f"{source.title} could not be read for {', '.join(failed)}. " + " ".join(sentences),
         metadata={"report": dg.MetadataValue.json(report(verdicts))},

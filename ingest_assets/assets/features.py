@@ -18,6 +18,7 @@ from ingest_assets.features.kinds import Featured
 from ingest_assets.features.model import KINDS
 from ingest_assets.features.prompt import version
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.terminal import printable
 
 POOL = "language_model"
 
@@ -60,7 +61,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
                 done,
                 len(keys),
                 report.status,
-                f", {report.reason}" if report.reason else "",
+                f", {printable(report.reason)}" if report.reason else "",
                 extra=report.as_json(),
             )
             if report.status == FAILED:
@@ -72,7 +73,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
         if failed:
             raise dg.Failure(
                 f"No {kind.noun} could be read for {', '.join(one.workspace_id for one in failed)}. "
-                f"{failed[0].reason}",
+                f"{printable(failed[0].reason)}",
                 allow_retries=False,
             )
 

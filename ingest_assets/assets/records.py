@@ -24,6 +24,7 @@ from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.writes import Counts
+from ingest_assets.terminal import printable
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
 TURN_TAG = "ingest/turn"
@@ -188,7 +189,7 @@ def _preview(verdicts: Sequence[Verdict]) -> str:
     lines = ["| | new | changed | deleted | rejected |", "|---|---|---|---|---|"]
     busiest = sorted(totals.items(), key=lambda item: (-item[1].seen, item[0]))
     lines += [
-        f"| {label.replace('|', ' ')} | {c.new} | {c.changed} | {c.deleted} | {c.rejected} |"
+        f"| {printable(label).replace('|', ' ')} | {c.new} | {c.changed} | {c.deleted} | {c.rejected} |"
         for label, c in busiest[:PREVIEW_LINES]
     ]
     return "\n".join(
