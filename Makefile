@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 PROGRAMS := redis-server chromium docker-compose
 
-.PHONY: demo dev test test-all check bench bench-scale clean
+.PHONY: demo dev test test-all fuzz check bench bench-scale clean
 
 demo: $(READY)  ## from nothing to green partitions: embedded PostgreSQL, simulated vendors, Dagster
 	@$(BIN)/ingest-assets demo
@@ -28,6 +28,10 @@ test-all: $(READY)  ## the same, and what needs Redis, a browser and docker-comp
 	fi
 	@echo "Running all tests ..."
 	@TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+fuzz: $(READY)  ## N mutated payloads for every parser (SEED=1), or ONLY=slack_messages; KEEP=index AS=name makes one a test
+	@$(BIN)/python -m tests.fuzz $(if $(N),--count $(N)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(KEEP),--keep $(KEEP) --as $(AS))
 
 check: $(READY)  ## all static checks
 	@echo "Checking format and style ..."
