@@ -1,109 +1,113 @@
 """Where a quote stands in the transcript; what cannot be found is not evidence.
 
-The tolerance: case, white space and punctuation do not count, and characters are compared as Unicode's
-compatibility forms. Every word must be there, in order, with none between, within one person's turn. Fewer than
-three words prove nothing, unless they are all that was said in the turn.
+What is compared is what people read: words.py says which differences do not count. Every word must be there, in
+order, with none between, within one person's turn. Fewer than three words prove nothing, unless they are all that
+was said in the turn. What is stored is the transcript's own text, in whole graphemes.
 """
 
-import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from unicodedata import normalize
+from itertools import islice
 
 from ingest_assets.features.model import Feature, Item
 from ingest_assets.features.transcript import Segment, Transcript
+from ingest_assets.features.words import folded, words
 
 FEWEST_WORDS = 3
-# a letter of a script that is written without spaces is a word of its own; an apostrophe is no end of a word
-_UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_RUN = rf"[^\W_{_UNSPACED}]+"
-APOSTROPHES = "'\u2019\u02bc"
-WORD = re.compile(rf"[{_UNSPACED}]|{_RUN}(?:[{APOSTROPHES}]{_RUN})*")
-WITHOUT_APOSTROPHES = str.maketrans("", "", APOSTROPHES)
 TURN_END = "\n"
 
 
 @dataclass(frozen=True)
-class Word:
-    """A word, and where it stands."""
+class Place:
+    """Where a quote stands: the segments of its first and last word, and its words as they were said."""
 
-    segment: Segment
-    start: int
-    end: int
+    first: Segment
+    last: Segment
+    quote: str
+
+
+class _Index:
+    """Turns of one person or of all, in which some words can be looked up in time that grows with the text."""
+
+    def __init__(self, turns: Iterable[Sequence[Segment]]) -> None:
+        self._segments: list[Segment] = []
+        self._offsets: list[int] = []
+        pieces = [TURN_END]
+        length = len(TURN_END)
+        for turn in turns:
+            for segment in turn:
+                piece = folded(segment.text)
+                self._segments.append(segment)
+                self._offsets.append(length)
+                pieces.append(piece)
+                length += len(piece)
+            pieces.append(f" {TURN_END}")
+            length += 1 + len(TURN_END)
+        self._text = "".join(pieces)
+
+    def find(self, wanted: str) -> Place | None:
+        """Give the first place where these words stand within a turn."""
+        text = f"{wanted} "
+        if wanted.count(" ") < FEWEST_WORDS:
+            text = f"{TURN_END}{text}{TURN_END}"
+        at = self._text.find(text)
+        if at < 0:
+            return None
+        return self._place(at + len(text) - len(text.lstrip(TURN_END)), wanted.count(" "))
+
+    def _place(self, at: int, count: int) -> Place:
+        first = number = bisect_right(self._offsets, at) - 1
+        skipped = self._text.count(" ", self._offsets[first], at)
+        said = []
+        while count:
+            text = self._segments[number].text
+            chosen = list(islice(words(text), skipped, skipped + count))
+            if chosen:
+                said.append(text[chosen[0].start : chosen[-1].end])
+                last = number
+            count, skipped, number = count - len(chosen), 0, number + 1
+        return Place(self._segments[first], self._segments[last], " ".join(said))
 
 
 class Evidence:
     """A transcript in which quotes can be looked up, thousands a second."""
 
     def __init__(self, transcript: Transcript) -> None:
-        self._words: list[Word] = []
-        self._offsets: list[int] = []
-        pieces = [TURN_END]
-        length = len(TURN_END)
-        for turn in transcript.turns():
-            for segment in turn:
-                for match in WORD.finditer(segment.text):
-                    word = f" {_folded(match.group())}"
-                    self._words.append(Word(segment, match.start(), match.end()))
-                    self._offsets.append(length)
-                    pieces.append(word)
-                    length += len(word)
-            pieces.append(f" {TURN_END}")
-            length += len(TURN_END) + 1
-        self._text = "".join(pieces)
+        self._turns = transcript.turns()
+        self._all = _Index(self._turns)
+        self._by_speaker: dict[str, _Index] = {}
 
-    def find(self, quote: str, speaker: str | None = None) -> tuple[Word, Word, str] | None:
-        """Give the first and the last word of a quote, and the words between them as they stand.
+    def find(self, quote: str, speaker: str | None = None) -> Place | None:
+        """Give the place of a quote; where several people said the same, that of `speaker`, or else the first."""
+        wanted = folded(quote)
+        place = self._all.find(wanted) if wanted else None
+        if place is None or speaker is None or place.first.speaker == speaker:
+            return place
+        return self._of(speaker).find(wanted) or place
 
-        Where several people said the same, it is the place where `speaker` did, or else the first.
-        """
-        words = [_folded(match.group()) for match in WORD.finditer(quote)]
-        wanted = f" {' '.join(words)} "
-        if len(words) < FEWEST_WORDS:
-            wanted = f"{TURN_END}{wanted}{TURN_END}"
-        places = [self._at(at, wanted, len(words)) for at in self._occurrences(wanted)] if words else []
-        if not places:
-            return None
-        found = next((place for place in places if place[0].segment.speaker == speaker), places[0])
-        said = " ".join(_as_said(list(group)) for _, group in groupby(found, key=lambda word: id(word.segment)))
-        return found[0], found[-1], said
-
-    def _occurrences(self, wanted: str) -> Iterator[int]:
-        at = self._text.find(wanted)
-        while at >= 0:
-            yield at
-            at = self._text.find(wanted, at + 1)
-
-    def _at(self, at: int, wanted: str, length: int) -> list[Word]:
-        at += len(wanted) - len(wanted.lstrip(TURN_END))
-        first = bisect_right(self._offsets, at) - 1
-        return self._words[first : first + length]
+    def _of(self, speaker: str) -> _Index:
+        if speaker not in self._by_speaker:
+            own = [turn for turn in self._turns if turn[0].speaker == speaker]
+            if not own:
+                return _Index([])
+            self._by_speaker[speaker] = _Index(own)
+        return self._by_speaker[speaker]
 
     def feature(self, item: Item) -> Feature | None:
         """Put speaker and time to an item, from where its quote was found; None where it was not."""
         place = self.find(item.quote, item.speaker)
         if place is None:
             return None
-        first, last, quote = place
         return Feature(
             kind=item.kind,
             statement=item.statement,
             person=item.person,
             due=item.due,
             sentiment=item.sentiment,
-            quote=quote,
-            speaker=first.segment.speaker,
-            side=first.segment.side,
-            start=first.segment.start,
-            end=last.segment.end,
+            quote=place.quote,
+            speaker=place.first.speaker,
+            side=place.first.side,
+            start=place.first.start,
+            end=place.last.end,
         )
-
-
-def _as_said(words: list[Word]) -> str:
-    return words[0].segment.text[words[0].start : words[-1].end]
-
-
-def _folded(word: str) -> str:
-    return normalize("NFKC", word.translate(WITHOUT_APOSTROPHES)).casefold()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+from unicodedata import normalize
+
 import pytest
+import regex
 
 from ingest_assets.features import prompt
 from ingest_assets.features.evidence import Evidence
 from ingest_assets.features.model import KINDS, SCHEMA, Item, digest
 from ingest_assets.features.parts import halves, parts, tokens
 from ingest_assets.features.transcript import Segment, Transcript, of_fathom, of_gong
+from ingest_assets.features.words import words
 
 CALL = Transcript(
     "Pricing",
@@ -78,6 +83,126 @@ class TestWhatIsTolerated:
         found = Evidence(CALL).feature(item("We have budget for that", speaker=speaker))
         assert found is not None
         assert found.start == start
+
+
+HINDI = "हमारी टीम की सबसे बड़ी समस्या कीमत है"
+GERMAN = "Für größere Büros müssen wir die Verträge prüfen"
+SOFT_HYPHEN, ZERO_WIDTH_SPACE, ZERO_WIDTH_JOINER = "\u00ad", "\u200b", "\u200d"
+
+
+def quoted(said: str, quote: str) -> str | None:
+    """Look a quote up in what one person said between two other sentences."""
+    call = Transcript("T", [Segment("Bo", "customer", 0, 9, f"So, listen. {said}; that is all.")])
+    feature = Evidence(call).feature(item(quote))
+    return None if feature is None else feature.quote
+
+
+class TestWhatPeopleRead:
+    @pytest.mark.parametrize(
+        ("said", "quote"),
+        [
+            (normalize("NFD", GERMAN), GERMAN),
+            (GERMAN, normalize("NFD", GERMAN)),
+            (normalize("NFD", "그 가격은 너무 비싸요"), "그 가격은 너무 비싸요"),
+            (normalize("NFD", "Chúng tôi cần thêm thời gian"), "chúng tôi cần thêm thời gian"),
+            ("ﾌﾟﾗｲｽが高すぎる", "プライスが高すぎる"),
+            ("the migra\u00adtion is too slow", "the migration is too slow"),
+            ("the migra\u200btion is too slow", "the migration is too slow"),
+            ("the migration is too slow", "the mi\u00adgration\u200b is\u2060 too slow"),
+            ("\u202bהמחיר גבוה מדי בשבילנו\u202c", "המחיר גבוה מדי בשבילנו"),
+            ("این را نمی\u200cخواهم الان بخرم", "این را نمیخواهم الان بخرم"),
+            ("السعـــر مرتفع جدا لنا", "السعر مرتفع جدا لنا"),
+            ("we can\u2018t export more than that", "we can't export more than that"),
+            ("we can\u00b4t export more than that", "we can\u2019t export more than that"),
+            ("we can`t export more than that", "we can\u02bct export more than that"),
+            ("l\uff07équipe ne peut pas attendre", "l'équipe ne peut pas attendre"),
+            ("we can&#39;t export R&amp;D data", "we can't export R&D data"),
+            ("we can't export R&D data", "we can&rsquo;t export R&amp;D data"),
+            ("too&nbsp;slow for&amp;nbsp;the team", "too slow for the team"),
+            ("it takes 1½ hours a day", "it takes 1 1/2 hours a day"),
+            ("the ﬁnal oﬃce is ﬁne", "the final office is fine"),
+            ("DIE STRASSE IST ZU ENG", "die Straße ist zu eng"),
+        ],
+    )
+    def test_ways_of_writing_the_same_words_do_not_count(self, said: str, quote: str) -> None:
+        assert quoted(said, quote) == said.strip("\u202b\u202c")
+
+    @pytest.mark.parametrize(
+        ("said", "quote"),
+        [
+            (HINDI, "हमारे टीमों का सबसे बड़ा समस्यू"),  # other vowel signs
+            (HINDI, "सबसे बड़ी समस्या कीम"),  # from a word that goes on
+            ("எங்கள் குழு மிகவும் பெரியது", "எங்கள் குழு மிகவும் பெரியத"),  # without the last vowel sign
+            ("ราคาไม่แพงเลย", "ราคาไมแพงเลย"),  # without a tone mark
+            ("the résumé was far too long", "the resume was far too long"),
+            ("הוא כָּתַב לנו מכתב", "הוא כָּתִב לנו מכתב"),  # another vowel point
+            ("we can export R&amp;D data", "we can export amp D data"),
+            ("it takes 1½ hours a day", "it takes 11 2 hours a day"),
+            ("we need more\u200btime for that", "we need more ti"),
+        ],
+    )
+    def test_another_letter_or_mark_is_another_word(self, said: str, quote: str) -> None:
+        assert quoted(said, quote) is None
+
+    @pytest.mark.parametrize(
+        ("said", "quote", "stored"),
+        [
+            (HINDI, "सबसे बड़ी समस्या कीमत है", "सबसे बड़ी समस्या कीमत है"),
+            ("இது மிகவும் விலை உயர்ந்தது அல்லவா", "மிகவும் விலை உயர்ந்தது", "மிகவும் விலை உயர்ந்தது"),
+            ("ราคาแพงเกินไปสำหรับทีมของเรา", "ราคาแพงเกินไปสำ", "ราคาแพงเกินไปสำ"),
+            ("the cafe\u0301 is too far away", "is too far", "is too far"),
+            ("that is my naïve cafe\u0301, they said", "my naïve CAFÉ", "my naïve cafe\u0301"),
+            ("tell them about the ka\u0928\u094d\u200d too", "tell them about", "tell them about"),
+        ],
+    )
+    def test_the_transcripts_own_graphemes_are_stored_whole(self, said: str, quote: str, stored: str) -> None:
+        assert quoted(said, quote) == stored
+
+    @pytest.mark.parametrize(
+        "text", [HINDI, normalize("NFD", GERMAN), "ไม่มีเวลาพอ", "그 가격은 비싸요", "é👍🏽 ok 👨‍👩‍👧 go"]
+    )
+    def test_no_place_of_a_word_is_within_a_grapheme(self, text: str) -> None:
+        ends = {0, *(match.end() for match in regex.finditer(r"\X", text))}
+        assert all({word.start, word.end} <= ends for word in words(text))
+
+    def test_a_word_may_be_spread_over_segments_as_the_vendor_cut_them(self) -> None:
+        call = Transcript(
+            "T", [Segment("Bo", "customer", 0, 5, HINDI), Segment("Bo", "customer", 5, 9, "और धीमा भी")]
+        )
+        feature = Evidence(call).feature(item("समस्या कीमत है और धीमा"))
+        assert feature is not None
+        assert (feature.quote, feature.start, feature.end) == ("समस्या कीमत है और धीमा", 0, 9)
+
+
+class TestHostileText:
+    @pytest.mark.parametrize(
+        ("said", "quote"),
+        [
+            ("word " * 60_000, "word " * 50_000),
+            ("word " * 60_000, "word " * 50_000 + "end"),
+            ("a" + "\u0301\u0316" * 50_000, "a" + "\u0316\u0301" * 50_000),
+            ("&" * 50_000, "&amp;" * 50_000),
+            ("x'" * 50_000, "x'" * 49_999),
+            ("ไ" * 50_000, "ไ" * 49_999),
+            (ZERO_WIDTH_SPACE * 50_000 + "a b c", "a b c"),
+            (ZERO_WIDTH_JOINER.join("क" * 50_000), SOFT_HYPHEN.join("क" * 50_000)),
+        ],
+    )
+    def test_time_grows_with_the_length_alone(self, said: str, quote: str) -> None:
+        call = Transcript("T", [Segment(who, "customer", 0, 9, said) for who in ("Ann", "Bo", "Ann")])
+        began = perf_counter()
+        Evidence(call).find(quote, "Bo")
+        assert (
+            perf_counter() - began < 20
+        )  # one second where nothing else runs; 101 s and more when it was quadratic
+
+    def test_a_quote_of_a_repeated_word_is_found_where_the_named_speaker_said_it(self) -> None:
+        call = Transcript(
+            "T", [Segment(who, "customer", at, None, "word " * 2_000) for at, who in enumerate("ABC")]
+        )
+        feature = Evidence(call).feature(item("word " * 1_999, speaker="C"))
+        assert feature is not None
+        assert (feature.speaker, feature.start) == ("C", 2)
 
 
 class TestTranscripts:
