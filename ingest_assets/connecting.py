@@ -57,7 +57,7 @@ def connect_account(
     except ValidationError as error:
         raise IngestError(_fault(error)) from None
     login = Login(credential=credential, settings=chosen, options=app.options_of(source))
-    login = replace(login, tokens=tokens_of(source, login, engine=engine, vault=app.vault))
+    login = replace(login, tokens=tokens_of(source, login, engine=engine, vault=app.vault, probing=True))
     found = asyncio.run(_probe(source, login))
     probes = [entry for entry in found if isinstance(entry, Probe)]
     refused = [entry for entry in found if isinstance(entry, SourceError)]

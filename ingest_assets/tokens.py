@@ -36,11 +36,15 @@ class RotatingTokens:
     first_refresh_token: str
     exchange: Callable[[str], Awaitable[TokenPair]]
     clock: Clock
+    probing: bool = False
+    """Whether a login is being tried: a stored access token says nothing of the rest that was given."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Keeps requests of one sync from waiting for the row in as many threads, which the first may need."""
 
     async def current(self) -> TokenPair:
         pair = await asyncio.to_thread(self._load)
+        if self.probing:
+            return await retried(partial(self._refresh, pair), self.clock)
         if pair is not None and self._usable(pair, refused=None):
             return pair
         return await retried(partial(self._refresh, None), self.clock)
@@ -79,7 +83,9 @@ class RotatingTokens:
         return not known_bad and pair.lasts(self.clock.now(), MARGIN)
 
 
-def tokens_of(source: Source, login: Login, *, engine: Engine, vault: Vault) -> Tokens | None:
+def tokens_of(
+    source: Source, login: Login, *, engine: Engine, vault: Vault, probing: bool = False
+) -> Tokens | None:
     """Give the login's chain of pairs; None where it has none, or where it may be kept in memory as well."""
     first = login.credential.first_token()
     exchange = source.connector().exchange
@@ -92,6 +98,7 @@ def tokens_of(source: Source, login: Login, *, engine: Engine, vault: Vault) -> 
         first_refresh_token=first,
         exchange=partial(exchange, login),
         clock=login.clock,
+        probing=probing,
     )
 
 
