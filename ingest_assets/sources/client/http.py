@@ -2,10 +2,11 @@
 
 import json
 import ssl
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
@@ -56,6 +57,23 @@ class Answer:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
+@dataclass(frozen=True)
+class Limit:
+    """A vendor's limit that an answer says is used up."""
+
+    pause: timedelta | None
+    """None where the vendor names none."""
+
+
+def too_many_requests(answer: Answer, now: datetime, ignored: "Counter[str]") -> Limit | None:
+    """Return the limit that a 429 is about."""
+    if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+        return None
+    return Limit(pause_of(answer.headers, now, ignored))
+
+
+LimitOf = Callable[[Answer, datetime, "Counter[str]"], Limit | None]
+"""(answer, now, headers that say nothing, by name) -> the limit that is used up, if any."""
 Meaning = Callable[[Request, int, Any], SourceError]
 """(request, status, parsed body or None) -> what a 4xx answer means."""
 
@@ -88,11 +106,13 @@ class JsonApi:
         headers: Mapping[str, str] = {},
         auth: httpx.Auth | None = None,
         limiter: Callable[[Request], RateLimiter] | None = None,
+        limit_of: LimitOf = too_many_requests,
         seen: Callable[[Request, Mapping[str, str]], None] = lambda _request, _headers: None,
         hints: Mapping[int, str] = {},
     ) -> None:
-        """`limiter`: what counts a request and is held by its 429. `seen`: gets the headers of every answer.
+        """`limiter`: what counts a request and is held by its 429, or by what else `limit_of` says is one.
 
+        `seen`: gets the headers of every answer.
         `hints`: what else a vendor is known to mean by a 5xx status, as a sentence.
         """
         self.base_url = base_url.rstrip("/")
@@ -106,6 +126,7 @@ class JsonApi:
         self._meaning = meaning
         unlimited = RateLimiter(None, login.clock, vendor=vendor)
         self._limiter = limiter or (lambda _request: unlimited)
+        self._limit_of = limit_of
         self._seen = seen
         self._hints = hints
 
@@ -124,7 +145,7 @@ class JsonApi:
         return self._understood(request, await self.answer(request, cost=cost))
 
     async def answer(self, request: Request, *, cost: int = 1) -> Answer:
-        """Send once and return the answer of a status below 500 that is no 429, whatever it means.
+        """Send once and return the answer of a status below 500 that is about no limit, whatever it means.
 
         Raises Transient for the others, where nothing answers, and AnswerTooLarge.
         """
@@ -133,10 +154,13 @@ class JsonApi:
             answer = await self._send(request)
         self.vendor_clock.note(answer.headers, self._login.clock.now())
         self._seen(request, answer.headers)
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            pause = pause_of(answer.headers, self._login.clock.now(), self._login.ignored)
-            limiter.hold(pause)
-            raise Transient(f"{self._vendor} asks us to slow down on {request.method} (429).", retry_after=pause)
+        limit = self._limit_of(answer, self._login.clock.now(), self._login.ignored)
+        if limit is not None:
+            limiter.hold(limit.pause)
+            raise Transient(
+                f"{self._vendor} asks us to slow down on {request.method} ({answer.status}).",
+                retry_after=limit.pause,
+            )
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             hint = self._hints.get(answer.status)
             sentences = [f"{self._vendor} answered {request.method} with HTTP {answer.status}.", hint]
