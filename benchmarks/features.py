@@ -10,7 +10,8 @@ from benchmarks.results import Result, at_least, at_most, exactly
 from benchmarks.source import connected
 from benchmarks.stage import Stage
 from ingest_assets.features.evidence import Evidence
-from ingest_assets.features.transcript import Transcript, of_gong
+from ingest_assets.sources.gong.transcript import of_gong
+from ingest_assets.sources.transcript import Transcript
 
 CALLS, PARALLEL, LATENCY = 500, 8, 0.3
 WALL_LIMIT = 1.3  # times what latency and parallelism allow

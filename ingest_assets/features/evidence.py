@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ingest_assets.features.model import Feature, Item
-from ingest_assets.features.transcript import Segment, Transcript
 from ingest_assets.features.words import folded, words
+from ingest_assets.sources.transcript import Segment, Transcript
 
 FEWEST_WORDS = 3
 TURN_END = "\n"

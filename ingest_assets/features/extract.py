@@ -34,9 +34,9 @@ from ingest_assets.features.kinds import Featured
 from ingest_assets.features.model import Feature, Findings, digest, parse
 from ingest_assets.features.parts import halves, parts, tokens
 from ingest_assets.features.settings import ModelSettings
-from ingest_assets.features.transcript import Transcript
 from ingest_assets.sources.login import Clock
 from ingest_assets.sources.rejected import UNPARSEABLE
+from ingest_assets.sources.transcript import Transcript
 from ingest_assets.sources.values import storable, storable_text
 from ingest_assets.storage import features as storage
 

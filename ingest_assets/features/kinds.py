@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from ingest_assets.features.transcript import Transcript, of_fathom, of_gong
 from ingest_assets.sources.fathom import FATHOM
+from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.sources.gong import GONG
+from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.source import Source
+from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.schema import feature_table
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ingest_assets.features.transcript import Side
+from ingest_assets.sources.transcript import Side
 
 Kind = Literal[
     "pain",

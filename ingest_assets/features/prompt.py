@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingest_assets.features.model import SCHEMA, digest
-from ingest_assets.features.transcript import Segment, Transcript
+from ingest_assets.sources.transcript import Segment, Transcript
 
 SYSTEM = """\
 You read the transcript of a business conversation and report what matters about the customer, as JSON.

@@ -11,21 +11,24 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from ingest_assets.sources.gmail.batch import unpacked
+
 from ingest_assets.errors import SourceError
 from ingest_assets.features import evidence, prompt
 from ingest_assets.features import parts as transcript_parts
-from ingest_assets.features.transcript import Transcript, of_fathom, of_gong
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client import headers, paging
 from ingest_assets.sources.client.http import parse_json
 from ingest_assets.sources.fathom.records import FathomSession
-from ingest_assets.sources.gmail.batch import unpacked
+from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.sources.gmail.history import Changes
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
+from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import UNPARSEABLE
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
+from ingest_assets.sources.transcript import Transcript
 from tests.fuzz import corpus, mail
 from tests.fuzz.mutations import UNITS, deeply, mutated, odd, rewritten
 from tests.fuzz.storable import Refused, check, check_rejected

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingest_assets.errors import SourceError
-from ingest_assets.features.transcript import of_fathom
+from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.storage.accounts import find_accounts, set_state
 from ingest_assets.storage.schema import DISCONNECTED
 from tests.sources.tenants import FathomTenant
@@ -146,6 +146,148 @@ class TestSessions:
         made = {meeting(acme, hours_ago=24 * day + 1, segments=1) for day in range(24)}
         acme.reads()
         assert acme.living == made
+
+
+def utterance(name: Any, text: Any, email: Any = None, **more: Any) -> dict[str, Any]:
+    speaker = {"display_name": name, "matched_calendar_invitee_email": email}
+    return {"speaker": speaker, "text": text, "timestamp": "00:00:07"} | more
+
+
+class TestOneOddElement:
+    """Costs that element: the session and its other words are stored and can be read by the language model."""
+
+    def shown(self, acme: FathomTenant, *utterances: Any, **fields: Any) -> str:
+        made = meeting(acme, raw=fields)
+        acme.order("transcript", recording=int(made), utterances=list(utterances))
+        return made
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"speaker": {"display_name": "Cy"}, "timestamp": "00:00:09"},
+            {"speaker": {"display_name": "Cy"}, "text": ["Hello"]},
+            {"text": "\t"},
+            "Cy: Hello",
+            [],
+        ],
+    )
+    def test_of_a_transcript(self, acme: FathomTenant, odd: Any) -> None:
+        made = self.shown(acme, utterance("Ann", "We start."), odd, utterance("Bo", "Gladly."))
+        acme.reads()
+        assert (acme.rows[made].transcript_state, acme.rows[made].text) == ("ready", "Ann: We start.\nBo: Gladly.")
+        assert [turn[0].speaker for turn in of_fathom(acme.rows[made].raw).turns()] == ["Ann", "Bo"]
+
+    @pytest.mark.parametrize("speaker", [None, 5, ["Ann"], {"display_name": ["Ann"]}, {}])
+    def test_in_place_of_a_speaker(self, acme: FathomTenant, speaker: Any) -> None:
+        made = self.shown(acme, utterance("Ann", "We start.", speaker=speaker), utterance("Bo", "Gladly."))
+        acme.reads()
+        assert acme.rows[made].text == "Unknown speaker: We start.\nBo: Gladly."
+        assert len(of_fathom(acme.rows[made].raw).turns()) == 2
+
+    @pytest.mark.parametrize("stamp", ["--:--", "", None, "soon", "1:2:3:4", -5, ["00:01"]])
+    def test_of_a_time(self, acme: FathomTenant, stamp: Any) -> None:
+        made = self.shown(acme, utterance("Ann", "We start."), utterance("Bo", "Gladly.", timestamp=stamp))
+        acme.reads()
+        assert [one.start for one in of_fathom(acme.rows[made].raw).segments] == [7000, 0]
+
+    @pytest.mark.parametrize(
+        ("stamp", "start"), [("01:02", 62_000), ("01:00:02.500", 3_602_000), (62, 62_000), ("62", 62_000)]
+    )
+    def test_of_a_time_may_be_written_otherwise(self, acme: FathomTenant, stamp: Any, start: int) -> None:
+        made = self.shown(acme, utterance("Ann", "We start.", timestamp=stamp))
+        acme.reads()
+        assert [one.start for one in of_fathom(acme.rows[made].raw).segments] == [start]
+
+    @pytest.mark.parametrize("odd", [None, "Bo", ["bo@them.example"], {"email": 7, "is_external": "perhaps"}])
+    def test_among_the_invitees(self, acme: FathomTenant, odd: Any) -> None:
+        bo = {"name": "Bo", "email": "bo@them.example", "is_external": True}
+        made = self.shown(acme, utterance("Bo", "Gladly."), calendar_invitees=[odd, bo])
+        acme.reads()
+        assert [one.side for one in of_fathom(acme.rows[made].raw).segments] == ["customer"]
+
+    @pytest.mark.parametrize(
+        ("recorder", "stored"),
+        [("eve@vendor.example", "eve@vendor.example"), ("Eve", None), (["eve@vendor.example"], None), (5, None)],
+    )
+    def test_in_place_of_who_recorded_it(self, acme: FathomTenant, recorder: Any, stored: str | None) -> None:
+        made = self.shown(acme, utterance("Ann", "We start."), recorded_by=recorder)
+        acme.reads()
+        assert (acme.rows[made].recorded_by, acme.rows[made].text) == (stored, "Ann: We start.")
+        assert len(of_fathom(acme.rows[made].raw).segments) == 1
+
+    def test_of_a_time_of_creation_is_utc(self, acme: FathomTenant) -> None:
+        moment = acme.bench.clock.now().replace(microsecond=0) - HOUR
+        made = self.shown(acme, utterance("Ann", "We start."), created_at=moment.replace(tzinfo=None).isoformat())
+        acme.reads()
+        assert acme.rows[made].created_at == moment
+
+    @pytest.mark.parametrize("odd", [5, {"at": 1}, "soon", None])
+    def test_in_place_of_the_time_of_creation_is_that_of_the_recording(self, acme: FathomTenant, odd: Any) -> None:
+        moment = acme.bench.clock.now().replace(microsecond=0) - HOUR
+        made = self.shown(acme, utterance("Ann", "."), created_at=odd, recording_start_time=moment.isoformat())
+        acme.reads()
+        assert acme.rows[made].created_at == moment
+
+    def test_of_the_session_itself(self, acme: FathomTenant) -> None:
+        odd = {"title": 2027, "meeting_type": ["a"], "url": 5, "calendar_invitees": {"0": "Bo"}}
+        made = self.shown(acme, utterance("Ann", "We start."), **odd)
+        acme.reads()
+        row = acme.rows[made]
+        assert (row.title, row.meeting_type, row.url) == ("2027", None, "5")
+        assert of_fathom(row.raw).title == "2027"
+
+    @pytest.mark.parametrize("shape", [{"0": "Ann"}, "Ann: We start.", 5])
+    def test_in_place_of_a_whole_part(self, acme: FathomTenant, shape: Any) -> None:
+        made = meeting(acme)
+        started = acme.bench.clock.now().isoformat()
+        payload = {"recording_id": int(made), "created_at": started, "transcript": shape, "action_items": shape}
+        acme.order("raw", recording=int(made), payload=payload | {"default_summary": ["## Summary"]})
+        acme.reads()
+        row = acme.rows[made]
+        assert (row.transcript_state, row.summary, row.action_items) == ("pending", None, 0)
+
+
+class TestSpeakers:
+    """Are told apart by mail address, and by shown name only where nothing else is there."""
+
+    def turns(self, acme: FathomTenant, *utterances: Any, invitees: Any = ()) -> list[tuple[str, str, str]]:
+        made = meeting(acme, raw={"calendar_invitees": list(invitees)})
+        acme.order("transcript", recording=int(made), utterances=list(utterances))
+        acme.reads()
+        turns = of_fathom(acme.rows[made].raw).turns()
+        return [(turn[0].speaker, turn[0].side, " ".join(one.text for one in turn)) for turn in turns]
+
+    def test_of_one_name_are_two_where_their_addresses_differ(self, acme: FathomTenant) -> None:
+        said = [utterance("Alex", "Do you plan to", "a@x.example"), utterance("Alex", "cancel it?", "b@x.example")]
+        assert [text for _, _, text in self.turns(acme, *said)] == ["Do you plan to", "cancel it?"]
+
+    def test_of_one_address_are_one_whatever_they_are_called(self, acme: FathomTenant) -> None:
+        said = [utterance("Ann", "Do you", "Ann@x.example"), utterance("Ann Lee", "plan it?", "ann@x.example")]
+        assert [text for _, _, text in self.turns(acme, *said)] == ["Do you plan it?"]
+
+    def test_without_a_name_are_shown_by_address(self, acme: FathomTenant) -> None:
+        [(name, _, _)] = self.turns(acme, utterance(None, "Hello.", "a@x.example"))
+        assert name == "a@x.example"
+
+    def test_without_anything_never_share_a_turn(self, acme: FathomTenant) -> None:
+        said = [utterance(None, "Do you plan to"), utterance("", "cancel it?")]
+        assert [text for _, _, text in self.turns(acme, *said)] == ["Do you plan to", "cancel it?"]
+
+    def test_of_a_name_that_two_invitees_have_may_be_either(self, acme: FathomTenant) -> None:
+        invitees = [
+            {"name": "Alex", "email": "alex@vendor.example", "is_external": False},
+            {"name": "Alex", "email": "alex@acme.example", "is_external": True},
+        ]
+        said = [utterance("Alex", "Do you plan to"), utterance("Alex", "cancel it?")]
+        assert self.turns(acme, *said, invitees=invitees) == [
+            ("Alex", "unknown", "Do you plan to"),
+            ("Alex", "unknown", "cancel it?"),
+        ]
+
+    def test_of_a_name_that_one_invitee_has_are_that_invitee(self, acme: FathomTenant) -> None:
+        invitees = [{"matched_speaker_display_name": "Bo", "email": "bo@them.example", "is_external": True}]
+        said = [utterance("Bo", "Do you"), utterance("Bo", "plan it?", "bo@them.example")]
+        assert self.turns(acme, *said, invitees=invitees) == [("Bo", "customer", "Do you plan it?")]
 
 
 class TestTwoKeys:

@@ -10,11 +10,11 @@ import pytest
 
 from ingest_assets.app import App
 from ingest_assets.errors import CredentialRejected
-from ingest_assets.features.transcript import of_gong
 from ingest_assets.settings import SettingsError
 from ingest_assets.sources.gong.client import SCOPES
 from ingest_assets.sources.gong.hosts import checked
 from ingest_assets.sources.gong.records import GongUser, GongWorkspace
+from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.storage.schema import syncs
 from tests.sources.tenants import GongTenant
 from tests.workbench import Bench
@@ -119,6 +119,180 @@ class TestTranscripts:
         names = {party["name"] for party in row.raw["parties"] if "speakerId" in party}
         said_by = {line.partition(":")[0] for line in row.text.splitlines()}
         assert said_by == names | {"Unknown speaker"}
+
+
+PARTIES = [
+    {"speakerId": "7", "name": "Ann", "emailAddress": "ann@acme.example", "affiliation": "Internal"},
+    {"speakerId": "8", "name": "Bo", "affiliation": "External"},
+]
+
+
+def monologue(speaker: Any, *said: Any) -> dict[str, Any]:
+    return {"speakerId": speaker, "sentences": [{"start": 0, "end": 9, "text": text} for text in said]}
+
+
+class TestOneOddElement:
+    """Costs that element: the call and its other words are stored and can be read by the language model."""
+
+    def shown(self, acme: GongTenant, parties: Any, *monologues: Any, **facts: Any) -> str:
+        made = call(acme, raw=facts)
+        [state] = [
+            one for one in acme.bench.ask("gong/state", company=acme.vendor_id)["calls"] if one["id"] == made
+        ]
+        payload = {"metaData": {"id": made, "started": state["started"]} | facts, "parties": parties}
+        acme.order("raw", call=made, payload=payload)
+        acme.order("transcript", call=made, monologues=list(monologues))
+        return made
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"speakerId": "7", "sentences": [{"start": 1, "end": 2}]},
+            {"speakerId": "7"},
+            {"speakerId": "7", "sentences": {"0": "Hello"}},
+            {"speakerId": "7", "sentences": [{"text": " "}, {"text": {"en": "Hello"}}, 5, []]},
+            {"speakerId": {"id": 7}, "sentences": [None]},
+            "Ann: Hello",
+            [],
+        ],
+    )
+    def test_of_a_transcript(self, acme: GongTenant, odd: Any) -> None:
+        made = self.shown(acme, PARTIES, monologue("7", "We start."), odd, monologue("8", "Gladly."))
+        acme.reads()
+        assert (acme.rows[made].transcript_state, acme.rows[made].text) == ("ready", "Ann: We start.\nBo: Gladly.")
+        assert [turn[0].speaker for turn in of_gong(acme.rows[made].raw).turns()] == ["Ann", "Bo"]
+
+    @pytest.mark.parametrize(
+        "odd", [None, "Cy", ["9"], {"speakerId": ["9"], "affiliation": ["Internal"]}, {"name": 4}]
+    )
+    def test_among_the_parties(self, acme: GongTenant, odd: Any) -> None:
+        made = self.shown(acme, [odd, *PARTIES], monologue("7", "We start."), monologue("8", "Gladly."))
+        acme.reads()
+        assert acme.rows[made].text == "Ann: We start.\nBo: Gladly."
+        assert [one.side for one in of_gong(acme.rows[made].raw).segments] == ["internal", "customer"]
+
+    @pytest.mark.parametrize("parties", [None, "Ann", {"7": "Ann"}])
+    def test_in_place_of_all_parties(self, acme: GongTenant, parties: Any) -> None:
+        made = self.shown(acme, parties, monologue("7", "We start."))
+        acme.reads()
+        assert acme.rows[made].text == "Unknown speaker: We start."
+
+    def test_a_number_where_a_text_is_due(self, acme: GongTenant) -> None:
+        parties = [{"speakerId": 7, "name": 31, "emailAddress": 5, "affiliation": 0}]
+        made = self.shown(acme, parties, monologue("7", 42), title=2027, primaryUserId=12, workspaceId=3)
+        acme.reads()
+        row = acme.rows[made]
+        assert (row.title, row.primary_user_id, row.gong_workspace_id) == ("2027", "12", "3")
+        assert row.text == "31: 42"
+        assert of_gong(row.raw).title == "2027"
+
+    @pytest.mark.parametrize("odd", [{"en": "A"}, ["A"], True])
+    def test_of_the_call_itself(self, acme: GongTenant, odd: Any) -> None:
+        made = self.shown(
+            acme, PARTIES, monologue("7", "We start."), title=odd, duration=odd, direction=odd, scope=odd, url=odd
+        )
+        acme.reads()
+        row = acme.rows[made]
+        assert (row.title, row.duration_seconds, row.direction, row.scope) == (None, None, None, None)
+        assert row.text == "Ann: We start."
+
+    def test_a_start_that_is_no_time(self, acme: GongTenant) -> None:
+        made = self.shown(acme, PARTIES, monologue("7", "We start."))
+        moment = acme.bench.clock.now().replace(microsecond=0)
+        facts = {"id": made, "started": "soon", "scheduled": moment.isoformat()}
+        acme.order("raw", call=made, payload={"metaData": facts})
+        acme.reads()
+        assert acme.rows[made].occurred_at == moment
+
+    def test_an_unreadable_mark_of_privacy_is_taken_for_private(self, acme: GongTenant) -> None:
+        made = self.shown(acme, PARTIES, monologue("7", "We start."), isPrivate="perhaps")
+        public = self.shown(acme, PARTIES, monologue("7", "We start."), isPrivate="false")
+        acme.reads()
+        assert acme.living == {public}
+        assert made not in acme.rows
+
+    def test_a_time_that_cannot_be_read_is_none(self, acme: GongTenant) -> None:
+        sentences = [
+            {"start": 4000, "end": 4100, "text": "One."},
+            {"start": "--", "end": {}, "text": "Two."},
+            {"start": None, "text": "Three."},
+        ]
+        made = self.shown(acme, PARTIES, {"speakerId": "7", "sentences": sentences})
+        acme.reads()
+        assert [(one.start, one.end) for one in of_gong(acme.rows[made].raw).segments] == [
+            (4000, 4100),
+            (0, None),
+            (0, None),
+        ]
+
+
+class TestSpeakers:
+    """Are told apart by id; where nobody can know them, no turn holds the words of two."""
+
+    def turns(self, acme: GongTenant, parties: list[Any], *monologues: Any) -> list[tuple[str, str]]:
+        made = call(acme)
+        acme.order("transcript", call=made, monologues=list(monologues))
+        [state] = [
+            one for one in acme.bench.ask("gong/state", company=acme.vendor_id)["calls"] if one["id"] == made
+        ]
+        acme.order(
+            "raw", call=made, payload={"metaData": {"id": made, "started": state["started"]}, "parties": parties}
+        )
+        acme.reads()
+        row = acme.rows[made]
+        turns = [(turn[0].speaker, " ".join(one.text for one in turn)) for turn in of_gong(row.raw).turns()]
+        assert row.text == "\n".join(
+            f"{parties_name}: {' '.join(said)}"
+            for parties_name, said in zip(
+                [line.partition(":")[0] for line in row.text.splitlines()],
+                [[one["text"] for one in spoken["sentences"]] for spoken in monologues],
+                strict=True,
+            )
+        )
+        return turns
+
+    def test_whom_no_party_names_are_one_person_an_id(self, acme: GongTenant) -> None:
+        parties = [{"name": "Ann", "emailAddress": "ann@acme.example"}, {"name": "Bo", "speakerId": None}]
+        assert self.turns(
+            acme,
+            parties,
+            monologue("8001", "Do you plan to cancel the contract?"),
+            monologue("8002", "We are renewing it in May."),
+            monologue("8001", "Good."),
+        ) == [
+            ("Unknown speaker 1", "Do you plan to cancel the contract?"),
+            ("Unknown speaker 2", "We are renewing it in May."),
+            ("Unknown speaker 1", "Good."),
+        ]
+
+    def test_without_an_id_never_share_a_turn(self, acme: GongTenant) -> None:
+        said = [monologue(None, "Do you plan to cancel the contract?"), monologue(None, "We are renewing it.")]
+        assert self.turns(acme, PARTIES, *said) == [
+            ("Unknown speaker", "Do you plan to cancel the contract?"),
+            ("Unknown speaker", "We are renewing it."),
+        ]
+
+    def test_of_one_name_are_two_where_their_ids_differ(self, acme: GongTenant) -> None:
+        parties = [
+            {"speakerId": "1", "name": "Alex", "affiliation": "External"},
+            {"speakerId": "2", "name": "Alex", "affiliation": "External"},
+        ]
+        said = [monologue("1", "Do you plan to"), monologue("2", "cancel it?"), monologue("2", "Or not?")]
+        assert self.turns(acme, parties, *said) == [("Alex", "Do you plan to"), ("Alex", "cancel it? Or not?")]
+
+    def test_who_are_parties_without_a_name_are_told_apart(self, acme: GongTenant) -> None:
+        parties = [{"speakerId": "1", "affiliation": "Internal"}, {"speakerId": "2", "affiliation": "Internal"}]
+        said = [monologue("1", "Do you plan to"), monologue("2", "cancel it?"), monologue("2", "Or not?")]
+        assert self.turns(acme, parties, *said) == [
+            ("Unknown speaker 1", "Do you plan to"),
+            ("Unknown speaker 2", "cancel it? Or not?"),
+        ]
+
+    def test_cannot_speak_for_another_by_a_line_break(self, acme: GongTenant) -> None:
+        made = call(acme)
+        acme.order("transcript", call=made, monologues=[monologue("7", "Yes.\nBo: I sign.")])
+        acme.reads()
+        assert acme.rows[made].text == "Unknown speaker: Yes. Bo: I sign."
 
 
 class TestCalls:

@@ -1,21 +1,23 @@
 """What we keep of Fathom: sessions with what was said in them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ingest_assets.sources.fathom.transcript import lines_of, recorder_of, title_of
+from ingest_assets.sources.json_values import list_of, text_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
 from ingest_assets.sources.record import ConversationRecord
-from ingest_assets.sources.times import at
+from ingest_assets.sources.times import first_time
+from ingest_assets.sources.transcript import written
 from ingest_assets.sources.values import HASH_BYTES, checked_id, dump_json
 
 FETCHED_APART = frozenset({"transcript", "default_summary"})
 """What an OAuth app does not get in the list."""
-UNKNOWN_SPEAKER = "Unknown speaker"
 
 
 def hash_of(meeting: Mapping[str, Any]) -> str:
@@ -53,27 +55,24 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
 
         `was`: its stored transcript_state; `age`: for how long we have known it.
         """
-        said = _readable(meeting.get("transcript") or [])
-        summary = meeting.get("default_summary") or {}
-        recorded_by = meeting.get("recorded_by") or {}
-        created, began = created_at(meeting), _began(meeting)
-        external_id = id_of(meeting)
+        said = written(lines_of(meeting))
+        created, external_id = created_at(meeting), id_of(meeting)
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=external_id,
             conversation_id=external_id,
-            occurred_at=at(began) if began else created,
-            text=said or None,
+            occurred_at=first_time(*_began(meeting), created.isoformat(), assumed=UTC),
+            text=said,
             raw=meeting,
             created_at=created,
-            title=meeting.get("title") or meeting.get("meeting_title"),
-            meeting_type=meeting.get("meeting_type"),
-            recorded_by=recorded_by.get("email"),
-            url=meeting.get("url"),
-            summary=summary.get("markdown_formatted"),
-            action_items=len(meeting.get("action_items") or ()),
-            transcript_state=state_of(details=True, transcript=bool(said), was=was, age=age),
+            title=title_of(meeting),
+            meeting_type=text_of(meeting.get("meeting_type")),
+            recorded_by=recorder_of(meeting),
+            url=text_of(meeting.get("url")),
+            summary=_summary_of(meeting.get("default_summary")),
+            action_items=len(list_of(meeting.get("action_items"))),
+            transcript_state=state_of(details=True, transcript=said is not None, was=was, age=age),
             details_hash=hash_of(meeting),
         )
 
@@ -86,17 +85,13 @@ def id_of(meeting: Mapping[str, Any]) -> str:
 
 
 def created_at(meeting: Mapping[str, Any]) -> datetime:
-    """Give when the recording was entered, or else when it began. Raises KeyError, TypeError or ValueError."""
-    return at(meeting.get("created_at") or _began(meeting) or meeting["created_at"])
+    """Return when the recording was entered, or else when it began. Raises ValueError."""
+    return first_time(meeting.get("created_at"), *_began(meeting), assumed=UTC)
 
 
-def _began(meeting: Mapping[str, Any]) -> str | None:
-    return meeting.get("recording_start_time") or meeting.get("scheduled_start_time")
+def _began(meeting: Mapping[str, Any]) -> tuple[Any, Any]:
+    return meeting.get("recording_start_time"), meeting.get("scheduled_start_time")
 
 
-def _readable(transcript: Sequence[Mapping[str, Any] | None]) -> str:
-    return "\n".join(
-        f"{(item.get('speaker') or {}).get('display_name') or UNKNOWN_SPEAKER}: {item['text']}"
-        for item in transcript
-        if item is not None and item["text"] is not None
-    )
+def _summary_of(summary: Any) -> str | None:
+    return text_of(summary.get("markdown_formatted")) if isinstance(summary, dict) else text_of(summary)

@@ -23,6 +23,7 @@ from ingest_assets.sources.client.http import JsonApi, Request, http_client, nex
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.gong.connect import GongCredential, GongOptions
 from ingest_assets.sources.gong.hosts import checked
+from ingest_assets.sources.json_values import mappings_in, text_of
 from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.times import whole_seconds
 
@@ -134,10 +135,10 @@ class GongClient:
         """Give the monologues of those of up to 100 calls that have any."""
         answers = self._post_pages("calls.transcript", {"callIds": list(ids)})
         return {
-            item["callId"]: item["transcript"]
+            call_id: item["transcript"]
             async for answer in answers
-            for item in _items(answer, "callTranscripts")
-            if isinstance(item, dict) and isinstance(item.get("callId"), str) and item.get("transcript")
+            for item in mappings_in(_items(answer, "callTranscripts"))
+            if (call_id := text_of(item.get("callId"))) and item.get("transcript")
         }
 
     async def refusals(self, since: datetime, until: datetime) -> dict[str, SourceError]:

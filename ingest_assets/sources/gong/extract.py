@@ -1,6 +1,6 @@
 """Read one Gong account: the names its calls need, and the calls."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
+from ingest_assets.sources.json_values import flag_of, mapping_of
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import Extraction, Page
@@ -162,13 +163,14 @@ class _Calls(WindowReader):
         )
 
 
-def _facts(call: Any) -> dict[str, Any]:
-    facts = call.get("metaData") if isinstance(call, dict) else None
-    return facts if isinstance(facts, dict) else {}
+def _facts(call: Any) -> Mapping[str, Any]:
+    return mapping_of(mapping_of(call).get("metaData"))
 
 
 def _private(call: Any) -> bool:
-    return bool(_facts(call).get("isPrivate"))
+    """Whether a call is private, or what Gong says about that cannot be read."""
+    said = _facts(call).get("isPrivate")
+    return said is not None and flag_of(said) is not False
 
 
 def _held(row: Any, call: dict[str, Any]) -> bool:

@@ -7,14 +7,16 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from ingest_assets.sources.gong.transcript import lines_of
+from ingest_assets.sources.json_values import flag_of, text_of, whole_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
 from ingest_assets.sources.record import ConversationRecord, Record
-from ingest_assets.sources.times import at
+from ingest_assets.sources.times import first_time
+from ingest_assets.sources.transcript import written
 from ingest_assets.sources.values import HASH_BYTES, dump_json
 
 SIGNED = "media"  # URLs that are signed anew for every request
-UNKNOWN_SPEAKER = "Unknown speaker"
 
 
 def lasting(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,8 +29,8 @@ def hash_of(call: Mapping[str, Any]) -> str:
 
 
 def moment_of(facts: Mapping[str, Any]) -> datetime:
-    """Give a call's start, or else when it was to start. Raises KeyError, TypeError or ValueError."""
-    return at(facts.get("started") or facts["scheduled"])
+    """Return a call's start, or else when it was to start. Raises KeyError, TypeError or ValueError."""
+    return first_time(facts.get("started"), facts.get("scheduled"))
 
 
 class GongCall(ConversationRecord, table="gong_calls"):
@@ -68,43 +70,26 @@ class GongCall(ConversationRecord, table="gong_calls"):
         """
         facts = call["metaData"]
         parties = call.get("parties")
-        duration = facts.get("duration")
-        said = _readable(transcript or [], parties or [])
+        said = written(lines_of(transcript, parties))
+        external_id = facts["id"]
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
-            external_id=facts["id"],
-            conversation_id=facts["id"],
+            external_id=external_id,
+            conversation_id=external_id,
             occurred_at=moment_of(facts),
-            text=said or None,
+            text=said,
             raw=lasting(call) if transcript is None else lasting(call) | {"transcript": transcript},
-            title=facts.get("title"),
-            duration_seconds=None if duration is None else int(duration),
-            direction=facts.get("direction"),
-            scope=facts.get("scope"),
-            is_private=facts.get("isPrivate"),
-            primary_user_id=facts.get("primaryUserId"),
-            gong_workspace_id=facts.get("workspaceId"),
-            transcript_state=state_of(details=parties is not None, transcript=bool(said), was=was, age=age),
+            title=text_of(facts.get("title")),
+            duration_seconds=whole_of(facts.get("duration")),
+            direction=text_of(facts.get("direction")),
+            scope=text_of(facts.get("scope")),
+            is_private=flag_of(facts.get("isPrivate")),
+            primary_user_id=text_of(facts.get("primaryUserId")),
+            gong_workspace_id=text_of(facts.get("workspaceId")),
+            transcript_state=state_of(details=parties is not None, transcript=said is not None, was=was, age=age),
             details_hash=hash_of(call),
         )
-
-
-def _readable(transcript: Sequence[Any], parties: Sequence[Any]) -> str:
-    names = {
-        party["speakerId"]: party.get("name") or party.get("emailAddress") or UNKNOWN_SPEAKER
-        for party in parties
-        if party.get("speakerId")
-    }
-    return "\n".join(
-        f"{names.get(turn.get('speakerId'), UNKNOWN_SPEAKER)}: {' '.join(said)}"
-        for turn in transcript
-        if turn and (said := [sentence["text"] for sentence in turn["sentences"] or () if _is_said(sentence)])
-    )
-
-
-def _is_said(sentence: Mapping[str, Any] | None) -> bool:
-    return sentence is not None and sentence["text"] is not None
 
 
 class GongUser(Record, table="gong_users"):
@@ -116,15 +101,15 @@ class GongUser(Record, table="gong_users"):
 
     @classmethod
     def from_api(cls, account: Account, user: dict[str, Any]) -> "GongUser":
-        name = " ".join(part for part in (user.get("firstName"), user.get("lastName")) if part)
+        name = " ".join(part for key in ("firstName", "lastName") if (part := text_of(user.get(key))))
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=user["id"],
             raw=user,
             name=name or None,
-            email=user.get("emailAddress"),
-            is_active=user.get("active"),
+            email=text_of(user.get("emailAddress")),
+            is_active=flag_of(user.get("active")),
         )
 
 
@@ -140,5 +125,5 @@ class GongWorkspace(Record, table="gong_workspaces"):
             account_id=account.account_id,
             external_id=workspace["id"],
             raw=workspace,
-            name=workspace.get("name"),
+            name=text_of(workspace.get("name")),
         )

@@ -1,0 +1,106 @@
+"""A Fathom session's transcript: utterances of people, whom the session's invitees may tell more about."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from ingest_assets.sources.json_values import flag_of, mapping_of, mappings_in, text_of, whole_of
+from ingest_assets.sources.transcript import (
+    CUSTOMER,
+    INTERNAL,
+    UNKNOWN,
+    UNKNOWN_SPEAKER,
+    Line,
+    Segment,
+    Side,
+    Transcript,
+    domain,
+    side_by_domain,
+    transcript_of,
+)
+
+SIDES: dict[bool | None, Side] = {False: INTERNAL, True: CUSTOMER}
+SHOWN_NAMES = ("matched_speaker_display_name", "name")
+STAMP = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,4}):([0-9]{1,4})(?:[.,][0-9]+)?")
+
+
+def of_fathom(raw: Mapping[str, Any]) -> Transcript:
+    """Read a row of `raw.fathom_sessions`."""
+    return transcript_of(title_of(raw), lines_of(raw))
+
+
+def title_of(meeting: Mapping[str, Any]) -> str | None:
+    """Return the recording's title, or else the calendar's."""
+    return text_of(meeting.get("title")) or text_of(meeting.get("meeting_title"))
+
+
+def recorder_of(meeting: Mapping[str, Any]) -> str | None:
+    """Return the mail address of who recorded it, also where it stands without the object around it."""
+    recorder = meeting.get("recorded_by")
+    return text_of(recorder.get("email")) if isinstance(recorder, dict) else _address(recorder)
+
+
+def _address(value: Any) -> str | None:
+    return value if isinstance(value, str) and "@" in value else None
+
+
+def lines_of(meeting: Mapping[str, Any]) -> list[Line]:
+    """Return each utterance that has words."""
+    people = _People(meeting)
+    lines: list[Line] = []
+    for place, item in enumerate(mappings_in(meeting.get("transcript"))):
+        text = text_of(item.get("text"))
+        if not text or text.isspace():
+            continue
+        start = _milliseconds(item.get("timestamp"))
+        name, side, person = people.who(item.get("speaker"))
+        lines.append([Segment(name, side, start, None, text, person or f"utterance {place}")])
+    return lines
+
+
+class _People:
+    """The people of a session: by mail address, and by shown name where that is one person's only."""
+
+    def __init__(self, meeting: Mapping[str, Any]) -> None:
+        self._own = {domain(recorder_of(meeting))}
+        self._sides: dict[str, set[Side]] = defaultdict(set)
+        self._emails: dict[str, set[str | None]] = defaultdict(set)
+        for invitee in mappings_in(meeting.get("calendar_invitees")):
+            email = _lower(text_of(invitee.get("email")))
+            side = SIDES.get(flag_of(invitee.get("is_external"))) or side_by_domain(email, self._own)
+            names = {name for field in SHOWN_NAMES if (name := text_of(invitee.get(field)))}
+            for name in names | ({email} if email else set()):
+                self._sides[name].add(side)
+            for name in names:
+                self._emails[name].add(email)
+
+    def who(self, speaker: Any) -> tuple[str, Side, str | None]:
+        """Return the shown name, the side, and what tells the person from others; None where nothing does."""
+        told = {"display_name": speaker} if isinstance(speaker, str) else mapping_of(speaker)
+        shown = text_of(told.get("display_name")) or ""
+        called_so = self._emails.get(shown, {None})
+        email = _lower(text_of(told.get("matched_calendar_invitee_email")))
+        if email is None and len(called_so) == 1:
+            email = next(iter(called_so))
+        side = self._side(email or "") or self._side(shown) or side_by_domain(email, self._own)
+        alone = shown if len(called_so) == 1 else None
+        return shown or email or UNKNOWN_SPEAKER, side, email or alone or None
+
+    def _side(self, name: str) -> Side | None:
+        sides = self._sides.get(name)
+        if not sides:
+            return None
+        return next(iter(sides)) if len(sides) == 1 else UNKNOWN
+
+
+def _lower(email: str | None) -> str | None:
+    return email.lower() or None if email else None
+
+
+def _milliseconds(stamp: Any) -> int:
+    """Read HH:MM:SS, MM:SS or a number of seconds; 0 for anything else."""
+    if isinstance(stamp, str) and (parts := STAMP.fullmatch(stamp.strip())):
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+        return ((hours * 60 + minutes) * 60 + seconds) * 1000
+    return max(0, whole_of(stamp) or 0) * 1000

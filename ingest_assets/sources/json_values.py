@@ -1,0 +1,48 @@
+"""Read the values of a vendor's JSON as what they should be; None, or empty, where they are something else.
+
+For what an item can do without: one odd element costs that element, never the item.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+LARGEST = 2**63  # of PostgreSQL's bigint
+LONGEST = 19  # digits that it may have
+FLAGS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def text_of(value: Any) -> str | None:
+    """Return a text, or a number in digits."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def whole_of(value: Any) -> int | None:
+    """Return a whole number, also one that was written as a text or with a fraction, which is cut off."""
+    if isinstance(value, str) and len(value) <= LONGEST and value.isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return int(value) if -LARGEST <= value < LARGEST else None
+
+
+def flag_of(value: Any) -> bool | None:
+    """Return a truth value, also one that was written as a text or as 1 and 0."""
+    return value if isinstance(value, bool) else FLAGS.get((text_of(value) or "").strip().lower())
+
+
+def mapping_of(value: Any) -> Mapping[str, Any]:
+    """Return a JSON object, an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return a list, an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def mappings_in(value: Any) -> list[Mapping[str, Any]]:
+    """Return the JSON objects of a list, without whatever else is in it."""
+    return [item for item in list_of(value) if isinstance(item, dict)]
