@@ -1,24 +1,26 @@
 """Reading a list that can only be filtered by time: what is new first, then history, then what was not ready.
 
 An item appears late and changes later, and the list tells neither: so the latest stretch is read anew by every
-sync, a longer one daily, all of the history weekly (what is shared late or deleted late shows nowhere else), and
-what has no transcript yet at ages of its own. Only times stay true for weeks; a page cursor dies within the hour
-and never leaves the walk that got it.
+sync, a longer one daily, all that was ever read weekly (what is shared, edited or deleted late shows nowhere
+else), and what has no transcript yet at ages of its own. Only times stay true for weeks; a page cursor dies within
+the hour and never leaves the walk that got it. No position lies in the vendor's future, whatever our clock says.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import CursorExpired
+from ingest_assets.errors import CursorExpired, SourceError
 from ingest_assets.sources.batch import stored
+from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.concurrency import ahead
+from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.readiness import UNREADY, due
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Extraction, Page
@@ -29,8 +31,11 @@ DEEP_LOOK_BACK = timedelta(days=7)
 DEEP_RHYTHM = timedelta(days=1)
 WIDE_RHYTHM = timedelta(days=7)
 SHORTEST = timedelta(hours=1)
+MOST_PIECES = 50  # of one cut; what is still too much is cut again, and a wrong total costs no more requests
 CONFIRMATIONS = 50  # absent items that one sync asks for by id; the next one goes on
 RESTARTS = 2  # of a window whose page cursor died
+CLOCK_TOLERANCE = timedelta(minutes=2)  # clocks that are set by NTP differ by less
+PRESENCE = "presence"  # the part that is unreadable where the vendor does not tell whether an item still exists
 
 
 class Window(BaseModel):
@@ -43,7 +48,7 @@ class Window(BaseModel):
 
     def split(self, pieces: int) -> list["Window"]:
         """Cut a window that holds too much, oldest first; a short one stays whole."""
-        pieces = min(pieces, int((self.until - self.since) / SHORTEST))
+        pieces = min(pieces, MOST_PIECES, int((self.until - self.since) / SHORTEST))
         if pieces <= 1:
             return [self]
         step = (self.until - self.since) / pieces
@@ -71,34 +76,58 @@ class WindowsCursor(BaseModel):
         unread = [piece for one in self.unread for piece in (pieces if one == window else [one])]
         return self.model_copy(update={"unread": unread})
 
+    def until(self, present: datetime, before: datetime) -> "WindowsCursor":
+        """Take back what lies in the vendor's future; `before`: what was covered without this sync."""
+        moments = {name: min(getattr(self, name), present) for name in ("deep_at", "wide_at", "looked_at")}
+        return self.model_copy(update=moments | {"covered_to": max(min(self.covered_to, present), before)})
 
-def plan(
-    cursor: WindowsCursor | None, now: datetime, history: timedelta, look_back: timedelta, *, wide: bool = True
-) -> WindowsCursor:
-    """Put what this sync should read into `unread`; without `wide` history that was read is left alone."""
-    start = now - history
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far a reader looks."""
+
+    history: timedelta
+    look_back: timedelta
+    wide: bool = True
+    """Look at everything weekly."""
+    all_read: bool = True
+    """Everything is all that was ever read, also what is older than the history by now."""
+
+
+def plan(cursor: WindowsCursor | None, now: datetime, reach: Reach) -> WindowsCursor:
+    """Put what this sync should read into `unread`."""
+    start = now - reach.history
     if cursor is None:
         whole = Window(since=start, until=now)
         return WindowsCursor(
             covered_from=start, covered_to=now, unread=[whole], deep_at=now, wide_at=now, looked_at=now
         )
-    deep = now - cursor.deep_at >= DEEP_RHYTHM
-    unread = [window for window in cursor.unread if window.until > start]
+    oldest = min(start, cursor.covered_from) if reach.all_read else start
+    deep = _due(cursor.deep_at, now, DEEP_RHYTHM)
+    unread = [window for window in cursor.unread if oldest < window.until and window.since < window.until]
     if start < cursor.covered_from:  # the history setting was raised
         unread.insert(0, Window(since=start, until=cursor.covered_from))
-    since = max(cursor.covered_to - (DEEP_LOOK_BACK if deep else look_back), start)
-    wide = wide and not unread and start < since and now - cursor.wide_at >= WIDE_RHYTHM
+    since = max(cursor.covered_to - (DEEP_LOOK_BACK if deep else reach.look_back), start)
+    if cursor.covered_to > now + CLOCK_TOLERANCE:  # a clock was wrong, and nobody knows how much was read
+        since, unread = start, [window for window in unread if window.until <= start]
+    wide = reach.wide and not unread and oldest < since and _due(cursor.wide_at, now, WIDE_RHYTHM)
     if wide:
-        unread = [Window(since=start, until=since)]
+        unread = [Window(since=oldest, until=since)]
     return cursor.model_copy(
         update={
             "covered_from": min(start, cursor.covered_from),
             "covered_to": now,
-            "unread": [*unread, Window(since=since, until=now, deep=deep)],
+            "unread": [*unread, Window(since=min(since, now), until=now, deep=deep)],
             "deep_at": now if deep else cursor.deep_at,
             "wide_at": now if wide else cursor.wide_at,
+            "looked_at": min(cursor.looked_at, now),
         }
     )
+
+
+def _due(last: datetime, now: datetime, rhythm: timedelta) -> bool:
+    """Tell whether a rhythm's time has come; also where the last time lies in the future."""
+    return not timedelta(0) <= now - last < rhythm
 
 
 @dataclass(frozen=True)
@@ -118,16 +147,29 @@ class WindowReader(ABC):
     moment: ClassVar[str]
     """The column that the vendor filters a list by."""
 
-    def __init__(self, run: Extraction, *, newest: int | None) -> None:
-        self.run, self.newest = run, newest
+    kinds: ClassVar[tuple[str, ...]]
+    """What can be unreadable of an item; a part's key is `kind:external_id`."""
+
+    def __init__(self, run: Extraction, clock: VendorClock, *, newest: int | None) -> None:
+        self.run, self.newest, self._clock = run, newest, clock
         self.listed: set[str] = set()
         """Ids that the window under way has shown."""
+        self._asked: set[str] = set()
+        """Parts that this sync has asked."""
+        self._unreadable: list[UnreadablePart] = []
+        self._read: list[str] = []
         self._finished: list[Window] = []
         self._confirmations = CONFIRMATIONS
         position = run.cursors.get(self.stream)
         known = None if position is None else WindowsCursor.model_validate(position)
-        history = run.settings.at_most(timedelta(days=run.options.history_days))
-        self._cursor = plan(known, run.started_at, history, self.look_back, wide=newest is None)
+        reach = Reach(
+            history=run.settings.at_most(timedelta(days=run.options.history_days)),
+            look_back=self.look_back,
+            wide=newest is None,
+            all_read=run.settings.last_hours is None,
+        )
+        self._covered_before = BEGINNING if known is None else min(known.covered_to, run.started_at)
+        self._cursor = plan(known, run.started_at, reach)
 
     @abstractmethod
     def listing(self, window: Window) -> AsyncGenerator[Listed]:
@@ -142,19 +184,61 @@ class WindowReader(ABC):
         """Join items with their transcripts; note their ids in `listed`."""
 
     @abstractmethod
-    async def exists(self, external_id: str) -> bool:
-        """Ask whether the vendor still shows an item."""
+    async def exists(self, external_id: str, *, tries: int) -> bool:
+        """Ask whether the vendor still shows an item. Raises SourceError where the answer does not tell."""
 
     @abstractmethod
     def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
         """Look again at stored items without a transcript (external_id and moment)."""
 
+    @abstractmethod
+    def called(self, part: str) -> str:
+        """Return what an operator calls a part."""
+
     def history_waits(self) -> datetime | None:
         """Say until when reading history has to wait for the day's requests."""
         return None
 
+    def may_ask(self, part: str) -> bool:
+        """Tell whether a part is due; what could not be read rests for ever longer pauses."""
+        return self.run.parts.due(part)
+
+    async def part_failed(self, part: str, error: SourceError) -> None:
+        """Note a part that cannot be read. Raises what the login answers, where it is the account's fault."""
+        self._asked.add(part)
+        noted = await self.run.parts.failed(part, self.called(part), error)
+        self._read = [one for one in self._read if one != part]
+        self._unreadable.append(noted)
+
+    def part_read(self, part: str) -> None:
+        """Note a part that was read to its end."""
+        self._asked.add(part)
+        self._unreadable = [one for one in self._unreadable if one.part != part]
+        self._read += self.run.parts.succeeded(part)
+
+    def _forget(self, external_ids: Iterable[str]) -> None:
+        """Drop what is noted of items that are gone, or of which it is known that they are there."""
+        for part in (f"{kind}:{external_id}" for external_id in external_ids for kind in (*self.kinds, PRESENCE)):
+            if self.run.parts.known(part):
+                self.part_read(part)
+
+    def _with_parts(self, page: Page) -> Page:
+        """Add what became of parts since the page before."""
+        unreadable, read = self._unreadable, self._read
+        self._unreadable, self._read = [], []
+        return replace(page, unreadable=unreadable, read=read) if unreadable or read else page
+
+    def _position(self) -> Page:
+        present = self._clock.earlier(self.run.started_at)
+        return Page(stream=self.stream, cursor=self._cursor.until(present, self._covered_before))
+
     async def read(self) -> AsyncGenerator[Page]:
         """Read the newest window, then the others, oldest first, then what was not ready."""
+        async with aclosing(self._pages_of_all()) as pages:
+            async for page in pages:
+                yield self._with_parts(page)
+
+    async def _pages_of_all(self) -> AsyncGenerator[Page]:
         live = True
         while self._cursor.unread:
             if not live and (until := self.history_waits()):
@@ -190,7 +274,7 @@ class WindowReader(ABC):
             held = await self.stored(reads.ids_between, self.moment, window.since, window.until)
             if gone := await self.gone(sorted(held - self.listed)):
                 yield Page(gone=gone)
-        yield Page(stream=self.stream, cursor=self._cursor)
+        yield self._position()
 
     async def _pages(self, window: Window) -> AsyncGenerator[Page]:
         async with aclosing(ahead(self._capped(window))) as listings:
@@ -210,16 +294,30 @@ class WindowReader(ABC):
                 yield listed
         if self.newest is not None:
             everything.sort(key=lambda item: self.listed_at(item) or BEGINNING, reverse=True)
+            if left_out := len(everything) - self.newest:
+                self.run.left_out[f"older than the newest {self.newest}"] += max(0, left_out)
             yield Listed(everything[: self.newest])
 
     async def gone(self, external_ids: Sequence[str]) -> list[str]:
         """Name those of some items that the vendor does not know by id either."""
-        asked = external_ids[: self._confirmations]
+        asked = [one for one in external_ids if self.may_ask(f"{PRESENCE}:{one}")][: self._confirmations]
         self._confirmations -= len(asked)
-        return [external_id for external_id in asked if not await self.exists(external_id)]
+        gone = []
+        for external_id in asked:
+            part = f"{PRESENCE}:{external_id}"
+            try:
+                exists = await self.exists(external_id, tries=self.run.parts.tries(part))
+            except SourceError as error:
+                await self.part_failed(part, error)
+                continue
+            self.part_read(part)
+            if not exists:
+                gone.append(external_id)
+        self._forget(gone)
+        return gone
 
     async def _unready(self) -> AsyncGenerator[Page]:
-        """Look again at what no window of this sync held, ever more rarely."""
+        """Look again at what no window of this sync held, ever more rarely, and at unreadable parts."""
         columns = ["external_id", self.moment, "first_seen_at"]
         now = self.run.started_at
         rows = [
@@ -228,12 +326,29 @@ class WindowReader(ABC):
             if due(row.first_seen_at, self._cursor.looked_at, now)
             and not any(window.holds(getattr(row, self.moment)) for window in self._finished)
         ]
+        rows += await self._waiting({row.external_id for row in rows})
         if rows:
             async with aclosing(self.again(rows)) as pages:
                 async for page in pages:
                     yield page
+        if gone := await self.gone(sorted(self._waiting_ids((PRESENCE,)))):
+            yield Page(gone=gone)
         self._cursor = self._cursor.model_copy(update={"looked_at": now})
-        yield Page(stream=self.stream, cursor=self._cursor)
+        yield self._position()
+
+    async def _waiting(self, others: set[str]) -> list[Any]:
+        """Give the rows of items of which a part is to be asked again; drop the parts of items that are gone."""
+        ids = self._waiting_ids(self.kinds) - others
+        if not ids:
+            return []
+        rows: dict[str, Any] = await self.stored(reads.stored, sorted(ids), [self.moment, "deleted_at"])
+        living = {external_id: row for external_id, row in rows.items() if row.deleted_at is None}
+        self._forget(ids - set(living))
+        return list(living.values())
+
+    def _waiting_ids(self, kinds: Iterable[str]) -> set[str]:
+        waiting = {part for kind in kinds for part in self.run.parts.waiting(f"{kind}:")} - self._asked
+        return {part.partition(":")[2] for part in waiting}
 
     async def stored(self, read: Any, *arguments: Any) -> Any:
         """Ask the database about the account's records."""

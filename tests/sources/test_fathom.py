@@ -118,7 +118,7 @@ class TestSessions:
         acme.order("raw", recording=int(made), payload={"recording_id": 1, "created_at": "2026-01-01T00:00:00Z"})
         verdict = acme.sync()
         assert (verdict.status, verdict.counts.deleted) == ("partial", 0)
-        assert verdict.reason == "not readable: transcripts (forbidden: 1)"
+        assert verdict.reason == f"not readable: recording {made} (forbidden)"
         assert made in acme.living
 
     def test_that_were_deleted_before_their_transcript_came_are_not_looked_for_again(
@@ -346,7 +346,10 @@ class TestAnApp:
         heard, summed_up = meeting(acme), meeting(acme)
         acme.order("withhold", recording=int(heard), part="summary", status=404)
         acme.order("withhold", recording=int(summed_up), part="transcript", status=404)
-        acme.reads()
+        assert acme.sync().reason == (
+            f"not readable: summary of recording {heard} (not_found), "
+            f"transcript of recording {summed_up} (not_found)"
+        )
         assert (acme.rows[heard].transcript_state, acme.rows[heard].summary) == ("ready", None)
         assert (acme.rows[summed_up].transcript_state, acme.rows[summed_up].text) == ("pending", None)
         assert acme.rows[summed_up].summary
@@ -357,7 +360,10 @@ class TestAnApp:
             acme.order("withhold", recording=int(refused), part=part, status=403)
         verdict = acme.sync()
         assert (verdict.status, acme.account.state) == ("partial", "active")
-        assert verdict.reason == "not readable: summaries (forbidden: 1), transcripts (forbidden: 1)"
+        assert verdict.reason == (
+            f"not readable: summary of recording {refused} (forbidden), "
+            f"transcript of recording {refused} (forbidden)"
+        )
         assert {key: row.transcript_state for key, row in acme.rows.items()} == {
             refused: "pending",
             other: "ready",

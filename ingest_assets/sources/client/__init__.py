@@ -8,6 +8,7 @@ headers     Retry-After and RateLimit-*, in whichever form
 retry       the one retry loop
 rate_limit  at most so many requests, or units, in a stretch of time; a 429 holds the limiter
 session     the access token in use, replaced once when the vendor refuses it
-paging      page cursors, with guards
+paging      page cursors, with guards; numbered pages, whose borders are looked at twice
+halving     requests for many ids, of which one spoils the answer
 http        requests and answers: bounded in size and depth, redirects not followed
 """

@@ -24,13 +24,53 @@ async def pages(
     for _page in range(LONGEST_WALK):
         answer = await ask(cursor)
         yield answer
-        cursor = _cursor(answer, path, what)
+        cursor = next_cursor(answer, path, what)
         if cursor is None:
             return
         if cursor in seen:
-            raise UnexpectedResponse(f"{what} repeats a page cursor; reading on would never end.")
+            raise _repeated(what)
         seen.add(cursor)
-    raise UnexpectedResponse(f"{what} gave {LONGEST_WALK} pages and no end.")
+    raise _endless(what)
+
+
+async def numbered_pages(
+    ask: Callable[[str | None], Awaitable[Json]],
+    look: Callable[[str | None], Awaitable[Json]],
+    ids_of: Callable[[Json], set[str]],
+    path: Sequence[str],
+    what: str,
+) -> AsyncGenerator[Json]:
+    """Yield the answers of a list whose page cursor stands for a number.
+
+    What is deleted while we read moves all that follows up, from a page to come to one that was read. So after
+    each page the one before it is looked at again, by `look`, which may bring less of each item: what it shows and
+    no page has brought is fetched by reading on from there. That is one request more for each page but the last.
+    """
+    cursors: list[str | None] = [None]
+    seen: set[str] = set()
+    for _request in range(LONGEST_WALK):
+        answer = await ask(cursors[-1])
+        seen |= ids_of(answer)
+        yield answer
+        if len(cursors) > 1 and (moved := ids_of(await look(cursors[-2])) - seen):
+            seen |= moved  # asked for once: a list that shows them in one form only must not keep us here
+            cursors.pop()
+            continue
+        cursor = next_cursor(answer, path, what)
+        if cursor is None:
+            return
+        if cursor in cursors:
+            raise _repeated(what)
+        cursors.append(cursor)
+    raise _endless(what)
+
+
+def _repeated(what: str) -> UnexpectedResponse:
+    return UnexpectedResponse(f"{what} repeats a page cursor; reading on would never end.")
+
+
+def _endless(what: str) -> UnexpectedResponse:
+    return UnexpectedResponse(f"{what} gave {LONGEST_WALK} pages and no end.")
 
 
 def listed(answer: Json, key: str, what: str) -> list[Any]:
@@ -41,7 +81,8 @@ def listed(answer: Json, key: str, what: str) -> list[Any]:
     return items
 
 
-def _cursor(answer: Json, path: Sequence[str], what: str) -> str | None:
+def next_cursor(answer: Json, path: Sequence[str], what: str) -> str | None:
+    """Return the cursor of the next page, None on the last. Raises UnexpectedResponse where it is no text."""
     found: Any = answer
     for key in path:
         if not isinstance(found, dict):

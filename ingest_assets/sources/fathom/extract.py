@@ -1,6 +1,5 @@
 """Read one Fathom account: its sessions, window after window."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -10,15 +9,15 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import PartUnreadable
+from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.batch import Batch
-from ingest_assets.sources.fathom.client import GONE, REFUSED, FathomClient
+from ingest_assets.sources.fathom.client import GONE, FathomClient
 from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import DAY, Extraction, Page
-from ingest_assets.sources.windows import Listed, Window, WindowReader
+from ingest_assets.sources.windows import PRESENCE, Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
@@ -27,7 +26,7 @@ KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "del
 NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list
 INSTANT = timedelta(seconds=1)
 VISIBILITY = "visibility"
-TRANSCRIPTS, SUMMARIES = "transcripts", "summaries"  # as `run.skipped` names them
+TRANSCRIPT, SUMMARY = "transcript", "summary"  # what can be unreadable
 ELSEWHERE = "held by another account"
 
 Part = TypeVar("Part")
@@ -42,6 +41,7 @@ class Visibility(BaseModel):
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
     """Yield the account's pages; `run.skipped` tells of a login that is shown nothing."""
     async with FathomClient.open(run) as client:
+        run.parts.login = partial(client.sees_any, run.started_at - NEIGHBOURS, run.started_at)
         sessions = _Sessions(run, client)
         async with aclosing(sessions.read()) as pages:
             async for page in pages:
@@ -49,9 +49,10 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
         known = run.cursors.get(VISIBILITY)
         if known is None and not sessions.shown:  # a short look that found nothing tells nothing
             sessions.shown = await client.sees_any(run.started_at - QUIET, run.started_at)
-    silence = None if known is None else run.started_at - Visibility.model_validate(known).seen_at
+        present = client.vendor_clock.earlier(run.started_at)
+    silence = None if known is None else abs(present - Visibility.model_validate(known).seen_at)
     if sessions.shown and (silence is None or silence >= DAY):
-        yield Page(stream=VISIBILITY, cursor=Visibility(seen_at=run.started_at))
+        yield Page(stream=VISIBILITY, cursor=Visibility(seen_at=present))
     if not sessions.shown and (silence is None or silence > QUIET):
         run.skipped[_Sessions.stream] = "this login sees none"
 
@@ -64,12 +65,17 @@ class _Sessions(WindowReader):
     look_back: ClassVar = timedelta(hours=1)
     moment: ClassVar = "created_at"
 
+    kinds: ClassVar = (TRANSCRIPT, SUMMARY)
+
     def __init__(self, run: Extraction, client: FathomClient) -> None:
-        super().__init__(run, newest=run.settings.newest_sessions)
+        super().__init__(run, client.vendor_clock, newest=run.settings.newest_sessions)
         self.client = client
         self.shown = False
-        """Whether Fathom lists anything."""
-        self._refused: Counter[str] = Counter()
+        """Whether Fathom lists anything of late."""
+
+    def called(self, part: str) -> str:
+        kind, _, recording_id = part.partition(":")
+        return f"recording {recording_id}" if kind == PRESENCE else f"{kind} of recording {recording_id}"
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
         span = _Span(self.listed_at)
@@ -91,12 +97,13 @@ class _Sessions(WindowReader):
         except UNPARSEABLE:
             return None
 
-    async def exists(self, external_id: str) -> bool:
+    async def exists(self, external_id: str, *, tries: int) -> bool:
         try:
-            await self.client.transcript(external_id)
+            await self.client.transcript(external_id, tries)
         except PartUnreadable as error:
-            self._note(TRANSCRIPTS, error)
-            return error.code != GONE
+            if error.code == GONE:
+                return False
+            raise
         return True
 
     async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
@@ -109,7 +116,8 @@ class _Sessions(WindowReader):
             yield Page(gone=gone)
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
-        self.shown = self.shown or bool(items)
+        quiet_since = self.run.started_at - QUIET
+        self.shown = self.shown or any((self.listed_at(item) or quiet_since) >= quiet_since for item in items)
         meetings: dict[str, dict[str, Any]] = {}
         batch = Batch()
         for item in items:
@@ -143,36 +151,37 @@ class _Sessions(WindowReader):
     async def _apart(self, external_id: str, *, transcript: bool) -> dict[str, Any]:
         """Fetch what the list does not bring to an OAuth app, each part whatever became of the other.
 
-        Without `transcript` that is the summary only, and the transcript stays as we hold it.
+        Without `transcript` that is the summary only, and the transcript stays as we hold it, unless it is to be
+        asked for again.
         """
-        summary = await self._part(SUMMARIES, external_id, "default_summary", self.client.summary)
-        if not transcript:
-            return {"transcript": await self._stored_part(external_id, "transcript"), "default_summary": summary}
-        said = await self._part(TRANSCRIPTS, external_id, "transcript", self.client.transcript)
+        again = transcript or self.run.parts.known(f"{TRANSCRIPT}:{external_id}")
+        said = (
+            await self._part(TRANSCRIPT, external_id, "transcript", self.client.transcript)
+            if again
+            else await self._stored_part(external_id, "transcript")
+        )
+        summary = await self._part(SUMMARY, external_id, "default_summary", self.client.summary)
         return {"transcript": said, "default_summary": summary}
 
     async def _part(
-        self, what: str, external_id: str, name: str, fetch: Callable[[str], Awaitable[Part | None]]
+        self, kind: str, external_id: str, name: str, fetch: Callable[[str, int], Awaitable[Part | None]]
     ) -> Part | None:
         """Fetch a part; one that is refused stays as we hold it, as that does not tell that it is gone."""
-        try:
-            return await fetch(external_id)
-        except PartUnreadable as error:
-            self._note(what, error)
-            if error.code == GONE:  # since the list, and a later list will not show it; or it never was
-                return None
+        part = f"{kind}:{external_id}"
+        if self.may_ask(part):
+            try:
+                found = await fetch(external_id, self.run.parts.tries(part))
+            except SourceError as error:
+                await self.part_failed(part, error)
+            else:
+                self.part_read(part)
+                return found
         held: Part | None = await self._stored_part(external_id, name)
         return held
 
     async def _stored_part(self, external_id: str, name: str) -> Any:
         row = (await self._known([external_id], ["raw"])).get(external_id)
         return None if row is None else row.raw.get(name)
-
-    def _note(self, what: str, error: PartUnreadable) -> None:
-        """Count a recording that the login may not read."""
-        if error.code == REFUSED:
-            self._refused[what] += 1
-            self.run.skipped[what] = f"{REFUSED}: {self._refused[what]}"
 
     def _record(self, meeting: dict[str, Any], *, row: Any) -> FathomSession:
         return FathomSession.from_api(

@@ -1,29 +1,25 @@
 """The Gong API: verbs over plain data."""
 
-import re
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
-from ingest_assets.errors import (
-    CredentialRejected,
-    CursorExpired,
-    PartUnreadable,
-    SourceError,
-    TokenRefused,
-    Transient,
-    UnexpectedResponse,
-)
+from ingest_assets.errors import CredentialRejected, PartUnreadable, SourceError, Transient
 from ingest_assets.sources.client.http import JsonApi, Request, http_client, next_pair
+from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
+from ingest_assets.sources.client.retry import TRIES
 from ingest_assets.sources.gong.connect import GongCredential, GongOptions
+from ingest_assets.sources.gong.errors import NoSuchCall, NothingFound, meaning_at
 from ingest_assets.sources.gong.hosts import checked
-from ingest_assets.sources.json_values import mappings_in, text_of
+from ingest_assets.sources.gong.methods import METHODS as METHODS
+from ingest_assets.sources.gong.methods import ONLY_NAMES
+from ingest_assets.sources.json_values import mapping_of, mappings_in, text_of, whole_of
 from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.times import whole_seconds
 
@@ -57,26 +53,13 @@ CONTENT = {
 }
 """All but metaData is off unless asked for."""
 
-SCOPES = {
-    "calls.extensive": "api:calls:read:extensive",
-    "calls.transcript": "api:calls:read:transcript",
-    "calls.list": "api:calls:read:basic",
-    "calls.get": "api:calls:read:basic",
-    "users.list": "api:users:read",
-    "workspaces.list": "api:workspaces:read",
+PATHS = {
+    "calls.extensive": "/v2/calls/extensive",
+    "calls.by_id": "/v2/calls/extensive",
+    "calls.transcript": "/v2/calls/transcript",
 }
-ONLY_NAMES = frozenset({"users.list", "workspaces.list"})
-"""What brings names, without which calls can be read all the same."""
-NOTHING_FOUND = re.compile(r"no [^\"]*found[^\"]*(filters|period)", re.IGNORECASE)
-"""The only thing that tells an empty range from a wrong address: both are HTTP 404."""
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-CURSOR_DIED = (400, 404, 410)  # in answer to a request with a page cursor; Gong documents no status for it
-
+CURSOR = ("records", "cursor")
 Json = dict[str, Any]
-
-
-class _NothingFound(SourceError):
-    """Gong's way of saying that a range is empty."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +75,7 @@ class GongClient:
 
     def __init__(self, api: JsonApi) -> None:
         self.base_url = api.base_url
+        self.vendor_clock = api.vendor_clock
         self._api = api
 
     @classmethod
@@ -112,7 +96,7 @@ class GongClient:
                 vendor="Gong",
                 base_url=base_url,
                 auth=None if pair is not None else _basic(credential),
-                meaning=_meaning(str(urlsplit(base_url).netloc)),
+                meaning=meaning_at(str(urlsplit(base_url).netloc)),
                 limiter=_limiter(login, affordable_at),
             )
             if pair is not None:
@@ -122,18 +106,25 @@ class GongClient:
     async def calls(self, since: datetime, until: datetime) -> AsyncGenerator[CallsPage]:
         """Give the calls of a range in Gong's order, whichever that is; 100 a page."""
         chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True))
-        async for answer in self._post_pages("calls.extensive", chosen, contentSelector=CONTENT):
-            total = (answer.get("records") or {}).get("totalRecords")
-            yield CallsPage(_items(answer, "calls"), total if isinstance(total, int) else 0)
+        async for answer in self._post_pages("calls.extensive", chosen, "calls", contentSelector=CONTENT):
+            total = whole_of(mapping_of(answer.get("records")).get("totalRecords"))
+            yield CallsPage(_items(answer, "calls"), total or 0)
 
-    async def calls_by_id(self, ids: Sequence[str]) -> list[Any]:
-        """Give those of up to 100 calls that Gong shows."""
-        answers = self._post_pages("calls.extensive", {"callIds": list(ids)}, contentSelector=CONTENT)
+    async def listable(self, since: datetime, until: datetime) -> None:
+        """Ask what tells whether the login works: a range's calls, the first page. Raises what Gong answers."""
+        async with aclosing(self.calls(since, until)) as pages:
+            async for _page in pages:
+                return
+
+    async def calls_by_id(self, ids: Sequence[str], tries: int) -> list[Any]:
+        """Give those of up to 100 calls that Gong shows. Raises SourceError, for all because of one."""
+        chosen = {"callIds": list(ids)}
+        answers = self._post_pages("calls.by_id", chosen, "calls", tries=tries, contentSelector=CONTENT)
         return [call async for answer in answers for call in _items(answer, "calls")]
 
-    async def transcripts(self, ids: Sequence[str]) -> dict[str, list[Any]]:
-        """Give the monologues of those of up to 100 calls that have any."""
-        answers = self._post_pages("calls.transcript", {"callIds": list(ids)})
+    async def transcripts(self, ids: Sequence[str], tries: int) -> dict[str, Any]:
+        """Give the monologues of those of up to 100 calls that have any. Raises SourceError as above."""
+        answers = self._post_pages("calls.transcript", {"callIds": list(ids)}, "callTranscripts", tries=tries)
         return {
             call_id: item["transcript"]
             async for answer in answers
@@ -159,54 +150,57 @@ class GongClient:
             try:
                 await self._api.call(request)
             except (CredentialRejected, PartUnreadable) as error:
+                if isinstance(error, PartUnreadable) and request.method not in ONLY_NAMES:
+                    raise
                 refused[request.method] = error
-            except _NothingFound:
+            except NothingFound:
                 continue
         if len(refused) == len(requests):
             raise refused[requests[0].method]
         return refused
 
-    async def exists(self, call_id: str) -> bool:
+    async def exists(self, call_id: str, *, tries: int) -> bool:
+        """Tell whether Gong still knows a call. Raises SourceError where the answer does not tell."""
+        request = Request("calls.get", "GET", f"/v2/calls/{quote(call_id, safe='')}")
         try:
-            await self._api.call(Request("calls.get", "GET", f"/v2/calls/{call_id}"))
-        except PartUnreadable:
+            await self._api.call(request, tries=tries)
+        except NoSuchCall:
             return False
         return True
 
-    async def users(self) -> AsyncGenerator[list[Any]]:
-        cursor: str | None = None
-        seen: set[str] = set()
-        while True:
-            params: dict[str, str] = {} if cursor is None else {"cursor": cursor}
-            try:
-                answer = await self._api.call(Request("users.list", "GET", "/v2/users", params=params))
-            except _NothingFound:
-                return
+    async def users(self, *, tries: int) -> AsyncGenerator[list[Any]]:
+        """Give the company's users, page by page."""
+
+        async def ask(cursor: str | None) -> Json:
+            params = {} if cursor is None else {"cursor": cursor}
+            return await self._or_none(Request("users.list", "GET", "/v2/users", params=params), "users", tries)
+
+        async for answer in pages(ask, CURSOR, "Gong's users.list"):
             yield _items(answer, "users")
-            if (cursor := _next(answer, seen, "users.list")) is None:
-                return
 
-    async def workspaces(self) -> AsyncGenerator[list[Any]]:
+    async def workspaces(self, *, tries: int) -> AsyncGenerator[list[Any]]:
         """Give them all at once: Gong does not page them."""
-        try:
-            answer = await self._api.call(Request("workspaces.list", "GET", "/v2/workspaces"))
-        except _NothingFound:
-            return
-        yield _items(answer, "workspaces")
+        request = Request("workspaces.list", "GET", "/v2/workspaces")
+        yield _items(await self._or_none(request, "workspaces", tries), "workspaces")
 
-    async def _post_pages(self, method: str, chosen: Json, **more: Any) -> AsyncGenerator[Json]:
+    async def _post_pages(
+        self, method: str, chosen: Json, key: str, *, tries: int = TRIES, **more: Any
+    ) -> AsyncGenerator[Json]:
         """Follow the cursor, which goes at the top level of the body beside the same filter as before."""
-        cursor = None
-        seen: set[str] = set()
-        while True:
+
+        async def ask(cursor: str | None) -> Json:
             body = {"filter": chosen, **more} | ({} if cursor is None else {"cursor": cursor})
-            try:
-                answer = await self._api.call(_post(method, body))
-            except _NothingFound:
-                return
+            return await self._or_none(_post(method, body), key, tries)
+
+        async for answer in pages(ask, CURSOR, f"Gong's {method}"):
             yield answer
-            if (cursor := _next(answer, seen, method)) is None:
-                return
+
+    async def _or_none(self, request: Request, key: str, tries: int) -> Json:
+        """Ask for a list, which is empty where Gong says that it found nothing."""
+        try:
+            return await self._api.call(request, tries=tries)
+        except NothingFound:
+            return {key: []}
 
 
 def _basic(credential: GongCredential) -> httpx.Auth:
@@ -218,7 +212,7 @@ def _basic(credential: GongCredential) -> httpx.Auth:
 
 
 def _post(method: str, body: Json) -> Request:
-    return Request(method, "POST", f"/v2/{method.replace('.', '/')}", body=body)
+    return Request(method, "POST", PATHS[method], body=body)
 
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
@@ -226,42 +220,6 @@ async def exchange(login: Login, refresh_token: str) -> TokenPair:
     app = login.credential
     basic = httpx.BasicAuth(app.client_id, app.client_secret.get_secret_value())
     return await next_pair(login, {"refresh_token": refresh_token}, vendor="Gong", auth=basic)
-
-
-def _meaning(host: str) -> Callable[[Request, int, Any], SourceError]:
-    """What a 4xx of this host means, by status; an empty range is a 404 too."""
-
-    def meaning(request: Request, status: int, body: Any) -> SourceError:
-        method = request.method
-        if status == UNAUTHORIZED:
-            return TokenRefused(
-                f"Gong at {host} refused the login for {method} (HTTP 401): the key is wrong or revoked, belongs "
-                f"to a customer of another host, or may not {SCOPES[method]}. A technical administrator finds "
-                "host and keys at app.gong.io/company/api."
-            )
-        if status == FORBIDDEN and method in ONLY_NAMES:
-            lacking = f"lacks the scope {SCOPES[method]}"
-            return PartUnreadable(
-                f"Gong at {host} refused {method} (HTTP 403): the login {lacking}.", code=lacking
-            )
-        if status == FORBIDDEN:
-            return CredentialRejected(
-                f"Gong at {host} refused {method} (HTTP 403): the login lacks the scope {SCOPES[method]}; "
-                "grant it and connect again."
-            )
-        if status in CURSOR_DIED and "cursor" in {**(request.body or {}), **(request.params or {})}:
-            return CursorExpired(f"Gong no longer knows the page cursor of {method}.")
-        errors = body.get("errors") if isinstance(body, dict) else None
-        if status == NOT_FOUND and isinstance(errors, list):
-            if method == "calls.get":
-                return PartUnreadable("Gong knows the call no more.", code="not_found")
-            if any(isinstance(text, str) and NOTHING_FOUND.search(text) for text in errors):
-                return _NothingFound("Nothing in this range.")
-        if status == NOT_FOUND:
-            return UnexpectedResponse(f"Gong at {host} knows no {method} (HTTP 404); check the base URL.")
-        return UnexpectedResponse(f"Gong at {host} answered {method} with HTTP {status}; please report this.")
-
-    return meaning
 
 
 def _limiter(login: Login, affordable_at: Callable[[float], datetime | None]) -> Callable[[Request], RateLimiter]:
@@ -281,16 +239,4 @@ def _limiter(login: Login, affordable_at: Callable[[float], datetime | None]) ->
 
 
 def _items(answer: Json, key: str) -> list[Any]:
-    items = answer.get(key)
-    if not isinstance(items, list):
-        raise UnexpectedResponse(f"Gong's answer has no list of {key}.")
-    return items
-
-
-def _next(answer: Json, seen: set[str], method: str) -> str | None:
-    cursor: str | None = (answer.get("records") or {}).get("cursor") or None
-    if cursor is not None and cursor in seen:
-        raise UnexpectedResponse(f"Gong repeats a page cursor of {method}; reading on would never end.")
-    if cursor is not None:
-        seen.add(cursor)
-    return cursor
+    return listed(answer, key, "Gong's answer")

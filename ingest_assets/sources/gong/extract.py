@@ -1,20 +1,22 @@
 """Read one Gong account: the names its calls need, and the calls."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import CursorExpired, PartUnreadable
+from ingest_assets.errors import SourceError
 from ingest_assets.sources.batch import Batch
+from ingest_assets.sources.client.halving import Halving
 from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
 from ingest_assets.sources.json_values import flag_of, mapping_of
+from ingest_assets.sources.parts import Parts
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import Extraction, Page
@@ -23,39 +25,38 @@ from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.sources.windows import Listed, Window, WindowReader
 from ingest_assets.storage import reads
 
+Answer = TypeVar("Answer")
+
 DIRECTORY = "directory"
 USERS, WORKSPACES = "users", "workspaces"
 NAMES: dict[str, type[GongUser] | type[GongWorkspace]] = {USERS: GongUser, WORKSPACES: GongWorkspace}
 NAMES_RHYTHM = timedelta(days=1)
+PROBED = timedelta(hours=1)  # which calls are asked for to find out whether the login works
+CALL = "call"  # what can be unreadable
 CALLS_A_WINDOW = 1000  # 20 requests with transcripts: far within the hour that a page cursor lives
 
 
 class DirectoryCursor(BaseModel):
-    """When each list of names was asked for, and what the login lacks for those that it may not read."""
+    """When each list of names was asked for."""
 
     asked_at: dict[str, datetime] = {}
-    lacking: dict[str, str] = {}
 
-    def due(self, now: datetime) -> str | None:
-        """Name the list that waits longest: read daily, or by every sync where it was refused."""
-        waiting = [
-            name
-            for name in NAMES
-            if name in self.lacking or now - self.asked_at.get(name, BEGINNING) >= NAMES_RHYTHM
-        ]
+    def due(self, now: datetime, parts: Parts) -> str | None:
+        """Name the list that waits longest: read daily, or again once it is due where it could not be read."""
+        waiting = [name for name in NAMES if (parts.due(name) if parts.known(name) else self._old(name, now))]
         return min(waiting, key=lambda name: self.asked_at.get(name, BEGINNING), default=None)
 
-    def after(self, name: str, now: datetime, lacking: str | None) -> "DirectoryCursor":
-        others = {other: lacks for other, lacks in self.lacking.items() if other != name}
-        return DirectoryCursor(
-            asked_at=self.asked_at | {name: now},
-            lacking=others if lacking is None else others | {name: lacking},
-        )
+    def _old(self, name: str, now: datetime) -> bool:
+        return not timedelta(0) <= now - self.asked_at.get(name, BEGINNING) < NAMES_RHYTHM
+
+    def after(self, name: str, now: datetime) -> "DirectoryCursor":
+        return DirectoryCursor(asked_at=self.asked_at | {name: now})
 
 
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
     """Yield the account's pages."""
     async with GongClient.open(run, affordable_at=run.affordable_at) as client:
+        run.parts.login = partial(client.listable, run.started_at - PROBED, run.started_at)
         streams = [_directory(run, client), _Calls(run, client).read()]
         async with aclosing(interleave(streams, at_once=len(streams))) as pages:
             async for page in pages:
@@ -63,20 +64,20 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
 
 
 async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page]:
-    """Learn the names, one list a sync; `run.skipped` tells which of them the login may not read."""
+    """Learn the names, one list a sync."""
     cursor = DirectoryCursor.model_validate(run.cursors.get(DIRECTORY, {}))
-    if name := cursor.due(run.started_at):
-        try:
-            async with aclosing(client.users() if name == USERS else client.workspaces()) as pages:
-                async for items in pages:
-                    yield _parsed(run, NAMES[name], items)
-            cursor = cursor.after(name, run.started_at, None)
-        except PartUnreadable as error:
-            cursor = cursor.after(name, run.started_at, error.code)
-        except CursorExpired:
-            run.skipped[name] = "page cursor expired"  # the next sync asks again
-        yield Page(stream=DIRECTORY, cursor=cursor)
-    run.skipped.update(cursor.lacking)
+    if (name := cursor.due(run.started_at, run.parts)) is None:
+        return
+    cursor = cursor.after(name, run.started_at)
+    ask = client.users if name == USERS else client.workspaces
+    try:
+        async with aclosing(ask(tries=run.parts.tries(name))) as pages:
+            async for items in pages:
+                yield _parsed(run, NAMES[name], items)
+    except SourceError as error:
+        yield Page(unreadable=[await run.parts.failed(name, name, error)], stream=DIRECTORY, cursor=cursor)
+    else:
+        yield Page(read=run.parts.succeeded(name), stream=DIRECTORY, cursor=cursor)
 
 
 def _parsed(run: Extraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[Any]) -> Page:
@@ -94,9 +95,15 @@ class _Calls(WindowReader):
     look_back: ClassVar = timedelta(days=1)  # a call is listed once Gong has processed it
     moment: ClassVar = "occurred_at"
 
+    kinds: ClassVar = (CALL,)
+
     def __init__(self, run: Extraction, client: GongClient) -> None:
-        super().__init__(run, newest=run.settings.newest_calls)
+        super().__init__(run, client.vendor_clock, newest=run.settings.newest_calls)
         self.client = client
+        self._halving = Halving()
+
+    def called(self, part: str) -> str:
+        return f"call {part.partition(':')[2]}"
 
     def history_waits(self) -> datetime | None:
         """Live reading keeps the rest of the day's requests."""
@@ -113,16 +120,15 @@ class _Calls(WindowReader):
         except UNPARSEABLE:
             return None
 
-    async def exists(self, external_id: str) -> bool:
-        return await self.client.exists(external_id)
+    async def exists(self, external_id: str, *, tries: int) -> bool:
+        return await self.client.exists(external_id, tries=tries)
 
     async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
-        ids = [row.external_id for row in rows]
-        for start in range(0, len(ids), IDS_A_REQUEST):
-            batch = ids[start : start + IDS_A_REQUEST]
+        for batch in _hundreds([row.external_id for row in rows]):
+            answers, unread = await self._each(batch, self.client.calls_by_id)
             self.listed = set()
-            yield await self.page(await self.client.calls_by_id(batch), deep=True)
-            if gone := await self.gone(sorted(set(batch) - self.listed)):
+            yield await self.page([call for answer in answers for call in answer], deep=True)
+            if gone := await self.gone(sorted(set(batch) - unread - self.listed)):
                 yield Page(gone=gone)
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
@@ -144,14 +150,46 @@ class _Calls(WindowReader):
             for call_id, call in calls.items()
             if call_id not in private and (deep or not _held(known.get(call_id), call))
         ]
-        transcripts: dict[str, list[Any]] = {}
-        for start in range(0, len(wanted), IDS_A_REQUEST):
-            transcripts |= await self.client.transcripts(wanted[start : start + IDS_A_REQUEST])
+        transcripts = await self._transcripts(wanted)
         for call_id in wanted:
             parse = partial(self._record, transcript=transcripts.get(call_id), row=known.get(call_id))
             batch.parse(GongCall, calls[call_id], parse, external_id=call_id)
         left = [call_id for call_id in private if call_id in known and known[call_id].deleted_at is None]
         return Page(batch.records, left=left, rejected=batch.rejected)
+
+    async def _transcripts(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Fetch transcripts; one that is refused stays as we hold it, as that does not tell that it is gone."""
+        transcripts: dict[str, Any] = {}
+        for batch in _hundreds(ids):
+            answers, unread = await self._each(batch, self.client.transcripts)
+            for call_id in set(batch) - unread:
+                self.part_read(_part(call_id))
+            for answer in answers:
+                transcripts |= answer
+            if unread:
+                held: dict[str, Any] = await self.stored(reads.stored, sorted(unread), ["raw"])
+                transcripts |= {call_id: row.raw.get("transcript") for call_id, row in held.items()}
+        return transcripts
+
+    async def _each(
+        self, ids: Sequence[str], request: Callable[[Sequence[str], int], Awaitable[Answer]]
+    ) -> tuple[list[Answer], set[str]]:
+        """Ask for up to 100 calls, those that were refused before apart, as they would spoil the others' answer.
+
+        Return the answers, and the ids of the calls that were refused or rest.
+        """
+        due = [call_id for call_id in ids if self.may_ask(_part(call_id))]
+        doubtful = [call_id for call_id in due if self.run.parts.known(_part(call_id))]
+        sound = [call_id for call_id in due if call_id not in doubtful]
+        answers: list[Answer] = []
+        unread = set(ids) - set(due)
+        for group in filter(None, (sound, doubtful)):
+            found, refused = await self._halving.ask(group, request, self.run.parts.tries(_part(group[0])))
+            answers += found
+            unread |= set(refused)
+            for call_id, error in refused.items():
+                await self.part_failed(_part(call_id), error)
+        return answers, unread
 
     def _record(self, call: dict[str, Any], *, transcript: list[Any] | None, row: Any) -> GongCall:
         return GongCall.from_api(
@@ -161,6 +199,14 @@ class _Calls(WindowReader):
             was=None if row is None else row.transcript_state,
             age=timedelta(0) if row is None else self.run.clock.now() - row.first_seen_at,
         )
+
+
+def _part(call_id: str) -> str:
+    return f"{CALL}:{call_id}"
+
+
+def _hundreds(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + IDS_A_REQUEST] for start in range(0, len(ids), IDS_A_REQUEST)]
 
 
 def _facts(call: Any) -> Mapping[str, Any]:

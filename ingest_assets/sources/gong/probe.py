@@ -6,8 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ingest_assets.errors import CredentialRejected, IngestError, PartUnreadable, SourceError
-from ingest_assets.sources.gong.client import ONLY_NAMES, SCOPES, GongClient
+from ingest_assets.sources.client.retry import TRIES
+from ingest_assets.sources.gong.client import GongClient
 from ingest_assets.sources.gong.connect import GongSettings
+from ingest_assets.sources.gong.methods import ONLY_NAMES, SCOPES
+from ingest_assets.sources.json_values import mappings_in, text_of
 from ingest_assets.sources.login import Login, Probe
 
 PROBED = timedelta(hours=1)
@@ -29,17 +32,17 @@ async def probe(login: Login) -> Sequence[Probe]:
         warnings = _lacking(host, await client.refusals(now - PROBED, now))
         workspaces: list[Any] = []
         try:
-            workspaces = [workspace async for page in client.workspaces() for workspace in page]
+            workspaces = [workspace async for page in client.workspaces(tries=TRIES) for workspace in page]
         except (CredentialRejected, PartUnreadable) as error:
             warnings.append(f"{error} Without it workspaces have no names.")
     known = sorted(
-        (workspace for workspace in workspaces if isinstance(workspace, dict) and workspace.get("id")),
+        (one for one in mappings_in(workspaces) if isinstance(one.get("id"), str) and one["id"]),
         key=lambda workspace: (len(workspace["id"]), workspace["id"]),
     )
     return [
         Probe(
             external_id=known[0]["id"] if known else login.credential.fingerprint(),
-            name=known[0].get("name") or host if known else host,
+            name=text_of(known[0].get("name")) or host if known else host,
             settings=settings.model_dump(mode="json"),
             warnings=warnings,
         )
