@@ -61,6 +61,10 @@ class VirtualClock:
         finally:  # one that was cancelled must hold up nobody
             self._due.remove(due)
 
+    def go_wrong(self, by: timedelta) -> None:
+        """Move our clock alone."""
+        self._ahead += by
+
     def advance(self, by: timedelta) -> None:
         self._ahead += by
         answer = self._sim.post("/_sim/clock", json={"advance_seconds": by.total_seconds()})

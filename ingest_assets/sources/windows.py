@@ -294,8 +294,8 @@ class WindowReader(ABC):
                 yield listed
         if self.newest is not None:
             everything.sort(key=lambda item: self.listed_at(item) or BEGINNING, reverse=True)
-            if left_out := len(everything) - self.newest:
-                self.run.left_out[f"older than the newest {self.newest}"] += max(0, left_out)
+            if (older := len(everything) - self.newest) > 0:
+                self.run.left_out[f"older than the newest {self.newest}"] += older
             yield Listed(everything[: self.newest])
 
     async def gone(self, external_ids: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 from zlib import crc32
@@ -135,7 +136,7 @@ class FathomApi:
         try:
             grant = self._authorised(asked)
             allowance = count_request(grant.org.settings, grant.user, asked.now, heavy=asked.heavy)
-            headers = _told(allowance)
+            headers = _told(allowance, grant.org.settings.reset_written, asked.now)
             if allowance.wait:
                 raise FathomError(429, "rate limit exceeded", retry_after=allowance.wait)
             return Answer(orjson.dumps(self._document(grant, asked)), headers=(JSON_TYPE, *headers))
@@ -250,11 +251,20 @@ def _moment(asked: _Asked, name: str) -> float | None:
         raise FathomError(400, f"{name} is not an ISO-8601 date") from None
 
 
-def _told(allowance: Allowance) -> tuple[tuple[bytes, bytes], ...]:
+def _told(allowance: Allowance, reset_written: str, now: float) -> tuple[tuple[bytes, bytes], ...]:
+    free_at = now + allowance.reset
+    reset = {
+        "seconds": str(allowance.reset),
+        "epoch": str(round(free_at)),
+        "milliseconds": str(round(free_at * 1000)),
+        "date": formatdate(free_at, usegmt=True),
+        "nonsense": "soon",
+        "endless": "9" * 18,
+    }[reset_written]
     return (
         (b"ratelimit-limit", str(allowance.limit).encode()),
         (b"ratelimit-remaining", str(allowance.remaining).encode()),
-        (b"ratelimit-reset", str(allowance.reset).encode()),
+        (b"ratelimit-reset", reset.encode()),
     )
 
 

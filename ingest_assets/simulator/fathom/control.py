@@ -147,6 +147,7 @@ class Change(OneOrg):
     page_size: Positive | None = None
     oauth_includes: Literal["error", "silent"] | None = None
     bad_key_status: Positive | None = None
+    reset_written: Literal["seconds", "epoch", "milliseconds", "date", "nonsense", "endless"] | None = None
     order: Ordering | None = None
 
 

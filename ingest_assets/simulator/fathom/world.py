@@ -56,6 +56,8 @@ class Settings:
     order: str = NEWEST_FIRST
     oauth_includes: str = "error"
     bad_key_status: int = 401
+    reset_written: str = "seconds"
+    """How RateLimit-Reset is written."""
 
 
 @dataclass(slots=True, eq=False)

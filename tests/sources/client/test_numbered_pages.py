@@ -72,7 +72,7 @@ def test_what_is_deleted_again_and_again_is_followed() -> None:
     def delete(items: list[int]) -> None:
         del items[0]
 
-    listing = Listing(30, {number: delete for number in range(2, 20)})
+    listing = Listing(30, dict.fromkeys(range(2, 20), delete))
     assert set(listing.read()) >= set(listing.items)
 
 
