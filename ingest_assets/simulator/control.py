@@ -17,7 +17,13 @@ from ingest_assets.simulator.slack.world import SlackWorld
 from ingest_assets.simulator.state import Simulator
 
 VENDORS = ("slack", "gong", "fathom", "gmail", "openai")
-STATUSES = {Kind.HTML: 200, Kind.INVALID_CURSOR: 400}  # where it is not 503, if nobody says
+STATUSES = {
+    Kind.HTML: 200,
+    Kind.RAW: 200,
+    Kind.GZIP: 200,
+    Kind.REDIRECT: 308,
+    Kind.INVALID_CURSOR: 400,
+}  # where it is not 503, if nobody says
 CURSOR_KINDS = (Kind.REPEAT_CURSOR,)  # these mean nothing on a first page
 
 
@@ -55,7 +61,7 @@ class AddFault(Order):
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     error: str = "internal_error"
     body: Any = None
-    """What the kind `json` answers with."""
+    """What the kinds `json` and `raw` answer with, the megabytes of `gzip`, and where `redirect` leads."""
     retry_after: Annotated[int, Field(ge=0)] = 1
     seconds: Annotated[float, Field(ge=0)] = 1.0
     skip: Annotated[int, Field(ge=0)] = 0

@@ -1,6 +1,8 @@
 """What happens around every simulated request: the ledger, the latency, the scripted faults."""
 
 import asyncio
+import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,8 +12,9 @@ from starlette.types import Receive, Scope, Send
 from ingest_assets.simulator.faults import Fault, Kind
 from ingest_assets.simulator.ledger import NO_ANSWER
 from ingest_assets.simulator.state import Simulator
-from ingest_assets.simulator.wire import HTML_TYPE, Answer, hang_up
+from ingest_assets.simulator.wire import HTML_TYPE, JSON_TYPE, Answer, hang_up
 
+MEGABYTE = 1_000_000
 MISSING_BYTES = 512  # how much longer a truncated answer claims to be
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to go on</body></html>"
 
@@ -73,6 +76,9 @@ async def _spoil(fault: Fault, wire: Wire, run: Run, instead: Instead) -> Outcom
         await half.send(wire.send, missing_bytes=MISSING_BYTES)
         await hang_up(wire.scope, wire.receive, at_once=False)
         return answer.status, "truncated"
+    if fault.kind is Kind.COMPRESSED:
+        encoding = (b"content-encoding", b"gzip")
+        answer = Answer(gzip.compress(answer.body), answer.status, (*answer.headers, encoding), answer.error)
     await answer.send(wire.send)
     return answer.status, answer.error
 
@@ -84,7 +90,21 @@ def _of_any_vendor(fault: Fault) -> Answer | None:
         return Answer(LOGIN_PAGE, fault.status, (HTML_TYPE,))
     if fault.kind is Kind.JSON:
         return Answer(orjson.dumps(fault.body), fault.status)
+    if fault.kind is Kind.RAW:
+        return Answer(str(fault.body).encode(), fault.status)
+    if fault.kind is Kind.GZIP:
+        return Answer(compressed(int(fault.body)), fault.status, (JSON_TYPE, (b"content-encoding", b"gzip")))
+    if fault.kind is Kind.REDIRECT:
+        return Answer(b"", fault.status, ((b"location", str(fault.body).encode()),))
     return None
+
+
+def compressed(megabytes: int) -> bytes:
+    """Return a JSON text of so many million letters, compressed as it is written."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header
+    packed = [packer.compress(b'{"data":"')]
+    packed += [packer.compress(b"A" * MEGABYTE) for _ in range(megabytes)]
+    return b"".join([*packed, packer.compress(b'"}'), packer.flush()])
 
 
 def flattened(document: Mapping[str, object]) -> dict[str, str]:

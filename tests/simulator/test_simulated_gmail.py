@@ -410,7 +410,8 @@ class TestBatch:
         ids = google.mailbox(threads=3).made["threads"]
         google.batch(ids)
         [entry] = [one for one in google.sim.ask("ledger", team=ANN)["requests"] if one["method"] != "token"]
-        assert (entry["method"], entry["params"]) == ("batch", {"calls": "3", "methods": "threads.get"})
+        params = {"calls": "3", "methods": "threads.get", "ids": ",".join(ids)}
+        assert (entry["method"], entry["params"]) == ("batch", params)
 
     def test_parts_come_in_another_order_and_with_crlf(self, google: Google) -> None:
         ids = google.mailbox(threads=10).made["threads"]

@@ -9,6 +9,7 @@ import re
 import time
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 from uuid import uuid4
@@ -44,7 +45,13 @@ METHODS = (
     (re.compile(r"history"), "history.list"),
 )
 REASONS = {401: "authError", 403: "userRateLimitExceeded", 404: "notFound", 429: "rateLimitExceeded"}
-INNER_FAULTS = frozenset({Kind.STATUS, Kind.ERROR, Kind.RATELIMIT, Kind.HTML, Kind.JSON})
+INSTEAD: dict[Kind, Callable[[Fault], bytes]] = {
+    Kind.HTML: lambda _fault: LOGIN_PAGE,
+    Kind.JSON: lambda fault: orjson.dumps(fault.body),
+    Kind.RAW: lambda fault: str(fault.body).encode(),
+}
+"""What a call inside a batch is answered with."""
+INNER_FAULTS = frozenset({Kind.STATUS, Kind.ERROR, Kind.RATELIMIT, Kind.TRUNCATE, Kind.MISSING, *INSTEAD})
 
 
 def routes(simulator: Simulator) -> list[Route]:
@@ -127,19 +134,23 @@ class GmailApi(_Methods):
 class BatchApi(_Methods):
     """The ASGI application behind the batch endpoint."""
 
+    _last: Answer | None = None
+    """What the last request was answered with."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
         inner = _inner_requests(body, header(scope, b"content-type"))
         access = self.access(scope)
         methods = sorted({method for _, _, method, _, _ in inner})
-        params = {"calls": str(len(inner)), "methods": ",".join(methods)}
+        ids = ",".join(one for _, _, _, ids, _ in inner for one in ids)
+        params = {"calls": str(len(inner)), "methods": ",".join(methods), "ids": ids}
         team = None if access is None else access.email
         await attend(
             self._simulator,
             Wire(scope, receive, send),
             Asked(VENDOR, "batch", team, params),
             lambda _repeat: self._answer(access, inner),
-            _instead,
+            self._instead,
         )
 
     def _answer(self, access: Access | None, inner: list[Any]) -> Answer:
@@ -149,7 +160,9 @@ class BatchApi(_Methods):
         boundary = f"batch_{uuid4().hex}"
         parts = []
         for content_id, user, method, ids, query in inner:
-            status, body = self._one(access, user, method, ids, query)
+            if (answered := self._one(access, user, method, ids, query)) is None:
+                continue
+            status, body = answered
             parts.append(
                 f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: {content_id}\r\n\r\n"
                 f"HTTP/1.1 {status} {'OK' if status == 200 else 'Error'}\r\n"
@@ -159,24 +172,29 @@ class BatchApi(_Methods):
             )
         random.Random(len(parts)).shuffle(parts)  # noqa: S311 - parts come in any order
         kind = (b"content-type", f'multipart/mixed; boundary="{boundary}"'.encode())
-        return Answer(b"".join(parts) + f"--{boundary}--\r\n".encode(), headers=(kind,))
+        self._last = Answer(b"".join(parts) + f"--{boundary}--\r\n".encode(), headers=(kind,))
+        return self._last
+
+    def _instead(self, fault: Fault) -> Answer | None:
+        return self._last if fault.kind is Kind.REPLAY else _instead(fault)
 
     def _one(
         self, access: Access | None, user: str, method: str, ids: tuple[str, ...], query: dict[str, list[str]]
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes] | None:
+        """The status and the body of one call; None if it is left out of the answer."""
         params = {name: ",".join(values) for name, values in query.items()} | {"ids": ",".join(ids)}
         team = None if access is None else access.email
         fault = self._simulator.faults.take(VENDOR, method, team, params, kinds=INNER_FAULTS)
-        if fault is not None and fault.kind is Kind.HTML:
-            return fault.status, LOGIN_PAGE
-        if fault is not None and fault.kind is Kind.JSON:
-            return fault.status, orjson.dumps(fault.body)
-        if fault is not None:
-            status = 429 if fault.kind is Kind.RATELIMIT else fault.status
-            reason = REASONS.get(status, "backendError") if fault.kind is not Kind.ERROR else fault.error
-            return status, GmailError(status, reason, "Scripted failure").body()
-        status, body, _ = self.run(access, user, method, ids, query)
-        return status, body
+        if fault is None or fault.kind is Kind.TRUNCATE:
+            status, body, _ = self.run(access, user, method, ids, query)
+            return status, body if fault is None else body[: len(body) // 2]
+        if fault.kind is Kind.MISSING:
+            return None
+        if fault.kind in INSTEAD:
+            return fault.status, INSTEAD[fault.kind](fault)
+        status = 429 if fault.kind is Kind.RATELIMIT else fault.status
+        reason = REASONS.get(status, "backendError") if fault.kind is not Kind.ERROR else fault.error
+        return status, GmailError(status, reason, "Scripted failure").body()
 
 
 def _inner_requests(body: bytes, content_type: str) -> list[Any]:
