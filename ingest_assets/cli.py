@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 a sync did not succeed, 2 the request or the environment c
 """
 
 import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args, get_origin
 from uuid import uuid4
 
@@ -27,6 +29,7 @@ from ingest_assets.terminal import echo, echo_json, echo_usage, guard
 from ingest_assets.tokens import forget_pairs
 from ingest_assets.verdict import SKIPPED, SUCCESS, report
 
+ACKNOWLEDGED = "from the next sync on the account is complete without it."
 CANNOT = 2  # the request cannot be carried out as it stands
 
 
@@ -166,8 +169,11 @@ for _source in SOURCES:
 @click.pass_obj
 def accounts(app: App, as_json: bool) -> None:
     """List the connected accounts."""
+    from ingest_assets.tables import NOTHING_UNREADABLE, print_table, print_unreadable, unreadable_entries
+
     with app.engine.connect() as conn:
         rows = storage.find_accounts(conn)
+        unreadable = unreadable_entries(conn)
     entries = [
         {
             "workspace": row.workspace_id,
@@ -176,15 +182,15 @@ def accounts(app: App, as_json: bool) -> None:
             "id": row.external_id,
             "state": row.state,
             "settings": {key: value for key, value in row.settings.items() if value},
+            "unreadable": unreadable.get(row.account_id, NOTHING_UNREADABLE),
         }
         for row in rows
     ]
     if as_json:
         echo_json(entries)
     else:
-        from ingest_assets.tables import print_table
-
         print_table(["workspace", "source", "account", "id", "state", "settings"], entries)
+        print_unreadable(entries)
 
 
 def _state_command(name: str, state: str, reason: str | None, help_text: str) -> None:
@@ -208,6 +214,39 @@ def _state_command(name: str, state: str, reason: str | None, help_text: str) ->
 _state_command("pause", PAUSED, "paused by an operator", "Stop syncing until resumed.")
 _state_command("resume", ACTIVE, None, "Sync again, from where it stopped.")
 _state_command("disconnect", DISCONNECTED, "disconnected by an operator", "Forget the login; the data stays.")
+
+
+@cli.command()
+@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.argument("parts", metavar="[PART]...", nargs=-1)
+@click.option("--workspace", required=True)
+@click.option("--account", help="one account; default: all of the workspace at this source")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.pass_obj
+def acknowledge(
+    app: App, source: str, parts: tuple[str, ...], workspace: str, account: str | None, as_json: bool
+) -> None:
+    """Accept that a PART, by its name or id, is lost or cannot be read; without one, list these parts."""
+    from ingest_assets.acknowledging import accept, parts_of
+    from ingest_assets.tables import print_table
+
+    with app.engine.connect() as conn:
+        if not storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=account):
+            raise IngestError(_no_account(source, workspace, account))
+    if parts:
+        found = accept(app, source, workspace, account, parts, datetime.now(UTC))
+    else:
+        found = [part for part in parts_of(app, source, workspace, account) if not part.acknowledged]
+    if as_json:
+        echo_json([asdict(part) for part in found])
+    elif parts:
+        for part in found:
+            again = "was acknowledged already" if part.acknowledged else "is acknowledged"
+            echo(f"{part.name} of {source} account '{part.account}' {again}: {ACKNOWLEDGED}")
+    elif found:
+        print_table(["account", "name", "code", "since", "part", "action"], [asdict(part) for part in found])
+    else:
+        echo(f"No part of workspace {workspace} at {source} waits to be acknowledged.")
 
 
 def _no_account(source: str, workspace: str, name: str | None) -> str:

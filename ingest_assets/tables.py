@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from ingest_assets.app import App
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.features.model import KINDS
@@ -13,9 +15,12 @@ from ingest_assets.health import Overview
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import features as storage
 from ingest_assets.storage.overview import account_overview
+from ingest_assets.storage.parts import first_open
 from ingest_assets.terminal import echo, printable
 
 DAY = timedelta(days=1)
+NAMED = 3  # unreadable parts of an account
+NOTHING_UNREADABLE: Mapping[str, Any] = {"count": 0, "first": []}
 
 
 def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> None:
@@ -33,6 +38,7 @@ def status_entries(app: App) -> list[dict[str, Any]]:
     objective = timedelta(minutes=app.core.freshness_minutes)
     with app.engine.connect() as conn:
         rows = account_overview(conn, tables, now - DAY)
+        unreadable = unreadable_entries(conn)
     spent: Counter[tuple[str, str]] = Counter()
     for row in rows:
         spent[row.source, row.external_id] += int(row.api_calls)
@@ -52,17 +58,55 @@ def status_entries(app: App) -> list[dict[str, Any]]:
             "last_success": _moment(row.last_success_at),
             "next_attempt": _moment(row.next_attempt_at),
             "reason": row.reason,
+            "unreadable": unreadable.get(row.account_id, NOTHING_UNREADABLE),
         }
         for row in rows
     ]
+
+
+def unreadable_entries(conn: Connection) -> dict[int, dict[str, Any]]:
+    """Give, by account, how many parts cannot be read, acknowledged ones aside, and the first of them."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in first_open(conn, NAMED):
+        entry = found.setdefault(row.account_id, {"count": row.total, "first": []})
+        entry["first"].append(
+            {
+                "part": row.part,
+                "name": row.name,
+                "code": row.code,
+                "since": _moment(row.since),
+                "left": row.left_at is not None,
+            }
+        )
+    return found
+
+
+def print_unreadable(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line for each account with parts that cannot be read."""
+    for entry in entries:
+        count, first = entry["unreadable"]["count"], entry["unreadable"]["first"]
+        if count:
+            more = f" and {count - len(first)} others" if count > len(first) else ""
+            echo(
+                f"{entry['workspace']} {entry['source']} {entry['account']}: not readable: "
+                f"{', '.join(map(_named, first))}{more}; `ingest-assets acknowledge {entry['source']} --workspace "
+                f"{entry['workspace']}` lists them."
+            )
+
+
+def _named(part: Mapping[str, Any]) -> str:
+    if part["left"]:
+        return f"{part['name']} (no longer listed since {part['since']})"
+    return f"{part['name']} ({part['code']} since {part['since']})"
 
 
 def print_status(app: App, entries: Sequence[Mapping[str, Any]]) -> None:
     """Print the accounts, below them the sentences, which no column would hold, and each source's totals."""
     columns = ["workspace", "source", "account", "state", "rows", "api_calls", "calls_left", "last_success"]
     print_table(columns, entries)
+    print_unreadable(entries)
     for entry in entries:
-        if entry["reason"]:
+        if entry["reason"] and not _told(entry):
             echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")
     with app.engine.connect() as conn:
         totals = Overview.read(conn, app.core, datetime.now(UTC)).entries()
@@ -70,6 +114,12 @@ def print_status(app: App, entries: Sequence[Mapping[str, Any]]) -> None:
         echo()
         echo("Workspaces by state, and how many syncs succeeded:")
         print_table(list(totals[0]), totals)
+
+
+def _told(entry: Mapping[str, Any]) -> bool:
+    """Tell whether the reason says only which parts cannot be read."""
+    first = entry["unreadable"]["first"]
+    return bool(first) and entry["state"] == "active" and all(part["name"] in entry["reason"] for part in first)
 
 
 def feature_entries(app: App, workspace_id: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess, run
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from benchmarks.deployment import free_port
 from ingest_assets import embedded
+from ingest_assets.storage.parts import save_parts
 from ingest_assets.storage.vault import new_key
 from tests.test_fleet import REPORT
 from tests.workbench import Bench, Workspace
@@ -181,6 +183,7 @@ class TestStatus:
             "last_success",
             "next_attempt",
             "reason",
+            "unreadable",
         }
         assert (after["rows"], after["reason"], after["last_success"] is not None) == (3, None, True)
         assert after["api_calls"] == 3
@@ -189,6 +192,109 @@ class TestStatus:
         [failed] = json.loads(bench.run("status", "--json").stdout)
         assert (failed["state"], "HTTP 500" in failed["reason"]) == ("retrying", True)
         assert "acme" in bench.run("status").stdout
+
+
+class TestAcknowledge:
+    SINCE = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
+
+    @pytest.fixture
+    def unread(self, bench: Bench, acme: Workspace) -> Workspace:
+        """A workspace with four channels that could not be read and one that was left."""
+        acme.reads()
+        names = ["deal-room", "Sales", "ops", "support", "gone"]
+        with bench.engine.begin() as conn:
+            save_parts(conn, [self.part(acme, place, name) for place, name in enumerate(names)])
+        return acme
+
+    def part(self, acme: Workspace, place: int, name: str) -> dict[str, Any]:
+        return {
+            "account_id": acme.account.account_id,
+            "workspace_id": acme.name,
+            "part": f"C{place}",
+            "name": f"#{name}",
+            "code": "channel_not_found",
+            "action": "Slack does not show the channel any more.",
+            "since": self.SINCE + timedelta(hours=place),
+            "attempts": 3,
+            "due_at": None,
+            "last_tried_at": self.SINCE,
+            "left_at": self.SINCE if name == "gone" else None,
+            "acknowledged_at": None,
+        }
+
+    def run(self, bench: Bench, *arguments: str) -> Done:
+        return bench.run("acknowledge", "slack", "--workspace", "acme", *arguments)
+
+    @pytest.mark.usefixtures("unread")
+    def test_lists_what_is_open(self, bench: Bench) -> None:
+        done = self.run(bench)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) == 6
+        assert "#deal-room  channel_not_found  2026-11-20T08:30:00+00:00  C0" in done.stdout
+        listed = json.loads(self.run(bench, "--json").stdout)
+        assert [part["name"] for part in listed] == ["#deal-room", "#Sales", "#ops", "#support", "#gone"]
+        assert [part["left"] for part in listed] == [False, False, False, False, True]
+        assert (listed[0]["part"], listed[0]["account"], listed[0]["attempts"]) == ("C0", "Acme", 3)
+
+    @pytest.mark.usefixtures("unread")
+    @pytest.mark.parametrize("name", ["#deal-room", "deal-room", "DEAL-ROOM", "C0"])
+    def test_takes_a_part_out_of_what_is_missing(self, bench: Bench, name: str) -> None:
+        done = self.run(bench, name)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == (
+            "#deal-room of slack account 'Acme' is acknowledged: from the next sync on the account is complete "
+            "without it.\n"
+        )
+        assert "deal-room" not in self.run(bench).stdout
+        assert "was acknowledged already" in self.run(bench, name).stdout
+
+    @pytest.mark.usefixtures("unread")
+    def test_of_all_parts_makes_the_sync_complete(self, bench: Bench) -> None:
+        assert bench.run("sync", "slack", "--workspace", "acme").returncode == 1
+        done = self.run(bench, "deal-room", "sales", "ops", "support", "gone", "--json")
+        assert [part["acknowledged"] for part in json.loads(done.stdout)] == [False] * 5
+        assert "No part of workspace acme at slack waits" in self.run(bench).stdout
+        assert bench.run("sync", "slack", "--workspace", "acme").returncode == 0
+        [entry] = json.loads(bench.run("status", "--json").stdout)
+        assert entry["unreadable"] == {"count": 0, "first": []}
+
+    @pytest.mark.usefixtures("unread")
+    def test_of_what_is_not_there_names_what_may_be_meant(self, bench: Bench) -> None:
+        refused(self.run(bench, "dealroom"), "'dealroom'", "Did you mean '#deal-room'?")
+        refused(self.run(bench, "xyz"), "'xyz'", "#deal-room, #Sales, #ops")
+        refused(self.run(bench, "ops", "xyz"), "'xyz'")
+        assert len(json.loads(self.run(bench, "--json").stdout)) == 5  # nothing was acknowledged by halves
+        refused(self.run(bench, "ops", "--account", "other"), "'other'", "ingest-assets accounts")
+        refused(bench.run("acknowledge", "slack", "--workspace", "nobody"), "'nobody'")
+        refused(bench.run("acknowledge", "gong", "--workspace", "acme", "ops"), "gong")
+
+    def test_asks_which_of_two_of_one_name(self, bench: Bench, unread: Workspace) -> None:
+        with bench.engine.begin() as conn:
+            save_parts(conn, [self.part(unread, 9, "ops")])
+        refused(self.run(bench, "ops"), "C2", "C9", "by its id")
+        assert self.run(bench, "C9").returncode == 0
+        assert self.run(bench, "C2", "--account", "Acme").returncode == 0
+
+    @pytest.mark.usefixtures("acme")
+    def test_where_all_is_read(self, bench: Bench) -> None:
+        assert self.run(bench).stdout == "No part of workspace acme at slack waits to be acknowledged.\n"
+        assert json.loads(self.run(bench, "--json").stdout) == []
+        refused(self.run(bench, "general"), "all parts of these accounts are read")
+
+    @pytest.mark.usefixtures("unread")
+    def test_status_and_accounts_name_what_is_open(self, bench: Bench) -> None:
+        bench.run("sync", "slack", "--workspace", "acme")
+        for command in ("status", "accounts"):
+            [line] = [line for line in bench.run(command).stdout.splitlines() if "not readable" in line]
+            assert line == (
+                "acme slack Acme: not readable: #deal-room (channel_not_found since 2026-11-20T08:30:00+00:00), "
+                "#Sales (channel_not_found since 2026-11-20T09:30:00+00:00), "
+                "#ops (channel_not_found since 2026-11-20T10:30:00+00:00) and 2 others; "
+                "`ingest-assets acknowledge slack --workspace acme` lists them."
+            )
+            [entry] = json.loads(bench.run(command, "--json").stdout)
+            assert entry["unreadable"]["count"] == 5
+            assert [part["name"] for part in entry["unreadable"]["first"]] == ["#deal-room", "#Sales", "#ops"]
 
 
 class TestSync:

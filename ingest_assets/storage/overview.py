@@ -62,6 +62,7 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
     }
     return conn.execute(
         select(
+            accounts.c.account_id,
             accounts.c.workspace_id,
             accounts.c.source,
             accounts.c.external_id,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ingest_assets.storage.schema import unreadable_parts
+from ingest_assets.storage.schema import DISCONNECTED, accounts, unreadable_parts
 
 _LOAD = select(unreadable_parts).where(unreadable_parts.c.account_id == bindparam("account"))
 _INSERT = insert(unreadable_parts)
@@ -24,6 +24,40 @@ _SAVE = _INSERT.on_conflict_do_update(
 def load_parts(conn: Connection, account_id: int) -> Sequence[Row[Any]]:
     """Return an account's unreadable parts, acknowledged ones included."""
     return conn.execute(_LOAD, {"account": account_id}).all()
+
+
+def find_parts(conn: Connection, source: str, workspace_id: str, account: str | None = None) -> Sequence[Row[Any]]:
+    """Return the unreadable parts of a workspace's accounts, or of the one with a name, longest first."""
+    query = (
+        select(unreadable_parts, accounts.c.source, accounts.c.name.label("account"))
+        .join(accounts, accounts.c.account_id == unreadable_parts.c.account_id)
+        .where(accounts.c.source == source, accounts.c.workspace_id == workspace_id)
+        .where(accounts.c.state != DISCONNECTED)
+        .order_by(unreadable_parts.c.since, unreadable_parts.c.name, unreadable_parts.c.part)
+    )
+    return conn.execute(query if account is None else query.where(accounts.c.name == account)).all()
+
+
+def first_open(conn: Connection, most: int) -> Sequence[Row[Any]]:
+    """Return the longest unreadable parts of each account, at most so many, but for acknowledged ones.
+
+    The column `total` counts all of the account's.
+    """
+    whose = unreadable_parts.c.account_id
+    ranked = (
+        select(
+            unreadable_parts,
+            func.count().over(partition_by=whose).label("total"),
+            func.row_number()
+            .over(partition_by=whose, order_by=(unreadable_parts.c.since, unreadable_parts.c.name))
+            .label("place"),
+        )
+        .where(unreadable_parts.c.acknowledged_at.is_(None))
+        .subquery()
+    )
+    return conn.execute(
+        select(ranked).where(ranked.c.place <= most).order_by(ranked.c.account_id, ranked.c.place)
+    ).all()
 
 
 def save_parts(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
