@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,8 @@ class App:
     def extractor(self, owner: str) -> "Extractor":
         from ingest_assets.features.extract import Extractor  # with the openai library: half a second
 
-        return Extractor(engine=self.engine, settings=self.model, owner=owner)
+        length = timedelta(seconds=self.core.lease_seconds)
+        return Extractor(engine=self.engine, settings=self.model, owner=owner, lease_length=length)
 
     def options_of(self, source: Source) -> Any:
         return self.options[source.name]

@@ -5,7 +5,7 @@ no output, as ours do, which report workspace by workspace. So an ingestion neve
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -39,7 +39,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
         specs=[_spec(kind, settings)],
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=STEP_RETRIES,
-        required_resource_keys={"database", "language_model"},
+        required_resource_keys={"database", "language_model", "limits"},
         pool=POOL,
     )
     def extract_features(
@@ -50,6 +50,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
             engine=context.resources.database.engine(),
             settings=context.resources.language_model.options(),
             owner=context.run.run_id,
+            lease_length=timedelta(seconds=context.resources.limits.core().lease_seconds),
         )
         failed: list[Report] = []
         for done, workspace_id in enumerate(keys, start=1):

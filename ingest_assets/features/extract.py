@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Row
@@ -39,11 +39,18 @@ from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.sources.values import storable, storable_text
 from ingest_assets.storage import features as storage
+from ingest_assets.storage.leases import NamedLease, lease
 
 SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
+LEASE = timedelta(seconds=120)  # as INGEST_LEASE_SECONDS by default
 ATTEMPTS = 3  # of a conversation whose answer could not be used, in different runs
 LIKELY_ANSWER = 1_500  # tokens, for the budget until the answer is there
 UNREADABLE = "the stored transcript does not have the form that the vendor documents"
+BUSY = (
+    "another run is reading this workspace's conversations; if it was killed, its lease ends at "
+    "{:%Y-%m-%d %H:%M:%S} UTC"
+)
+TAKEN_OVER = "Another run took this workspace's conversations over."
 NO_KEY = "OPENAI_API_KEY is not set: no features are extracted. Everything else is complete without it."
 
 
@@ -85,15 +92,18 @@ class Extractor:
     settings: ModelSettings
     owner: str
     clock: Clock = field(default_factory=Clock)
+    lease_length: timedelta = LEASE
+    """How long an extraction that died keeps its workspace. A living one renews."""
 
     def run(self, kind: Featured, workspace_id: str) -> Report:
         """Extract what is pending in a workspace. Raises OperationalError when the database went away."""
         if self.settings.api_key is None:
             return Report(workspace_id, SKIPPED, NO_KEY)
-        with storage.alone(self.engine, kind.table, workspace_id) as alone:
-            if not alone:
-                return Report(workspace_id, SKIPPED, "another run is reading this workspace's conversations")
-            return asyncio.run(_Extraction(self, kind, workspace_id).run())
+        name = f"{kind.table.fullname} {workspace_id}"
+        with lease(self.engine, name, owner=self.owner, length=self.lease_length) as held:
+            if not held.taken:
+                return Report(workspace_id, SKIPPED, BUSY.format(held.until.astimezone(UTC)))
+            return asyncio.run(_Extraction(self, kind, workspace_id, held).run())
 
 
 @dataclass
@@ -108,7 +118,8 @@ class _Reading:
 class _Extraction:
     """One workspace's extraction under way."""
 
-    def __init__(self, shared: Extractor, kind: Featured, workspace_id: str) -> None:
+    def __init__(self, shared: Extractor, kind: Featured, workspace_id: str, held: NamedLease) -> None:
+        self.held = held
         self.engine, self.settings, self.clock, self.owner = (
             shared.engine,
             shared.settings,
@@ -221,6 +232,8 @@ class _Extraction:
 
     async def _work(self, model: LanguageModel, queue: Any) -> None:
         for external_id in queue:
+            if self.held.lost:
+                self.stopped = self.stopped or (PARTIAL, TAKEN_OVER, self.clock.now())
             if self.stopped is None:
                 await self._conversation(model, external_id)
 

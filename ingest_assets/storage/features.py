@@ -1,14 +1,12 @@
 """Features and what they cost."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Engine,
     Row,
     Select,
     Table,
@@ -19,7 +17,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -202,16 +199,3 @@ def close_batches(conn: Connection, batch_keys: Sequence[str]) -> None:
         .where(model_batches.c.batch_key == func.any(list(batch_keys)))
         .values(collected_at=func.now())
     )
-
-
-@contextmanager
-def alone(engine: Engine, table: Table, workspace_id: str) -> Iterator[bool]:
-    """Tell whether nobody else extracts the same now; it ends with the connection, whatever ends that."""
-    key = {"key": f"{table.fullname} {workspace_id}"}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        got = conn.execute(text("select pg_try_advisory_lock(hashtextextended(:key, 0))"), key).scalar_one()
-        try:
-            yield bool(got)
-        finally:
-            if got:
-                conn.execute(text("select pg_advisory_unlock(hashtextextended(:key, 0))"), key)

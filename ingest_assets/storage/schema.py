@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
 )
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
@@ -82,6 +83,16 @@ accounts = Table(
     UniqueConstraint("workspace_id", "source", "external_id"),
     UniqueConstraint("workspace_id", "source", "name"),
     CheckConstraint("state in ({})".format(", ".join(f"'{state}'" for state in STATES)), name="state"),
+    schema="ingest",
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True, comment="what its owner alone may do"),
+    Column("owner", Text, nullable=False, comment="the Dagster run, or the command"),
+    Column("token", Uuid, nullable=False, comment="another one each time that the lease is taken"),
+    Column("until", timestamp, nullable=False, comment="when it ends; past: when its owner last gave a sign"),
     schema="ingest",
 )
 
