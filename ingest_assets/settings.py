@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ingest_assets.cron import is_cron
 from ingest_assets.errors import IngestError
 
 RESERVED_PREFIX = "INGEST_"  # every variable that starts with it must be a setting of ours
@@ -26,6 +27,16 @@ class SettingsGroup(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     prefix: ClassVar[str] = ""
+
+    @field_validator("sync_cron", check_fields=False)  # of the sources' options
+    @classmethod
+    def _a_schedule(cls, value: str) -> str:
+        if not is_cron(value):
+            raise ValueError(
+                "is not a cron expression of five fields (minute, hour, day of month, month, weekday), "
+                "like `5 * * * *` or `*/15 8-18 * * mon-fri`"
+            )
+        return value
 
     @classmethod
     def variables(cls) -> dict[str, str]:

@@ -352,6 +352,9 @@ class TestAnEnvironmentThatCannotBeUsed:
     def test_with_a_malformed_setting(self, bench: Bench) -> None:
         refused(bench.run("accounts", INGEST_LEASE_SECONDS="soon"), "INGEST_LEASE_SECONDS is not usable")
 
+    def test_with_a_schedule_that_is_none(self, bench: Bench) -> None:
+        refused(bench.run("accounts", GONG_SYNC_CRON="every hour"), "GONG_SYNC_CRON is not usable", "five fields")
+
     def test_without_a_database(self, bench: Bench) -> None:
         refused(bench.run("accounts", DATABASE_URL=None), "DATABASE_URL is not set")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from ingest_assets.app import App
 from ingest_assets.settings import SettingsError, sqlalchemy_url
@@ -44,6 +45,8 @@ class TestSettings:
             ("SLACK_PACING", "perhaps"),
             ("SLACK_API_URL", "slack.com"),
             ("SLACK_CONCURRENCY", "1000"),
+            ("GONG_SYNC_CRON", "every hour"),
+            ("FATHOM_SYNC_CRON", "5 nonsense"),
             ("DATABASE_URL", "mysql://localhost/x"),
             ("DATABASE_URL", "CANARY"),
         ],
@@ -75,6 +78,47 @@ class TestSettings:
         shown = repr(App.load({"DATABASE_URL": URL, "INGEST_ENCRYPTION_KEYS": "KEYKEY"}))
         assert "PASSWORD" not in shown
         assert "KEYKEY" not in shown
+
+
+class TestACronSetting:
+    ACCEPTED = (
+        "5 * * * *",
+        "*/15 8-18 * * mon-fri",
+        "0,30 */2 1-31/2 jan,JUL 0",
+        "  0  3 * *  7 ",
+        "0 0 29 2 *",
+        "@hourly",
+    )
+    REFUSED = (
+        "every hour",
+        "hourly",
+        "@every 5m",
+        "@reboot",
+        "5 * * * * *",
+        "60 * * * *",
+        "0 24 * * *",
+        "0 0 0 * *",
+        "0 0 31 2,4 *",
+        "0 0 * * 8",
+        "*/0 * * * *",
+        "5-1 * * * *",
+        "1,,2 * * * *",
+        "H * * * *",
+        "-1 * * * *",
+        "1.5 * * * *",
+        "\u0665 * * * *",
+        "jan * * * *",
+    )
+
+    @pytest.mark.parametrize("value", ACCEPTED)
+    def test_that_is_accepted_dagster_accepts_too(self, value: str) -> None:
+        assert App.load({"GONG_SYNC_CRON": value}).options["gong"].sync_cron == value
+        assert is_valid_cron_schedule(value)
+
+    @pytest.mark.parametrize("value", REFUSED)
+    def test_that_means_nothing_or_two_things_is_refused_by_name(self, value: str) -> None:
+        with pytest.raises(SettingsError, match=r"^GONG_SYNC_CRON is not usable: is not a cron expression"):
+            App.load({"GONG_SYNC_CRON": value})
 
 
 class TestADatabaseAddress:
