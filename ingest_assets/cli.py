@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from ingest_assets.app import App
 from ingest_assets.connecting import connect_account
-from ingest_assets.errors import IngestError
+from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.sources import BY_NAME, SOURCES
@@ -347,6 +347,9 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
     """Have the language model read what is new, without Dagster."""
     app: App = ctx.obj
     [kind] = [kind for kind in FEATURED if kind.source.name == source]
+    with app.engine.connect() as conn:
+        if unknown := storage.unknown_workspaces(conn, workspaces):
+            raise IngestError(NO_WORKSPACE.format(unknown[0], source))
     reports = []
     for workspace_id in workspaces:
         report = app.extractor(f"command-{uuid4()}").run(kind, workspace_id)
@@ -361,7 +364,7 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
             )
     if as_json:
         echo_json([report.as_json() for report in reports])
-    ctx.exit(0 if all(report.status == SUCCESS for report in reports) else 1)
+    ctx.exit(0 if all(report.status in {SUCCESS, SKIPPED} for report in reports) else 1)
 
 
 @cli.command()

@@ -6,6 +6,11 @@ secret or anything that a customer wrote.
 
 from datetime import timedelta
 
+NO_WORKSPACE = (
+    "There is no workspace {!r}: nobody connected an account of it, or it was removed. "
+    "`ingest-assets accounts` lists all, `ingest-assets connect {}` makes one."
+)
+
 
 class IngestError(Exception):
     """Something the user can put right; the text says how."""

@@ -81,7 +81,8 @@ class Report:
     format: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the report as JSON can hold it."""
+        return {**vars(self), "kinds": dict(self.kinds), "usage": asdict(self.usage)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,6 +120,12 @@ def workspace_ids(conn: Connection) -> list[str]:
     return list(conn.execute(ordered).scalars())
 
 
+def unknown_workspaces(conn: Connection, names: Sequence[str]) -> list[str]:
+    """Return those names, in their order, that are no workspace of ours now."""
+    known = set(conn.execute(customers().where(workspaces.c.workspace_id == func.any(list(names)))).scalars())
+    return [name for name in dict.fromkeys(names) if name not in known]
+
+
 def remove_workspace(conn: Connection, workspace_id: str) -> bool:
     """Stop everything of a workspace at once and forget its logins; false if there is none. The data stays."""
     known = conn.execute(

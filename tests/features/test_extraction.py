@@ -528,6 +528,23 @@ class TestCommand:
         listed = json.loads(calls.bench.run("features", "--workspace", "acme", "--all", "--json").stdout)
         assert [(one["id"], one["found"]) for one in listed] == [(call, 1)]
 
+    def test_its_report_in_json_is_complete(self, calls: Calls) -> None:
+        calls.add()
+        calls.say(answer(PROVEN))
+        done = calls.bench.run("extract", "gong", "--workspace", "acme", "--json")
+        assert done.returncode == 0, done.stderr
+        [report] = json.loads(done.stdout)
+        assert (report["workspace_id"], report["extracted"], report["kinds"]) == ("acme", 1, {"pain": 1})
+        assert report["usage"]["input"] > 0
+
+    def test_a_workspace_that_is_skipped_is_no_failure(self, calls: Calls) -> None:
+        done = calls.bench.run("extract", "gong", "--workspace", "acme", "--json", OPENAI_API_KEY=None)
+        assert (done.returncode, json.loads(done.stdout)[0]["status"]) == (0, "skipped")
+
+    def test_an_unknown_workspace_is_one_sentence(self, calls: Calls) -> None:
+        done = calls.bench.run("extract", "gong", "--workspace", "acmee")
+        assert (done.returncode, "There is no workspace 'acmee'" in done.stderr) == (2, True)
+
     def test_an_unknown_call_is_one_sentence(self, calls: Calls) -> None:
         done = calls.bench.run("features", "--workspace", "acme", "--call", "nope")
         assert done.returncode == 2
