@@ -12,14 +12,19 @@ STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONEN
 """For a hiccup of the process, a database that restarts for one. A vendor's troubles wait in `ingest.accounts`."""
 
 
-def as_failure(source: Source, failed: Mapping[str, Sequence[Verdict]]) -> dg.Failure:
-    """Say which workspaces failed and why; a step retry would change nothing about that."""
+def as_failure(source: Source, failed: Mapping[str, Sequence[Verdict]], unknown: Sequence[str] = ()) -> dg.Failure:
+    """Say which workspaces failed and why; a step retry would change nothing about that.
+
+    `unknown`: a sentence per workspace that there is none of.
+    """
     verdicts = [verdict for found in failed.values() for verdict in found]
     sentences = [
         f"{one.account.workspace_id}: {printable(one.reason)}" for one in verdicts if one.status == FAILED
     ]
+    if failed:
+        sentences.insert(0, f"{source.title} could not be read for {', '.join(failed)}.")
     return dg.Failure(
-        description=f"{source.title} could not be read for {', '.join(failed)}. " + " ".join(sentences),
+        description=" ".join([*unknown, *sentences]),
         metadata={"report": dg.MetadataValue.json(report(verdicts))},
         allow_retries=False,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.failures import STEP_RETRIES
-from ingest_assets.assets.partitions import workspaces
+from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.records import OWNERS, SyncConfig, asset_key, column_schema, partitions_of
 from ingest_assets.features.extract import FAILED, SKIPPED, Extractor, Report
 from ingest_assets.features.kinds import Featured
@@ -45,7 +45,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
     def extract_features(
         context: dg.AssetExecutionContext, config: SyncConfig
     ) -> Iterator[dg.AssetMaterialization]:
-        keys = config.workspaces or partitions_of(context)
+        keys, unknown = told_apart(context, config.workspaces or partitions_of(context), kind.source.name)
         extractor = Extractor(
             engine=context.resources.database.engine(),
             settings=context.resources.language_model.options(),
@@ -55,7 +55,8 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
         failed: list[Report] = []
         for done, workspace_id in enumerate(keys, start=1):
             report = extractor.run(kind, workspace_id)
-            context.log.info(
+            log = context.log.warning if report.status == FAILED else context.log.info
+            log(
                 "%s %s (%d of %d): %s%s",
                 features_key(kind).to_user_string(),
                 workspace_id,
@@ -72,11 +73,10 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
                     features_key(kind), partition=workspace_id, metadata=_metadata(kind, extractor, report)
                 )
         if failed:
-            raise dg.Failure(
-                f"No {kind.noun} could be read for {', '.join(one.workspace_id for one in failed)}. "
-                f"{printable(failed[0].reason)}",
-                allow_retries=False,
-            )
+            names = ", ".join(one.workspace_id for one in failed)
+            unknown.append(f"No {kind.noun} could be read for {names}. {printable(failed[0].reason)}")
+        if unknown:
+            raise dg.Failure(" ".join(unknown), allow_retries=False)
 
     return extract_features
 

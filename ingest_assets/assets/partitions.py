@@ -1,8 +1,13 @@
 """A workspace is a partition, the same for every source."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
+
+from ingest_assets.errors import NO_WORKSPACE
+from ingest_assets.storage.accounts import unknown_workspaces
+
+STARTED_BY_SENSOR = "dagster/sensor_name"
 
 workspaces = dg.DynamicPartitionsDefinition(name="workspaces")
 
@@ -12,3 +17,17 @@ def register(instance: dg.DagsterInstance, keys: Iterable[str]) -> None:
     known = set(instance.get_dynamic_partitions("workspaces"))
     if missing := [key for key in keys if key not in known]:
         instance.add_dynamic_partitions("workspaces", missing)
+
+
+def told_apart(
+    context: dg.AssetExecutionContext, asked: Sequence[str], source: str
+) -> tuple[list[str], list[str]]:
+    """Return the workspaces to read of those that a run asks for, and a sentence for each that there is none of.
+
+    A run that a sensor started may meet one that was removed since: no sentence, it has nothing to be read.
+    """
+    with context.resources.database.engine().connect() as conn:
+        unknown = unknown_workspaces(conn, asked)
+    keys = [key for key in asked if key not in set(unknown)]
+    by_sensor = STARTED_BY_SENSOR in context.run.tags
+    return keys, [] if by_sensor else [NO_WORKSPACE.format(name, source) for name in unknown]

@@ -16,8 +16,9 @@ from sqlalchemy import Table
 
 from ingest_assets.assets.checks import report_health
 from ingest_assets.assets.failures import STEP_RETRIES, as_failure
-from ingest_assets.assets.partitions import workspaces
-from ingest_assets.assets.squares import Squares, has_news
+from ingest_assets.assets.partitions import told_apart, workspaces
+from ingest_assets.assets.progress import Progress
+from ingest_assets.assets.squares import Squares
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
@@ -31,8 +32,6 @@ TURN_TAG = "ingest/turn"
 """On a run that a sensor started: the turn that it gave to the accounts which it is for."""
 OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50
-PROGRESS = 50
-"""A log line for so many workspaces that had nothing new: a line is an event, too."""
 BATCH_MINUTES = 2.0
 """Who needs longer in a batch goes on in a run of its own: a large tenant does not hold the others up."""
 
@@ -82,7 +81,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         required_resource_keys=WORKER_RESOURCES | {source.name},
     )
     def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
-        keys = config.workspaces or partitions_of(context)
+        keys, unknown = told_apart(context, config.workspaces or partitions_of(context), source.name)
         keep_connections(context.instance)
         one = replace(worker(context.resources, owner=context.run.run_id), turn=_turn(context.run))
         if config.workspaces:
@@ -91,18 +90,10 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         squares = Squares(one, source, keys, batch=bool(config.workspaces))
         options = getattr(context.resources, source.name).options(source)
         failed: dict[str, list[Verdict]] = {}
-        for done, (workspace_id, verdicts) in enumerate(sync_workspaces(source, keys, options, one), start=1):
+        progress = Progress(context.log, source, len(keys))
+        for workspace_id, verdicts in sync_workspaces(source, keys, options, one):
             summary = report(verdicts)
-            if has_news(summary) or done % PROGRESS == 0 or done == len(keys):
-                context.log.info(
-                    "%s %s (%d of %d): %s",
-                    source.name,
-                    workspace_id,
-                    done,
-                    len(keys),
-                    summary["status"],
-                    extra=summary,
-                )
+            progress.workspace(workspace_id, verdicts, summary)
             if any(verdict.status == FAILED for verdict in verdicts):
                 failed[workspace_id] = verdicts
             elif summary["status"] == SKIPPED:
@@ -111,6 +102,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
                 for key in asset_keys(source):
                     yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
                 squares.green(workspace_id)
+        progress.end()
         report_health(
             context.instance,
             source,
@@ -120,8 +112,10 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
             workspace_ids=keys,
             run_id=context.run.run_id,
         )
-        if failed and not config.workspaces:
-            raise as_failure(source, failed)
+        if config.workspaces:
+            failed = {}  # each gets a run of its own, which turns red
+        if failed or unknown:
+            raise as_failure(source, failed, unknown)
 
     return sync_records
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -131,6 +132,21 @@ def statuses(instance: dg.DagsterInstance) -> dict[str, int]:
     return dict.fromkeys(sorted(counts), 1)
 
 
+def log_of(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str]]:
+    """Give (level, line) of what a run logged by itself."""
+    return [
+        (logging.getLevelName(entry.level), entry.user_message)
+        for entry in instance.all_logs(run_id)
+        if entry.dagster_event is None
+    ]
+
+
+def described(result: Any) -> str:
+    """Give the sentence that a failed step shows."""
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    return str(failure.step_failure_data.user_failure_data.description)
+
+
 class TestOneFunctionForAllRuns:
     def test_a_partition_run_materialises_its_workspace_with_counts_and_no_text(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
@@ -177,6 +193,43 @@ class TestOneFunctionForAllRuns:
         result = run(defs, instance, run_config=config("acme", "globex", "initech"))
         assert result.success
         assert set(statuses(instance)) == {"acme", "initech"}
+
+    def test_a_batch_tells_each_failure_with_its_reason_and_at_the_end_the_sum(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        teams = join(app, sim, "acme", "globex", "initech", "hooli")
+        revoke(sim, teams["globex"])
+        for name in ("initech", "hooli"):
+            fault = {"kind": "status", "team": teams[name], "status": 500, "times": -1}
+            sim.post("/_sim/fault", json=fault).raise_for_status()
+        result = run(defs, instance, run_config=config("acme", "globex", "initech", "hooli"))
+        assert result.success
+        lines = log_of(instance, result.run_id)
+        [of_globex] = [(level, line) for level, line in lines if "slack globex" in line]
+        assert (of_globex[0], "failed, Slack refused" in of_globex[1]) == ("WARNING", True)
+        assert "token_revoked" in of_globex[1]
+        [(level, line)] = [(level, line) for level, line in lines if "Slack workspaces read" in line]
+        assert level == "WARNING"
+        assert line.startswith("1 of 4 Slack workspaces read; 2 wait: Slack answered")
+        assert "HTTP 500" in line
+        assert "; 1 failed: Slack refused" in line
+
+    def test_a_workspace_that_somebody_made_up_fails_and_the_others_of_its_range_do_not(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        join(app, sim, "acme")
+        instance.add_dynamic_partitions("workspaces", ["acme", "acmee"])
+        result = run(defs, instance, partition_key="acmee")
+        assert not result.success
+        assert described(result).startswith("There is no workspace 'acmee'")
+        tags = {"dagster/asset_partition_range_start": "acme", "dagster/asset_partition_range_end": "acmee"}
+        assert "'acmee'" in described(run(defs, instance, tags=tags))
+        assert set(statuses(instance)) == {"acme"}
+        assert "'acmee'" in described(run(defs, instance, run_config=config("acme", "acmee")))
+        by_sensor = run(
+            defs, instance, run_config=config("acme", "acmee"), tags={"dagster/sensor_name": "slack_due"}
+        )
+        assert by_sensor.success  # it was removed since
 
     def test_a_run_that_is_killed_leaves_its_partition_red_until_the_next_batch(
         self,

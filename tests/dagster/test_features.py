@@ -68,10 +68,19 @@ def test_a_partition_run_shows_counts_tokens_and_no_text(calls: Calls, instance:
 
 def test_a_batch_reads_every_workspace_that_it_names(calls: Calls, instance: dg.DagsterInstance) -> None:
     calls.add()
+    calls.bench.execute("insert into ingest.workspaces (workspace_id) values ('globex')")
     config = {"ops": {"read_gong_calls": {"config": {"workspaces": ["acme", "globex"]}}}}
     result = run(build(calls.bench.app), instance, run_config=config)
     events = result.asset_materializations_for_node("read_gong_calls")
     assert [event.partition for event in events] == ["acme", "globex"]
+
+
+def test_a_workspace_that_somebody_made_up_fails_with_the_sentence_that_says_so(
+    calls: Calls, instance: dg.DagsterInstance
+) -> None:
+    result = run(build(calls.bench.app), instance, partition_key="globex")
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert "There is no workspace 'globex'" in failure.step_failure_data.user_failure_data.description
 
 
 def test_a_refused_key_turns_the_features_red_and_leaves_the_ingestion_green(
