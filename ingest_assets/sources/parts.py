@@ -77,6 +77,11 @@ class Parts:
         """Tell whether a part could not be read the last time."""
         return part in self._known
 
+    def since(self, part: str) -> datetime | None:
+        """Tell since when a part could not be read, if it could not be the last time."""
+        known = self._known.get(part)
+        return None if known is None else known.since
+
     def waiting(self, prefix: str = "") -> list[str]:
         """Name the parts that are to be asked again now, longest unreadable first; not those that were left."""
         again = [part for part in self._known.values() if part.left_at is None and part.part.startswith(prefix)]

@@ -22,6 +22,7 @@ from ingest_assets.sources.client.http import parse_json
 from ingest_assets.sources.fathom.records import FathomSession
 from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.sources.gmail.history import Changes
+from ingest_assets.sources.gmail.multipart import unpacked
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.gong.transcript import of_gong
@@ -150,7 +151,7 @@ def _multipart(rng: Random) -> Any:
 
 def _unpacked(item: Any) -> Outcome:
     keys, content_type, body = item
-    found = unpacked(keys, content_type, body)
+    found = unpacked({str(place): key for place, key in enumerate(keys)}, content_type, body)
     if not set(found) <= set(keys):
         raise Refused("an answer to what was not asked")
     return Outcome(sum(len(answer.content) for answer in found.values()), rejected=len(found) < len(keys))

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ingest_assets.errors import CredentialRejected, SourceError
 from ingest_assets.sources.client.retry import PATIENCE
-from ingest_assets.sources.gmail.client import IN_FLIGHT
+from ingest_assets.sources.gmail.batch import IN_FLIGHT
 from ingest_assets.sources.gmail.records import GmailMessage
+from ingest_assets.verdict import BELIEVED
 from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 
@@ -442,14 +443,14 @@ class TestThreads:
         assert not acme.rejected
 
     @pytest.mark.parametrize("odd", ["oops", ["oops"], {}, {"messages": []}], ids=["text", "list", "empty", "id"])
-    def test_that_are_no_threads_are_set_aside(self, acme: GmailTenant, odd: Any) -> None:
+    def test_that_are_no_threads_are_no_knowledge(self, acme: GmailTenant, odd: Any) -> None:
         held, fine = acme.message(), acme.message()
         acme.reads()
         acme.order("raw", thread=held["thread"], payload=odd)
-        verdict = acme.reads()
-        assert (verdict.counts.deleted, verdict.counts.rejected) == (0, 1)
+        verdict = acme.sync()
+        assert (verdict.status, verdict.counts.deleted, verdict.counts.rejected) == ("partial", 0, 0)
         assert acme.living == {held["thread"], fine["thread"]}
-        assert [row.item_key for row in acme.rejected] == [held["thread"]]
+        assert verdict.reason == f"not readable: thread {held['thread']} (wrong answer)"
 
 
 class TestBatches:
@@ -480,19 +481,15 @@ class TestBatches:
     @pytest.mark.parametrize("status", [400, 404, 405])
     def test_that_are_refused_as_a_whole_name_the_address_too(self, acme: GmailTenant, status: int) -> None:
         acme.message()
-        acme.fault("status", method="batch", status=status)
+        acme.fault("status", method="batch", status=status, times=-1)
         assert "Check GMAIL_BATCH_URL" in str(acme.sync().reason)
-
-    def test_name_the_call_inside_that_was_refused(self, acme: GmailTenant) -> None:
-        acme.message()
-        acme.fault("error", method="threads.get", status=400, error="invalidArgument")
-        reason = str(acme.sync().reason)
-        assert "threads.get" in reason
-        assert "GMAIL_BATCH_URL" not in reason
 
     def test_that_hold_a_refusal_for_the_day_are_not_waited_for(self, acme: GmailTenant) -> None:
         acme.message()
-        acme.fault("error", method="threads.get", status=403, error="dailyLimitExceeded", times=-1)
+        for method in ("threads.get", "profile"):
+            acme.fault(
+                "error", method=method, status=403, error="dailyLimitExceeded", times=-1, skip=method == "profile"
+            )
         assert acme.sync().status == "failed"
         assert sum(acme.bench.clock.pauses) <= PATIENCE.total_seconds()
         assert acme.account.next_attempt_at is not None
@@ -503,11 +500,11 @@ class TestBatches:
         acme.reads()
         assert acme.living == {made["thread"]}
 
-    def test_a_thread_that_went_meanwhile_is_gone(self, acme: GmailTenant) -> None:
+    def test_a_thread_that_went_is_gone(self, acme: GmailTenant) -> None:
         made = acme.message()
         acme.reads()
         acme.order("labels", thread=made["thread"], add=["STARRED"])
-        acme.fault("status", method="threads.get", status=404)
+        acme.order("delete", thread=made["thread"])
         acme.reads()
         assert acme.living == set()
 
@@ -516,9 +513,9 @@ class TestBatches:
         acme.fault("error", method="threads.list", status=403, error="rateLimitExceeded")
         acme.reads()
         acme.fault("error", method="history.list", status=403, error="domainPolicy", times=-1)
-        verdict = acme.sync()
+        verdicts = [acme.sync() for _ in range(BELIEVED)]
         assert acme.account.state == "needs_reconnect"
-        assert "administrator" in str(verdict.reason)
+        assert "administrator" in str(verdicts[-1].reason)
         assert acme.calls()["token"] == 1  # another token would not help
 
     def test_stay_under_the_quota(self, bench: Bench) -> None:

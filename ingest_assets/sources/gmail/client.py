@@ -1,52 +1,40 @@
 """The Gmail API: verbs over plain data.
 
-Three addresses have to be told one by one: `api_endpoint` moves neither the batch endpoint nor the token's.
+Google's library writes the addresses from its description of the API; nothing is sent by it. Three addresses have
+to be told one by one: `api_endpoint` moves neither the batch endpoint nor the token's.
 """
 
-import asyncio
-import json
-import logging
-from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import cache, partial
-from itertools import count
-from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import httplib2
-import orjson
+from google.auth.credentials import AnonymousCredentials
 from googleapiclient.discovery import Resource, build
-from googleapiclient.errors import Error as GoogleError
-from googleapiclient.errors import HttpError
-from googleapiclient.http import HttpRequest
 
-from ingest_assets.errors import (
-    CursorExpired,
-    PartUnreadable,
-    SourceError,
-    TokenRefused,
-    Transient,
-    UnexpectedResponse,
-)
-from ingest_assets.sources.client.retry import FIRST_PAUSE, PATIENCE, TRIES, retried
-from ingest_assets.sources.gmail.batch import Answer, packed, unpacked
-from ingest_assets.sources.gmail.errors import BATCH, meaning
-from ingest_assets.sources.gmail.login import NO_CONNECTION, TIMEOUT, exchange
-from ingest_assets.sources.gmail.quota import UnitBudget
-from ingest_assets.sources.login import Login, TokenPair
+from ingest_assets.errors import CursorExpired, DoubtfulRejection, SourceError, UnexpectedResponse
+from ingest_assets.sources.client.http import JsonApi, Request, http_client
+from ingest_assets.sources.client.paging import listed, pages
+from ingest_assets.sources.client.rate_limit import RateLimiter
+from ingest_assets.sources.client.retry import TRIES, growing
+from ingest_assets.sources.gmail.batch import BatchEndpoint, Calls
+from ingest_assets.sources.gmail.errors import GONE, limit_of, meaning
+from ingest_assets.sources.gmail.login import Exchanged
+from ingest_assets.sources.gmail.methods import ATTACHMENT, HISTORY, LABELS, METHODS, PROFILE, THREAD, THREADS
+from ingest_assets.sources.login import Login
+
+__all__ = ["METHODS", "GmailClient"]
 
 PAGE = 500  # the most that threads.list and history.list give
-HTTP_REDIRECTION = 300
-IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many
 PLACE = "THREAD-ID"  # in the one address that the library writes: a thousand take it longer than parsing threads
-HISTORY = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"]
-
-logging.getLogger("googleapiclient").setLevel(logging.CRITICAL)  # it would log addresses with what they ask
+KINDS = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"]
+NEXT_PAGE = ("nextPageToken",)
 
 Json = dict[str, Any]
+Body = tuple[str, str]
+"""(message, attachmentId)"""
 
 
 @cache
@@ -55,278 +43,146 @@ def _service(api_url: str) -> Resource:
     return build(
         "gmail",
         "v1",
-        http=httplib2.Http(),  # replaced in every call; without one the library looks for a login of its own
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # else it looks for a login of its own
         client_options={"api_endpoint": api_url},
         static_discovery=True,
         cache_discovery=False,
     )
 
 
-class _Http(httplib2.Http):  # type: ignore[misc]  # httplib2 has no types
-    """A connection that sends a token and follows no redirect."""
-
-    def __init__(self) -> None:
-        super().__init__(timeout=TIMEOUT)
-        self.follow_redirects = False
-        self.token = ""
-
-    def request(self, uri: str, *args: Any, headers: Any = None, **kwargs: Any) -> Any:
-        given = {**(headers or {}), "authorization": f"Bearer {self.token}"}
-        return super().request(uri, *args, headers=given, **kwargs)
-
-
 class GmailClient:
     """One mailbox. Raises only SourceError; counts every HTTP request in `login.calls`."""
 
-    def __init__(self, login: Login, pair: TokenPair | None) -> None:
-        options = login.options
+    def __init__(self, api: JsonApi, login: Login, limiter: RateLimiter) -> None:
+        self._api = api
         self._login = login
-        self._pair = pair
-        self._users = _service(options.api_url).users()
-        self._batch_url = options.batch_address
-        self._batch_size = options.batch_size
-        self._budget = UnitBudget(options.units_per_minute, options.costs, login.clock) if options.pacing else None
-        self._idle: SimpleQueue[_Http] = SimpleQueue()
-        self._closed = False
-        self._turn = asyncio.Lock()
+        self._costs: dict[str, int] = login.options.costs
+        self._users = _service(login.options.api_url).users()
+        profile = _path(self._users.getProfile(userId="me").uri)
+        self._batch = BatchEndpoint(api, login, limiter, costs=self._costs, profile=profile)
 
     @classmethod
     @asynccontextmanager
     async def open(cls, login: Login) -> "AsyncGenerator[GmailClient]":
         """Connect with a login's newest access token."""
-        client = cls(login, None)
-        try:
-            client._pair = await client._fresh(None)
-            yield client
-        finally:
-            client._closed = True
-            client._close_idle()
+        options = login.options
+        limiter = RateLimiter(options.units_per_minute if options.pacing else None, login.clock, vendor="Gmail")
+        async with http_client() as http:
+            api = JsonApi(
+                http,
+                replace(login, tokens=login.tokens or Exchanged(login)),
+                vendor="Gmail",
+                base_url=options.api_url,
+                meaning=lambda request, status, body: meaning(request.method, status, body),
+                limiter=lambda _request: limiter,
+                limit_of=limit_of,
+            )
+            await api.session.begin()
+            yield cls(api, login, limiter)
 
     async def profile(self) -> Json:
-        return await self._call("profile", self._users.getProfile(userId="me"))
+        return await self._call(PROFILE, self._users.getProfile(userId="me").uri)
 
     async def labels(self) -> dict[str, str]:
-        """Give the names of the mailbox's labels by id."""
-        answer = await self._call("labels.list", self._users.labels().list(userId="me"))
-        labels = [label for label in _list(answer, "labels") if isinstance(label, dict) and "id" in label]
+        """Return the names of the mailbox's labels by id."""
+        answer = await self._call(LABELS, self._users.labels().list(userId="me").uri)
+        labels = [label for label in _list(answer, "labels", LABELS) if isinstance(label, dict) and "id" in label]
+        if not labels:
+            raise UnexpectedResponse("Gmail names no labels, which every mailbox has.")
         return {str(label["id"]): str(label.get("name")) for label in labels}
 
     async def threads_list(self, query: str, label: str | None, *, page: int = PAGE) -> AsyncGenerator[list[Any]]:
-        """Give what a search finds, newest first."""
+        """Yield what a search finds, newest first."""
         arguments: Json = {"q": query, "maxResults": page} | ({"labelIds": [label]} if label else {})
-        async for answer in self._pages("threads.list", self._users.threads().list, arguments):
-            yield _list(answer, "threads")
+        async with aclosing(self._pages(THREADS, self._users.threads().list, arguments)) as answers:
+            async for answer in answers:
+                yield _list(answer, "threads", THREADS)
 
     async def history(self, since: str) -> AsyncGenerator[Json]:
-        """Give the pages of what changed. Raises CursorExpired where Gmail does not know that far back."""
-        arguments = {"startHistoryId": since, "historyTypes": HISTORY, "maxResults": PAGE}
-        async for answer in self._pages("history.list", self._users.history().list, arguments):
-            yield answer | {"history": _list(answer, "history")}
+        """Yield the pages of what changed. Raises CursorExpired where Gmail does not know that far back."""
+        arguments = {"startHistoryId": since, "historyTypes": KINDS, "maxResults": PAGE}
+        async with aclosing(self._pages(HISTORY, self._users.history().list, arguments)) as answers:
+            async for answer in answers:
+                yield answer | {"history": _list(answer, "history", HISTORY)}
 
-    async def threads(self, ids: Sequence[str]) -> AsyncGenerator[dict[str, Json | None]]:
-        """Give threads with their messages, a batch at a time; None for one that is gone."""
-        template = _path(self._users.threads().get(userId="me", id=PLACE, format="full"))
+    async def threads(
+        self, ids: Sequence[str], tries: Callable[[str], int] = lambda _id: TRIES
+    ) -> AsyncGenerator[dict[str, Json | SourceError | None]]:
+        """Yield threads with their messages, a batch at a time; None for one that is gone.
+
+        An error for one that could not be read; these come last. `tries`: how often one may be asked for.
+        """
+        template = _path(self._users.threads().get(userId="me", id=PLACE, format="full").uri)
         paths = {thread_id: template.replace(PLACE, quote(thread_id, safe="")) for thread_id in ids}
-        async for answers in self._batches("threads.get", paths):
-            yield answers
+        async with aclosing(self._batch.answers(Calls(THREAD, paths, _thread), tries)) as batches:
+            async for answers in batches:
+                yield {key: None if _gone(answer) else answer for key, answer in answers.items()}
 
-    async def contents(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """Give base64url contents by (message, attachmentId); what is gone is absent."""
+    async def contents(
+        self, wanted: Sequence[Body], tries: Callable[[Body], int] = lambda _body: TRIES
+    ) -> dict[Body, str | SourceError]:
+        """Return base64url contents; an error for one that could not be read."""
         verb = self._users.messages().attachments().get
+        bodies = {str(number): body for number, body in enumerate(wanted)}
         paths = {
-            f"{message_id} {attachment_id}": _path(verb(userId="me", messageId=message_id, id=attachment_id))
-            for message_id, attachment_id in wanted
+            key: _path(verb(userId="me", messageId=message_id, id=attachment_id).uri)
+            for key, (message_id, attachment_id) in bodies.items()
         }
-        found: dict[tuple[str, str], str] = {}
-        async for answers in self._batches("attachments.get", paths):
-            for key, answer in answers.items():
-                message_id, _, attachment_id = key.partition(" ")
-                if isinstance(answer, dict) and isinstance(answer.get("data"), str):
-                    found[message_id, attachment_id] = answer["data"]
+        found: dict[Body, str | SourceError] = {}
+        calls = Calls(ATTACHMENT, paths, _content)
+        async with aclosing(self._batch.answers(calls, lambda key: tries(bodies[key]))) as batches:
+            async for answers in batches:
+                found |= {bodies[key]: answer for key, answer in answers.items()}
         return found
 
-    async def _pages(self, method: str, verb: Any, arguments: Json) -> AsyncGenerator[Json]:
+    def _pages(self, method: str, verb: Any, arguments: Json) -> AsyncGenerator[Json]:
         """Follow nextPageToken; a page without items is no end."""
-        token: str | None = None
-        seen: set[str] = set()
-        while True:
-            request = verb(userId="me", **arguments, **({} if token is None else {"pageToken": token}))
+
+        async def ask(token: str | None) -> Json:
+            given = arguments if token is None else {**arguments, "pageToken": token}
             try:
-                answer = await self._call(method, request)
+                return await self._call(method, verb(userId="me", **given).uri)
             except UnexpectedResponse as error:
                 if token is None:
                     raise
                 raise CursorExpired(f"Gmail no longer knows the page token of {method}.") from error
-            yield answer
-            token = answer.get("nextPageToken") or None
-            if token is None:
-                return
-            if token in seen:
-                raise UnexpectedResponse(f"Gmail repeats a page token of {method}; reading on would never end.")
-            seen.add(token)
 
-    async def _batches(self, method: str, paths: Mapping[str, str]) -> AsyncGenerator[dict[str, Json | None]]:
-        """GET paths in batches, a few in flight, and give the answers by their keys, batch by batch."""
-        ids = list(paths)
-        size = self._batch_size if self._budget is None else min(self._batch_size, self._budget.affordable(method))
-        chunks = deque(ids[start : start + size] for start in range(0, len(ids), size))
-        flying: deque[asyncio.Task[dict[str, Json | None]]] = deque()
+        return pages(ask, NEXT_PAGE, f"Gmail's {method}")
+
+    async def _call(self, method: str, address: str) -> Json:
+        """GET an address; once more after a refusal, since Gmail is known to refuse for a moment."""
+        call = partial(self._api.call, Request(method, "GET", address), cost=self._costs[method])
         try:
-            while chunks or flying:
-                while chunks and len(flying) < IN_FLIGHT:
-                    chunk = chunks.popleft()
-                    part = {key: paths[key] for key in chunk}
-                    flying.append(asyncio.create_task(self._batch_patiently(method, part)))
-                yield await flying.popleft()
-        finally:
-            for task in flying:
-                task.cancel()
-            await asyncio.gather(*flying, return_exceptions=True)
-
-    async def _batch_patiently(self, method: str, paths: dict[str, str]) -> dict[str, Json | None]:
-        """Send a batch; ask again, alone and in smaller batches, for inner requests that were put off."""
-        found: dict[str, Json | None] = {}
-        waiting = list(paths)
-        waited = timedelta(0)
-        for tries in count(1):
-            put_off: list[str] = []
-            delay: Transient | None = None
-            size = max(1, len(paths) >> (tries - 1))
-            for start in range(0, len(waiting), size):
-                part = waiting[start : start + size]
-                if self._budget is not None:
-                    await self._budget.spend(method, len(part))
-                send = partial(self._send_batch, method, {key: paths[key] for key in part})
-                answers = await self._authorised(send, BATCH)
-                for key, answer in answers.items():
-                    if isinstance(answer, Transient):
-                        put_off.append(key)
-                        delay = answer
-                    else:
-                        found[key] = answer
-            if delay is None:
-                return found
-            pause = max(delay.retry_after or timedelta(0), FIRST_PAUSE * 4**tries)
-            if tries == TRIES or waited + pause > PATIENCE:
-                raise delay
-            await self._login.clock.sleep(pause.total_seconds())
-            waited += pause
-            waiting = put_off
-        raise AssertionError("count() does not end")
-
-    def _send_batch(self, method: str, paths: dict[str, str], http: _Http) -> dict[str, Json | Transient | None]:
-        content_type, body = packed(paths.values())
-        self._login.calls[BATCH] += 1
-        response, content = http.request(
-            self._batch_url, method="POST", body=body, headers={"content-type": content_type}
-        )
-        if response.status >= HTTP_REDIRECTION:
-            raise HttpError(response, content)
-        found = unpacked(list(paths), response.get("content-type", ""), content)
-        if missing := paths.keys() - found.keys():
-            raise Transient(f"Gmail's batch answer lacks {len(missing)} of {len(paths)} parts.")
-        return {key: _inner(method, answer) for key, answer in found.items()}
-
-    async def _call(self, method: str, request: HttpRequest) -> Json:
-        request.postproc = _parsed
-
-        def send(http: _Http) -> Any:
-            self._login.calls[method] += 1
-            return request.execute(http=http, num_retries=0)
-
-        if self._budget is not None:
-            await self._budget.spend(method)
-        answer = await self._authorised(send, method)
-        if not isinstance(answer, dict):
-            raise Transient(f"Gmail's answer to {method} is not a JSON object.")
-        return answer
-
-    async def _authorised(self, send: Any, method: str) -> Any:
-        """Send patiently; a refused access token is replaced once."""
-        return await retried(partial(self._once_more, send, method), self._login.clock)
-
-    async def _once_more(self, send: Any, method: str) -> Any:
-        pair = self._pair
-        try:
-            return await asyncio.to_thread(self._send, send, method)
-        except TokenRefused:
-            async with self._turn:
-                if pair is self._pair:  # else another request has brought a new one meanwhile
-                    self._pair = await self._fresh(pair)
-        return await asyncio.to_thread(self._send, send, method)
-
-    async def _fresh(self, refused: TokenPair | None) -> TokenPair:
-        tokens = self._login.tokens
-        if tokens is None:
-            return await exchange(self._login, "")
-        return await (tokens.current() if refused is None else tokens.after(refused))
-
-    def _send(self, send: Any, method: str) -> Any:
-        """Borrow a connection for one request; httplib2's may not be shared."""
-        http = _Http() if self._idle.empty() else self._idle.get()
-        http.token = "" if self._pair is None else self._pair.access_token
-        try:
-            answer = send(http)
-        except SourceError:
-            self._give_back(http)  # the answer was read to its end
-            raise
-        except (GoogleError, ValueError, *NO_CONNECTION) as error:
-            http.close()
-            raise _meaning(method, error) from None  # its text may hold the answer
-        self._give_back(http)
-        return answer
-
-    def _give_back(self, http: _Http) -> None:
-        self._idle.put(http)
-        if self._closed:  # a request that was under way when the reader left
-            self._close_idle()
-
-    def _close_idle(self) -> None:
-        with suppress(Empty):
-            while True:
-                self._idle.get_nowait().close()
+            return await call()
+        except DoubtfulRejection:
+            await self._login.clock.sleep(growing(1).total_seconds())
+            return await call()
 
 
-def _path(request: HttpRequest) -> str:
-    """Give what a request asks for, without the host."""
-    url = urlsplit(request.uri)
+def _path(address: str) -> str:
+    """Return what an address asks for, without the host."""
+    url = urlsplit(address)
     return f"{url.path}?{url.query}"
 
 
-def _inner(method: str, answer: Answer) -> Json | Transient | None:
-    """Read the answer to one call of a batch: None if the item is gone, Transient if it was put off."""
-    if answer.status < HTTP_REDIRECTION:
-        document: Json | None = _json(answer.content)
-        return {} if document is None else document  # null does not say that the item is gone
-    error = meaning(method, answer.status, answer.headers, answer.content)
-    if isinstance(error, PartUnreadable):
-        return None
-    if isinstance(error, Transient):
-        return error
-    raise error
+def _thread(thread_id: str, body: Any) -> Json:
+    """Return the answer of threads.get, if it is about the thread that was asked for."""
+    if not isinstance(body, dict) or body.get("id") != thread_id:
+        raise ValueError
+    return body
 
 
-def _meaning(method: str, error: Exception) -> SourceError:
-    if isinstance(error, HttpError):
-        return meaning(method, int(error.resp.status), error.resp, error.content)
-    return Transient(f"Gmail did not answer {method} ({type(error).__name__}).")
+def _content(_key: str, body: Any) -> str:
+    """Return what an answer of attachments.get holds; an empty file has no `data`."""
+    data = body.get("data", "" if body.get("size") == 0 else None) if isinstance(body, dict) else None
+    if not isinstance(data, str):
+        raise ValueError
+    return data
 
 
-def _parsed(response: Any, content: bytes) -> Any:
-    if response.status >= HTTP_REDIRECTION:
-        raise HttpError(response, content)
-    return _json(content)
+def _gone(answer: object) -> bool:
+    return isinstance(answer, SourceError) and answer.code == GONE
 
 
-def _json(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:  # a lone surrogate is one; the standard parser lets it through
-        return json.loads(content)
-
-
-def _list(answer: Json, key: str) -> list[Any]:
-    items = answer.get(key, [])  # an empty list is left out
-    if not isinstance(items, list):
-        raise UnexpectedResponse(f"Gmail's answer has no list of {key}.")
-    return items
+def _list(answer: Mapping[str, Any], key: str, method: str) -> list[Any]:
+    return listed({key: [], **answer}, key, f"Gmail's {method}")  # an empty list is left out

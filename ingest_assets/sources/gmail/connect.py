@@ -6,7 +6,7 @@ import orjson
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.gmail.quota import COSTS
+from ingest_assets.sources.gmail.methods import COSTS
 from ingest_assets.sources.login import AccountSettings, Credential, one_of
 
 KEY_FIELDS = ("client_email", "private_key")

@@ -1,27 +1,39 @@
 """Read one mailbox: everything once, then what its history says has changed."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ingest_assets.errors import CredentialRejected, CursorExpired, UnexpectedResponse
+from ingest_assets.errors import (
+    CredentialRejected,
+    CursorExpired,
+    PartUnreadable,
+    SourceError,
+    UnexpectedResponse,
+)
 from ingest_assets.sources.batch import Batch, stored
-from ingest_assets.sources.gmail.client import GmailClient
-from ingest_assets.sources.gmail.history import Changes
+from ingest_assets.sources.gmail.client import Body, GmailClient
+from ingest_assets.sources.gmail.errors import GONE
+from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.mime import kept_apart
 from ingest_assets.sources.gmail.records import HIDDEN, GmailMessage, GmailThread, id_of, visible
+from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
-from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.source import DAY, Extraction, Page
 from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"
+PART = "thread "
+Thread = dict[str, Any] | SourceError | None
+"""As it is answered, why it could not be read, or None for one that is gone."""
+FROM_BODY = ("text", "new_text", "text_shortened")
+"""Columns of a message that come from its body."""
 LISTINGS = 3  # tries, where page tokens die
 NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
 """None of this is ever stored (see `visible`): not to find it saves its fetch, and its place among the newest.
@@ -41,6 +53,7 @@ class MailboxCursor(BaseModel):
 async def extract(run: Extraction) -> AsyncGenerator[Page]:
     """Yield the mailbox's pages."""
     async with GmailClient.open(run) as client, aclosing(_Mailbox(run, client).read()) as pages:
+        run.parts.login = client.profile
         async for page in pages:
             yield page
 
@@ -80,19 +93,21 @@ class _Mailbox:
         newest: str | None = None  # as of the first page: what happens while we page is read again
         async with aclosing(self.client.history(cursor.history_id)) as answers:
             async for answer in answers:
-                newest = newest or answer.get("historyId")
+                newest = newest or history_id_of(answer.get("historyId"))
                 for entry in answer["history"]:
                     changes.add(entry)
         if not changes.labels_removed.isdisjoint(self.include | self.exclude):
             await self._label_names()
         if changes.rejected:
             yield Page(rejected=changes.rejected, stream=MAILBOX)
-        waiting = await self._telling(changes)
-        async with aclosing(self._threads(waiting)) as pages:
-            async for size, page in pages:
-                waiting = waiting[size:]
+        named = await self._telling(changes)
+        waiting = dict.fromkeys(one for one in named if one in changes.shrunk or self._due(one))
+        wanted = self._and_unreadable(waiting)
+        async with aclosing(self._threads(wanted, changes.shrunk)) as pages:
+            async for threads, page in pages:
+                waiting = {thread_id: None for thread_id in waiting if thread_id not in threads}
                 if waiting:
-                    position = {"history_id": changes.before[waiting[0]]}
+                    position = {"history_id": changes.before[next(iter(waiting))]}
                     page = replace(page, cursor=cursor.model_copy(update=position))
                 yield page
         yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest or changes.reached}))
@@ -116,8 +131,8 @@ class _Mailbox:
         The history is pinned before the listing: what happens meanwhile is read again by the next sync.
         """
         label_names = await self._label_names()
-        pinned = (await self.client.profile()).get("historyId")
-        if not isinstance(pinned, str):
+        pinned = history_id_of((await self.client.profile()).get("historyId"))
+        if pinned is None:
             raise UnexpectedResponse("Gmail's profile has no historyId.")
         listing = await self._listed(since)
         if listing.rejected:
@@ -126,8 +141,10 @@ class _Mailbox:
         held = await self._held(since)
         stale = [thread_id for thread_id, history_id in listed.items() if held.get(thread_id, "") != history_id]
         absent = [thread_id for thread_id in held if thread_id not in listed]
-        async with aclosing(self._threads([*stale, *absent])) as pages:
-            async for _size, page in pages:
+        wanted = self._and_unreadable([*filter(self._due, stale), *absent])
+        unlisted = {thread_id for thread_id in wanted if thread_id not in listed}
+        async with aclosing(self._threads(wanted, unlisted)) as pages:
+            async for _threads, page in pages:
                 yield page
         cursor = MailboxCursor(
             history_id=pinned, covered_from=since, selection=self.selection, label_names=label_names
@@ -172,47 +189,86 @@ class _Mailbox:
         )
         return {row.external_id: row.history_id for row in rows}
 
-    async def _threads(self, ids: Sequence[str]) -> AsyncGenerator[tuple[int, Page]]:
-        """Give pages in the order of the ids, and how many of these each is about."""
-        async with aclosing(self.client.threads(ids)) as batches:
-            async for threads in batches:
-                yield len(threads), await self._page(threads)
+    def _due(self, thread_id: str) -> bool:
+        """Tell whether a thread may be asked for now: one that could not be read before is noted, and waits."""
+        return self.run.parts.due(part_of(thread_id))
 
-    async def _page(self, threads: dict[str, dict[str, Any] | None]) -> Page:
+    def _and_unreadable(self, ids: Iterable[str]) -> list[str]:
+        """Add the threads that could not be read before, and that nothing else may ever name."""
+        again = (part.removeprefix(PART) for part in self.run.parts.waiting(PART))
+        return list(dict.fromkeys([*ids, *again]))
+
+    async def _threads(
+        self, ids: Sequence[str], expected: Collection[str]
+    ) -> AsyncGenerator[tuple[Collection[str], Page]]:
+        """Yield pages, and which of the threads each is about; those that cannot be read come last.
+
+        `expected`: of which something else says that they may be gone.
+        """
+        parts = self.run.parts
+        async with aclosing(self.client.threads(ids, lambda one: parts.tries(part_of(one)))) as batches:
+            async for threads in batches:
+                yield (
+                    threads.keys(),
+                    await self._page(
+                        {one: self._believed(one, thread, expected) for one, thread in threads.items()}
+                    ),
+                )
+
+    def _believed(self, thread_id: str, thread: Thread, expected: Collection[str]) -> Thread:
+        """Believe that a thread is gone if something else says so too, or if that was the answer for a day."""
+        if thread is not None or thread_id in expected:
+            return thread
+        since = self.run.parts.since(part_of(thread_id))
+        if since is not None and self.run.started_at - since >= DAY:
+            return None
+        return PartUnreadable("Gmail names this thread and does not find it.", code=GONE)
+
+    async def _page(self, threads: Mapping[str, Thread]) -> Page:
         """Store what is selected of some threads; what is stored of them and no longer there is gone."""
         batch = Batch()
-        gone: list[str] = []
         left: list[str] = []
         untouched: set[str] = set()
-        fetched = await self._fetched([thread for thread in threads.values() if thread is not None])
+        unreadable: list[UnreadablePart] = []
+        read: list[str] = []
+        bodies = await self._fetched({one: thread for one, thread in threads.items() if isinstance(thread, dict)})
         for thread_id, thread in threads.items():
-            if thread is None:
-                gone.append(thread_id)
-                continue
-            read = self._thread(thread_id, thread, fetched)
-            batch.add(read)
-            if read.rejected:
+            error = thread if isinstance(thread, SourceError) else bodies.fault_in(thread)
+            if error is None:
+                read += self.run.parts.succeeded(part_of(thread_id))
+            else:
+                unreadable.append(await self.run.parts.failed(part_of(thread_id), part_of(thread_id), error))
+            if isinstance(thread, SourceError):
                 untouched.add(thread_id)
-            elif not read.records:
-                left.append(thread_id)
+            elif thread is None:
+                batch.gone.append(thread_id)
+            else:
+                rows = self._thread(thread_id, thread, bodies)
+                batch.add(rows)
+                if rows.rejected:
+                    untouched.add(thread_id)
+                elif not rows.records:
+                    left.append(thread_id)
         kept = {record.external_id for record in batch.records if isinstance(record, GmailMessage)}
-        living = set(await self._living(GmailThread, "external_id", gone + left))  # most mail in spam never was
+        living = set(await self._living(GmailThread, "external_id", batch.gone + left))
         touched = [thread_id for thread_id in threads if thread_id not in untouched]
         lost = [one for one in await self._living(GmailMessage, "thread_id", touched) if one not in kept]
         return Page(
             batch.records,
-            gone=[one for one in gone if one in living],
+            gone=[one for one in batch.gone if one in living],  # most mail in spam never was
             left=[one for one in left if one in living],
             also_gone={GmailMessage: lost} if lost else {},
             rejected=batch.rejected,
             stream=MAILBOX,
+            unreadable=unreadable,
+            read=read,
         )
 
-    def _thread(self, thread_id: str, thread: dict[str, Any], fetched: dict[str, dict[str, str]]) -> Batch:
+    def _thread(self, thread_id: str, thread: dict[str, Any], bodies: "_Bodies") -> Batch:
         """Parse a thread and its mail; what is malformed of either does not keep the other from being stored."""
         batch, outline = Batch(), _outline(thread)
         try:
-            messages = self._messages(batch, thread, fetched)
+            messages = self._messages(batch, thread, bodies)
         except UNPARSEABLE as error:
             batch.rejected.append(rejection(GmailThread, outline, error, external_id=thread_id))
             return batch
@@ -231,9 +287,7 @@ class _Mailbox:
         rows = await self._stored(reads.rows_in, record.table, column, values, ["external_id"])
         return [row.external_id for row in rows]
 
-    def _messages(
-        self, batch: Batch, thread: dict[str, Any], fetched: dict[str, dict[str, str]]
-    ) -> list[GmailMessage]:
+    def _messages(self, batch: Batch, thread: dict[str, Any], bodies: "_Bodies") -> list[GmailMessage]:
         """Parse a thread's mail, or nothing where the labels leave the thread out."""
         id_of(thread, "id")  # else this is no thread, and that it has no messages says nothing
         shown = [message for message in thread.get("messages", ()) if visible(message)]
@@ -242,8 +296,9 @@ class _Mailbox:
             return []
 
         def parse(message: Any) -> GmailMessage:
-            bodies, most = fetched.get(message["id"], {}), self.run.options.max_message_bytes
-            return GmailMessage.from_api(self.run.account, message, bodies, max_bytes=most)
+            fetched, most = bodies.found.get(message["id"], {}), self.run.options.max_message_bytes
+            made = GmailMessage.from_api(self.run.account, message, fetched, max_bytes=most)
+            return bodies.with_stored(made)
 
         parsed = [
             batch.parsed(
@@ -256,20 +311,33 @@ class _Mailbox:
         ]
         return [message for message in parsed if message is not None]
 
-    async def _fetched(self, threads: Sequence[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    async def _fetched(self, threads: Mapping[str, dict[str, Any]]) -> "_Bodies":
         """Get the bodies that Gmail keeps apart, by message and partId."""
-        wanted: dict[tuple[str, str], str] = {}
-        for message in chain.from_iterable(map(_mail_in, threads)):
-            try:
-                wanted |= self._apart(message)
-            except UNPARSEABLE:
-                continue  # it is set aside when it is parsed
+        wanted: dict[Body, str] = {}
+        thread_of: dict[str, str] = {}
+        for thread_id, thread in threads.items():
+            for message in _mail_in(thread):
+                try:
+                    apart = self._apart(message)
+                except UNPARSEABLE:
+                    continue  # it is set aside when it is parsed
+                wanted |= apart
+                thread_of |= {message_id: thread_id for message_id, _attachment_id in apart}
+        bodies = _Bodies()
         if not wanted:
-            return {}
-        found: dict[str, dict[str, str]] = {}
-        for (message_id, attachment_id), data in (await self.client.contents(list(wanted))).items():
-            found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = data
-        return found
+            return bodies
+        parts = self.run.parts
+        contents = await self.client.contents(list(wanted), lambda body: parts.tries(part_of(thread_of[body[0]])))
+        for (message_id, attachment_id), data in contents.items():
+            if isinstance(data, SourceError):
+                bodies.missing[message_id] = data
+            else:
+                bodies.found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = data
+        if bodies.missing:
+            ids, columns = list(bodies.missing), ["external_id", *FROM_BODY]
+            rows = await self._stored(reads.rows_in, GmailMessage.table, "external_id", ids, columns)
+            bodies.stored = {row.external_id: {name: getattr(row, name) for name in FROM_BODY} for row in rows}
+        return bodies
 
     def _apart(self, message: dict[str, Any]) -> dict[tuple[str, str], str]:
         if not visible(message) or (message.get("sizeEstimate") or 0) > self.run.options.max_message_bytes:
@@ -281,6 +349,36 @@ class _Mailbox:
 
     async def _stored(self, read: Any, table: Any, *arguments: Any) -> Any:
         return await stored(self.run, read, table, self.run.account.account_id, *arguments)
+
+
+@dataclass
+class _Bodies:
+    """Bodies that Gmail keeps apart."""
+
+    found: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By message and partId, as Gmail encodes them."""
+    missing: dict[str, SourceError] = field(default_factory=dict)
+    """By message, why one of its bodies could not be read."""
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By message, what is stored of it that came from a body which cannot be read now."""
+
+    def fault_in(self, thread: dict[str, Any] | None) -> SourceError | None:
+        """Return why a body of a thread could not be read, if that is so."""
+        ids = (message.get("id") for message in _mail_in(thread) if isinstance(message, dict))
+        return next((self.missing[one] for one in ids if isinstance(one, str) and one in self.missing), None)
+
+    def with_stored(self, message: GmailMessage) -> GmailMessage:
+        """Give a message what is stored of its body, where that cannot be read now."""
+        held = self.stored.get(message.external_id)
+        if held is None:
+            return message
+        fields = {name: getattr(message, name) for name in GmailMessage.model_fields}
+        return GmailMessage(**(fields | held))
+
+
+def part_of(thread_id: str) -> str:
+    """Return the name of a thread among the parts of its account."""
+    return f"{PART}{thread_id}"
 
 
 def _mail_in(thread: Any) -> Sequence[Any]:

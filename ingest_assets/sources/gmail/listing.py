@@ -7,7 +7,8 @@ from typing import Any
 
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailSettings
-from ingest_assets.sources.gmail.records import GmailThread, id_of
+from ingest_assets.sources.gmail.history import thread_id_of
+from ingest_assets.sources.gmail.records import GmailThread
 from ingest_assets.sources.rejected import UNPARSEABLE, Rejected, rejection
 
 
@@ -45,7 +46,7 @@ class Listing:
             async for threads in pages:
                 for thread in threads:
                     try:
-                        id_of(thread, "id")
+                        thread_id_of(thread, "id")
                     except UNPARSEABLE as error:
                         self.rejected.append(rejection(GmailThread, thread, error, external_id=None))
                     else:

@@ -1,46 +1,90 @@
-"""Google's access tokens: for a user's refresh token, or for one mailbox of a service account."""
+"""Google's access tokens: for a user's refresh token, or for one mailbox of a service account.
+
+Google's library makes the requests; they are sent as all others are: bounded, and no redirect is followed with a
+secret.
+"""
 
 import asyncio
-import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC
-from http.client import HTTPException
+from functools import partial
+from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
-import google_auth_httplib2
-import httplib2
 import orjson
-from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.exceptions import GoogleAuthError
 from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
-from ingest_assets.errors import CredentialRejected, SourceError, Transient
-from ingest_assets.sources.gmail.errors import TOKEN_ERRORS
+from ingest_assets.errors import CredentialRejected, Transient
+from ingest_assets.sources.client.http import JsonApi, Request, http_client
+from ingest_assets.sources.client.retry import retried
+from ingest_assets.sources.gmail.errors import token_meaning
+from ingest_assets.sources.gmail.methods import TOKEN
 from ingest_assets.sources.login import Login, TokenPair
 
+LONGEST_LIFETIME = 7 * 86_400  # seconds; Google's tokens last an hour
 READONLY = "https://www.googleapis.com/auth/gmail.readonly"
-TIMEOUT = 60  # seconds
-NO_CONNECTION = (OSError, HTTPException, httplib2.HttpLib2Error)
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """Tokens of a login that are kept nowhere: each one is asked for."""
+
+    login: Login
+
+    async def current(self) -> TokenPair:
+        return await retried(partial(exchange, self.login, ""), self.login.clock)
+
+    async def after(self, _refused: TokenPair) -> TokenPair:
+        return await self.current()
 
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
     """Get an access token for a user's refresh token, or for a service account's mailbox."""
-    google = _credentials(login.credential, login.options.token_url, refresh_token)
-    http = httplib2.Http(timeout=TIMEOUT)
-    login.calls["token"] += 1
-    try:
-        await asyncio.to_thread(google.refresh, google_auth_httplib2.Request(http))
-    except RefreshError as error:
-        raise _refused(error, login.credential.subject) from None
-    except (GoogleAuthError, ValueError, *NO_CONNECTION) as error:
-        raise Transient(f"Google's token endpoint did not answer ({type(error).__name__}).") from None
-    finally:
-        http.close()
+    url: str = login.options.token_url
+    google = _credentials(login.credential, url, refresh_token)
+    whose = login.credential.subject or ""
+    async with http_client() as http:
+        api = JsonApi(
+            http,
+            login,
+            vendor="Google",
+            base_url=url,
+            meaning=lambda _request, status, body: token_meaning(status, body, whose=whose),
+        )
+        try:
+            await asyncio.to_thread(google.refresh, _sender(api))
+        except (GoogleAuthError, ValueError, TypeError, OverflowError):
+            raise Transient("Google's token endpoint gave no token; check GOOGLE_TOKEN_URL.") from None
+    if not isinstance(google.token, str) or not (google.token.isascii() and google.token.isprintable()):
+        raise Transient("Google's token endpoint gave no token; check GOOGLE_TOKEN_URL.")
     return TokenPair(
         access_token=google.token,
         refresh_token=getattr(google, "refresh_token", None) or "",
         # Google need not tell how long a token lasts; one that no longer does is refused, and replaced then
         expires_at=None if google.expiry is None else google.expiry.replace(tzinfo=UTC),
     )
+
+
+def _sender(api: JsonApi) -> Callable[..., Any]:
+    """Return what sends the requests of Google's library, from the thread that it runs in.
+
+    It raises SourceError for all but a good answer, so that the library need not judge any.
+    """
+    loop = asyncio.get_running_loop()
+
+    def send(url: str, method: str, body: bytes, headers: Mapping[str, str], **_more: Any) -> SimpleNamespace:
+        request = Request(TOKEN, method, url, content=body, content_type=headers["Content-Type"])
+        answer = asyncio.run_coroutine_threadsafe(api.ask(request), loop).result()
+        lifetime = answer.get("expires_in")
+        if not (isinstance(lifetime, int) and 0 < lifetime <= LONGEST_LIFETIME):
+            answer.pop("expires_in", None)  # as if it had not been told
+        return SimpleNamespace(status=HTTPStatus.OK, headers={}, data=orjson.dumps(answer))
+
+    return send
 
 
 def _credentials(credential: Any, token_url: str, refresh_token: str) -> Any:
@@ -62,16 +106,3 @@ def _credentials(credential: Any, token_url: str, refresh_token: str) -> Any:
         raise CredentialRejected(
             "The private_key in the service account's key cannot be read; download the JSON key again."
         ) from None
-
-
-def _refused(error: RefreshError, subject: str | None) -> SourceError:
-    details = error.args[1] if len(error.args) > 1 else None
-    code = details.get("error") if isinstance(details, dict) else None
-    if error.retryable:
-        return Transient("Google's token endpoint asks us to try again.")
-    if code in TOKEN_ERRORS:
-        whose = f" for {subject}" if subject else ""
-        return CredentialRejected(f"Google gave no token{whose} ({code}): {TOKEN_ERRORS[code]}")
-    if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code):
-        return CredentialRejected(f"Google gave no token ({code}). Connect the mailbox again.")
-    return Transient("Google's token endpoint gave an answer that is not Google's; check GOOGLE_TOKEN_URL.")

@@ -1,50 +1,21 @@
-"""Gmail's quota: units a minute and mailbox, each method at its own price."""
+"""Gmail's methods: whom a failure concerns, and what each costs in quota units."""
 
-from collections import deque
+from ingest_assets.sources.client.method import Level, Method
 
-from ingest_assets.sources.login import Clock
+BATCH = "batch"  # the batch endpoint itself; a call inside goes by its own name
+TOKEN = "token"  # noqa: S105  (the name of a method)
+PROFILE, LABELS = "profile", "labels.list"
+THREADS, THREAD, HISTORY, ATTACHMENT = "threads.list", "threads.get", "history.list", "attachments.get"
 
-COSTS = {
-    "profile": 1,
-    "labels.list": 1,
-    "history.list": 2,
-    "threads.list": 10,
-    "threads.get": 40,
-    "attachments.get": 20,
+METHODS: dict[str, Method] = {
+    TOKEN: Method(level=Level.ACCOUNT, cost=0),
+    BATCH: Method(level=Level.ACCOUNT, cost=0),  # the calls inside are what costs
+    PROFILE: Method(level=Level.ACCOUNT, cost=1),
+    LABELS: Method(level=Level.ACCOUNT, cost=1),
+    HISTORY: Method(level=Level.ACCOUNT, cost=2),
+    THREADS: Method(level=Level.ACCOUNT, cost=10),
+    THREAD: Method(level=Level.PART, cost=40),
+    ATTACHMENT: Method(level=Level.PART, cost=20),
 }
-"""Since 2026-05-01; for older projects threads.get costs 10 and attachments.get 5."""
-MINUTE = 61.0  # a second more than Gmail's, for the way there
-
-
-class UnitBudget:
-    """Spends at most so many units in any minute."""
-
-    def __init__(self, units_per_minute: int, costs: dict[str, int], clock: Clock) -> None:
-        self._limit, self._costs, self._clock = units_per_minute, costs, clock
-        self._spent: deque[tuple[float, int]] = deque()
-        self._total = 0
-
-    def affordable(self, method: str) -> int:
-        """Tell how many requests of a kind one minute pays for."""
-        return max(1, self._limit // self._costs[method])
-
-    async def spend(self, method: str, times: int = 1) -> None:
-        """Return when the units for some requests of a kind are there, and take them."""
-        price = self._costs[method] * times
-        while (pause := self._pause(price)) > 0:
-            await self._clock.sleep(pause)
-        self._spent.append((self._clock.now().timestamp(), price))
-        self._total += price
-
-    def _pause(self, price: int) -> float:
-        now = self._clock.now().timestamp()
-        while self._spent and self._spent[0][0] <= now - MINUTE:
-            self._total -= self._spent.popleft()[1]
-        missing = self._total + price - self._limit
-        for moment, units in self._spent:
-            if missing <= 0:
-                break
-            missing -= units
-            if missing <= 0:
-                return moment + MINUTE - now
-        return 0.0
+"""Costs since 2026-05-01; for older projects threads.get costs 10 and attachments.get 5."""
+COSTS = {name: method.cost for name, method in METHODS.items() if method.cost}

@@ -33,7 +33,7 @@ async def _mailbox(login: Login, subject: str | None) -> Probe:
         yesterday = login.clock.now() - timedelta(days=1)
         async for _threads in client.threads_list(f"after:{int(yesterday.timestamp())}", None, page=1):
             break  # a login that may only see metadata may not search
-    if not address:
+    if not address or not isinstance(address, str):
         raise UnexpectedResponse("Gmail's profile names no address.")
     chosen = {
         "labels": [_label(known, wanted, address) for wanted in settings.labels],
