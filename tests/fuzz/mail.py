@@ -9,7 +9,8 @@ from tests.fuzz import corpus
 from tests.fuzz.corpus import Json
 from tests.fuzz.mutations import INSERTED, SELDOM, UNITS, mutated, rewritten
 
-MOST_TAGS, LARGEST = 60, 300_000  # characters of a large one: what a newsletter has, three times
+MOST_TAGS = 60
+SMALLEST, LARGEST = 3, 6  # powers of ten: how many characters a text of one kind of excess has
 MOST_LEVELS = 120  # of MIME, each two of JSON
 TAGS = (
     *(
@@ -202,7 +203,7 @@ TYPES = (
 def html(rng: Random) -> str:
     """Make a document of a few tags, of one kind of excess, or a real one that was damaged."""
     if rng.random() < SELDOM:
-        return rng.choice(EXCESSES)(rng, rng.randrange(1_000, LARGEST))
+        return rng.choice(EXCESSES)(rng, _length(rng))
     if rng.random() < 0.3:
         text = corpus.MARKUP
         for _time in range(rng.randrange(1, 5)):
@@ -222,6 +223,10 @@ def html(rng: Random) -> str:
             case _:
                 pieces.append(rng.choice(TEXTS) * rng.choice((1, 1, 1, 5)))
     return "".join(pieces)
+
+
+def _length(rng: Random) -> int:
+    return int(10 ** rng.uniform(SMALLEST, LARGEST))
 
 
 def _opening(rng: Random, tag: str) -> str:
@@ -283,7 +288,7 @@ def plain(rng: Random) -> str:
         unit = rng.choice(
             (*UNITS, "> On Thu wrote:\n", "-- \n", "_____\n", "From: a\n", ">" * 300 + "\n", "a@b.example ")
         )
-        return unit * (rng.randrange(1_000, LARGEST) // len(unit))
+        return unit * (_length(rng) // len(unit))
     text = corpus.PLAIN
     for _time in range(rng.randrange(4)):
         text = rewritten(rng, text)

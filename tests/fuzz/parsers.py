@@ -27,7 +27,7 @@ from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import UNPARSEABLE
+from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.transcript import Transcript
 from tests.fuzz import corpus, mail
@@ -85,8 +85,8 @@ def _slack_message(item: Any) -> Any:
 
 
 def _gong_call(item: Any) -> Any:
-    transcript = item.pop("transcript", None)
-    return GongCall.from_api(ACCOUNT, item, transcript, was=None, age=LATE)
+    call = dict(item)
+    return GongCall.from_api(ACCOUNT, call, call.pop("transcript", None), was=None, age=LATE)
 
 
 def _fathom_session(item: Any) -> Any:

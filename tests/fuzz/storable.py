@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +11,8 @@ import orjson
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 
-from ingest_assets.sources.record import Record, Rejected, storable
+from ingest_assets.sources.record import Record
+from ingest_assets.sources.rejected import Rejected
 from ingest_assets.storage.writes import BOOKKEEPING
 
 LONGEST_ENTRY = (
@@ -45,7 +45,7 @@ def check_rejected(item: Rejected) -> int:
         _text(f"rejected_records.{name}", text)
     if len(item.key.encode()) > LONGEST_ENTRY:
         raise Refused("rejected_records.item_key: too long for an index")
-    return _json("rejected_records.payload", json.dumps(storable(item.payload)))
+    return _json("rejected_records.payload", item.json)
 
 
 def _indexed(table: Table) -> Iterator[list[str]]:
