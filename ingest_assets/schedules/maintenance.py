@@ -1,12 +1,16 @@
-"""Once a night: prune what only grows."""
+"""Once a night: prune what only grows, and derive anew what an older version derived."""
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import dagster as dg
 
+from ingest_assets.deriving import derive_anew
+from ingest_assets.sources import SOURCES
 from ingest_assets.storage import dagster_log, pruning
 
 NIGHTLY = "30 3 * * *"
+DERIVING = timedelta(hours=1)  # of one night, beside the syncs
 
 
 @dg.op(
@@ -26,6 +30,24 @@ def prune(context: dg.OpExecutionContext) -> None:
     prune_dagster(context.instance, before, context.log.info)
 
 
+@dg.op(
+    required_resource_keys={"database"},
+    description="Derive the columns of rows anew whose parser was improved since, from what is stored of them.",
+)
+def derive(context: dg.OpExecutionContext) -> None:
+    """What does not end in time goes on in the next night."""
+    until = monotonic() + DERIVING.total_seconds()
+    tables = derive_anew(context.resources.database.engine(), SOURCES, lambda: monotonic() < until)
+    for derived in tables:
+        context.log.info(
+            "%s: %d rows derived anew, %d of them changed, %d could not be parsed",
+            derived.table,
+            derived.rows,
+            derived.changed,
+            derived.failed,
+        )
+
+
 def prune_dagster(instance: dg.DagsterInstance, before: datetime, tell: dagster_log.Tell) -> None:
     """Prune the instance's log in its PostgreSQL."""
     with instance.event_log_storage.index_connection() as conn:  # type: ignore[attr-defined]  # of the PostgreSQL storage
@@ -35,9 +57,13 @@ def prune_dagster(instance: dg.DagsterInstance, before: datetime, tell: dagster_
                 instance.compute_log_manager.delete_logs(prefix=[run_id])
 
 
-@dg.job(executor_def=dg.in_process_executor, description="Prune logs and history by age.")
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Prune logs and history, and derive rows of older parsers anew.",
+)
 def maintenance() -> None:
     prune()
+    derive()
 
 
 @dg.schedule(job=maintenance, cron_schedule=NIGHTLY, default_status=dg.DefaultScheduleStatus.RUNNING)

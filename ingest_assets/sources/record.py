@@ -10,19 +10,25 @@ The fields of a class are its columns, and their types say what happens to odd v
     X | None    an Id, an int or a datetime that would be refused is None instead: it costs itself, not the item
 
 Whatever has another type than its column is refused. `rejected.parsed` makes a refused item a rejected record.
+
+A class whose parsing changes says so with a higher `parser`. Maintenance then derives its stored rows anew
+(`ingest_assets.deriving`): it calls `rederive` with each row of an older parser, and with what `beside` read for
+some of them at once, and replaces the columns that came out differently, but for those that are `kept`. By default
+`rederive` is `from_api(account, raw)`.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
-from sqlalchemy import Table
+from sqlalchemy import Connection, Row, Table
 
 from ingest_assets.sources.columns import Door, Id, Kind
+from ingest_assets.sources.login import Account
 from ingest_assets.sources.values import HASH_BYTES, dump_json
 from ingest_assets.storage.schema import record_table
 
@@ -42,6 +48,8 @@ class Record(BaseModel):
     """Columns of text that are not taken from `raw` and whose change is a change of the record."""
     parser: ClassVar[int] = 1
     """Higher in each release that derives other columns from the same `raw`."""
+    kept: ClassVar[frozenset[str]] = frozenset()
+    """Columns that are no matter of what is stored beside them; they stay when a row is derived anew."""
     shared: ClassVar[bool] = False
     """Several accounts of a workspace may see the same item: it is stored once."""
 
@@ -97,9 +105,31 @@ class Record(BaseModel):
             self.deleted,
         )
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the record, and not the row that was made of it."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("_row", None)
+        return copied
+
+    @classmethod
+    def beside(cls, _conn: Connection, _rows: Sequence[Row[Any]]) -> Any:
+        """Read what deriving some rows of the table anew takes from other rows: names, for one."""
+        return None
+
+    @classmethod
+    def rederive(cls, row: Row[Any], _beside: Any) -> Self:
+        """Make the record of a stored row anew, from its `raw`. Raises what parsing a malformed item raises."""
+        made: Self = cls.from_api(account_of(row), row.raw)  # type: ignore[attr-defined]  # each class has its own
+        return made
+
     def row(self) -> tuple[Any, ...]:
         """Give the values in the order of `COPY`: envelope, own columns, parser, raw, content_hash, deleted."""
         return self._row
+
+
+def account_of(row: Row[Any]) -> Account:
+    """Give as much of an account as a record takes from it, for a stored row."""
+    return Account(account_id=row.account_id, workspace_id=row.workspace_id, name="", external_id="", settings={})
 
 
 class ConversationRecord(Record):

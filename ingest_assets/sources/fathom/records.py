@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
+from sqlalchemy import Row
 
 from ingest_assets.sources.fathom.transcript import lines_of, recorder_of, title_of
 from ingest_assets.sources.json_values import list_of, text_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
-from ingest_assets.sources.record import ConversationRecord
+from ingest_assets.sources.record import ConversationRecord, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
 from ingest_assets.sources.values import HASH_BYTES, checked_id, dump_json
@@ -36,6 +37,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
         ("workspace_id", "occurred_at"),
     )
     telling: ClassVar = ("transcript_state",)
+    kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
 
     created_at: datetime = Field(description="of the recording's entry at Fathom, which lists filter by")
     title: str | None
@@ -75,6 +77,10 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
             transcript_state=state_of(details=True, transcript=said is not None, was=was, age=age),
             details_hash=hash_of(meeting),
         )
+
+    @classmethod
+    def rederive(cls, row: Row[Any], _beside: None) -> "FathomSession":
+        return cls.from_api(account_of(row), row.raw, was=row.transcript_state, age=timedelta(0))
 
 
 def id_of(meeting: Mapping[str, Any]) -> str:

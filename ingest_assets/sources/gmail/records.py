@@ -1,16 +1,19 @@
 """What we keep of Gmail: threads and the messages in them, as text, without attachments' contents."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
+from sqlalchemy import Connection, Row
 
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.gmail.mime import attachments_of, headers_of, stripped, text_of
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord
+from ingest_assets.sources.record import ConversationRecord, account_of
 from ingest_assets.sources.values import checked_id
+from ingest_assets.storage import reads
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PASSING = frozenset({"historyId", "snippet"})
@@ -32,6 +35,8 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
 
     indexes: ClassVar = (("account_id", "thread_id"), ("workspace_id", "occurred_at"), ("rfc822_message_id",))
     telling: ClassVar = ("text",)
+    # `raw` is without the body that these are read from
+    kept: ClassVar = frozenset({"text", "text_shortened", "new_text", "attachment_count", "body_omitted"})
 
     thread_id: Id
     rfc822_message_id: Id | None = Field(description="the header Message-ID: the same mail in every mailbox")
@@ -77,6 +82,15 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
             body_omitted=omitted,
         )
 
+    @classmethod
+    def rederive(cls, row: Row[Any], _beside: None) -> "GmailMessage":
+        return cls.from_api(account_of(row), row.raw, {}, max_bytes=sys.maxsize)
+
+    @classmethod
+    def stored(cls, row: Row[Any]) -> "GmailMessage":
+        """Make the message of its row, without parsing anything."""
+        return cls.model_construct(**{name: getattr(row, name) for name in ("external_id", *cls.own_fields)})
+
 
 class GmailThread(ConversationRecord, table="gmail_threads"):
     """A thread; `text` is all its messages, oldest first, each under its sender and time."""
@@ -112,6 +126,22 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
             began_at=first.occurred_at,
             history_id=thread.get("historyId"),
         )
+
+    @classmethod
+    def beside(cls, conn: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[int, str], list[GmailMessage]]:
+        """Read the mail of some threads."""
+        found: dict[tuple[int, str], list[GmailMessage]] = {}
+        columns = ["thread_id", "external_id", *GmailMessage.own_fields]
+        for account_id in {row.account_id for row in rows}:
+            threads = [row.external_id for row in rows if row.account_id == account_id]
+            for row in reads.rows_in(conn, GmailMessage.table, account_id, "thread_id", threads, columns):
+                found.setdefault((account_id, row.thread_id), []).append(GmailMessage.stored(row))
+        return found
+
+    @classmethod
+    def rederive(cls, row: Row[Any], beside: dict[tuple[int, str], list[GmailMessage]]) -> "GmailThread":
+        thread = {"id": row.external_id, "historyId": row.history_id}
+        return cls.from_messages(account_of(row), thread, beside[row.account_id, row.external_id])
 
 
 def id_of(item: Any, name: str) -> str:

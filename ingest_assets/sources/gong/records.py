@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
+from sqlalchemy import Row
 
 from ingest_assets.sources.gong.transcript import lines_of
 from ingest_assets.sources.json_values import flag_of, text_of, whole_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
-from ingest_assets.sources.record import ConversationRecord, Record
+from ingest_assets.sources.record import ConversationRecord, Record, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
 from ingest_assets.sources.values import HASH_BYTES, dump_json
@@ -43,6 +44,7 @@ class GongCall(ConversationRecord, table="gong_calls"):
     )
 
     telling: ClassVar = ("transcript_state",)
+    kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
 
     title: str | None
     duration_seconds: int | None
@@ -90,6 +92,12 @@ class GongCall(ConversationRecord, table="gong_calls"):
             transcript_state=state_of(details=parties is not None, transcript=said is not None, was=was, age=age),
             details_hash=hash_of(call),
         )
+
+    @classmethod
+    def rederive(cls, row: Row[Any], _beside: None) -> "GongCall":
+        call = {key: value for key, value in row.raw.items() if key != "transcript"}
+        transcript, was = row.raw.get("transcript"), row.transcript_state
+        return cls.from_api(account_of(row), call, transcript, was=was, age=timedelta(0))
 
 
 class GongUser(Record, table="gong_users"):

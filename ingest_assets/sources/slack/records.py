@@ -1,18 +1,20 @@
 """What we keep of Slack: messages (with replies and broadcasts), and the users and channels they name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
+from sqlalchemy import Connection, Row
 
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord, Record
+from ingest_assets.sources.record import ConversationRecord, Record, account_of
 from ingest_assets.sources.slack.text import markup_of, readable
 from ingest_assets.sources.values import UnusableValue
+from ingest_assets.storage import reads
 
 TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +50,9 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     indexes: ClassVar = (("account_id", "channel_id", "ts"), ("workspace_id", "occurred_at"))
     # how the reader stands to a thread, and the parent's copy inside a broadcast reply
     volatile: ClassVar = frozenset({"subscribed", "last_read", "unread_count", "root"})
+
+    # as of the last complete read of the thread, and how the message was found
+    kept: ClassVar = frozenset({"reply_count", "latest_reply", "in_channel"})
 
     channel_id: Id
     ts: Id = Field(description="Slack's time and id of the message, unique within its channel")
@@ -95,6 +100,27 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             reply_count=message.get("reply_count"),
             latest_reply=message.get("latest_reply"),
         )
+
+    @classmethod
+    def beside(cls, conn: Connection, rows: Sequence[Row[Any]]) -> dict[int, Names]:
+        """Read the names that each account knows."""
+        return {
+            account_id: Names(
+                users=Names().users | _names(conn, SlackUser, account_id),
+                channels=_names(conn, SlackChannel, account_id),
+            )
+            for account_id in {row.account_id for row in rows}
+        }
+
+    @classmethod
+    def rederive(cls, row: Row[Any], beside: dict[int, Names]) -> "SlackMessage":
+        names = beside[row.account_id]
+        return cls.from_api(account_of(row), row.channel_id, row.raw, names, in_channel=row.in_channel)
+
+
+def _names(conn: Connection, record: type[Record], account_id: int) -> dict[str, str]:
+    rows = reads.rows_where(conn, record.table, account_id, {}, ["external_id", "name"])
+    return {row.external_id: row.name for row in rows if row.name}
 
 
 class SlackUser(Record, table="slack_users"):
