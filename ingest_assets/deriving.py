@@ -33,24 +33,26 @@ class Derived:
     """Rows that the new parser cannot read; they stay as they are."""
 
 
-def derive_anew(engine: Engine, sources: Sequence[Source], goes_on: Callable[[], bool]) -> Iterator[Derived]:
+def derive_anew(
+    engine: Engine, sources: Sequence[Source], goes_on: Callable[[], bool], *, step: int = STEP
+) -> Iterator[Derived]:
     """Derive all rows of older parsers anew, as long as `goes_on`; yield each table's counts that had any."""
     for source in sources:
         for record in reversed(source.records):  # names before what names them, mails before threads
             with reading(engine) as conn:
                 if not any_stale(conn, record.table, record.parser):
                     continue
-            derived = _table(engine, record, goes_on)
+            derived = _table(engine, record, goes_on, step)
             yield derived
             if not goes_on():
                 return
 
 
-def _table(engine: Engine, record: type[Record], goes_on: Callable[[], bool]) -> Derived:
+def _table(engine: Engine, record: type[Record], goes_on: Callable[[], bool], step: int) -> Derived:
     total, after = Derived(str(record.table)), None
     while goes_on():
         with reading(engine) as conn:
-            rows = stale_rows(conn, record.table, record.parser, after, STEP)
+            rows = stale_rows(conn, record.table, record.parser, after, step)
             if not rows:
                 break
             beside = record.beside(conn, rows)
