@@ -387,4 +387,4 @@ def thread(rng: Random) -> Json:
         if isinstance(one, dict) and one.get("id") == "18c1":
             one["id"] = f"18c{place}"
     made = {"id": "18c0", "historyId": "125", "messages": messages}
-    return mutated(rng, [made], times=1) if rng.random() < 0.1 else made  # type: ignore[no-any-return]
+    return mutated(rng, [made], times=1) if rng.random() < 0.1 else made

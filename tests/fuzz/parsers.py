@@ -11,8 +11,6 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from ingest_assets.sources.gmail.batch import unpacked
-
 from ingest_assets.errors import SourceError
 from ingest_assets.features import evidence, prompt
 from ingest_assets.features import parts as transcript_parts

@@ -1,7 +1,7 @@
 """The vendor's clock: answers carry its time, and ours may be wrong.
 
-A cursor says "read up to here" on the vendor's clock. Written by a clock that is ahead, it passes over what is said
-until that moment. So ranges are asked for up to the later of both clocks, and covered up to the earlier one.
+A cursor says "read up to here" on the vendor's clock. Written by a clock that is ahead, it passes over what is
+said until that moment. So ranges are asked for up to the later of both clocks, and covered up to the earlier one.
 """
 
 from collections.abc import Mapping
