@@ -1,5 +1,6 @@
 """Read one mailbox: everything once, then what its history says has changed."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,11 @@ from ingest_assets.errors import (
     UnexpectedResponse,
 )
 from ingest_assets.sources.batch import Batch, stored
+from ingest_assets.sources.gmail.body import kept_apart
 from ingest_assets.sources.gmail.client import Body, GmailClient
 from ingest_assets.sources.gmail.errors import GONE
 from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
-from ingest_assets.sources.gmail.mime import kept_apart
 from ingest_assets.sources.gmail.records import HIDDEN, GmailMessage, GmailThread, id_of, visible
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
@@ -231,7 +232,10 @@ class _Mailbox:
         untouched: set[str] = set()
         unreadable: list[UnreadablePart] = []
         read: list[str] = []
-        bodies = await self._fetched({one: thread for one, thread in threads.items() if isinstance(thread, dict)})
+        answered = {one: thread for one, thread in threads.items() if isinstance(thread, dict)}
+        bodies = await self._fetched(answered)
+        # anybody may send large mail: requests, other accounts and the lease go on meanwhile
+        parsed = await asyncio.to_thread(self._parsed, answered, bodies)
         for thread_id, thread in threads.items():
             error = thread if isinstance(thread, SourceError) else bodies.fault_in(thread)
             if error is None:
@@ -243,7 +247,7 @@ class _Mailbox:
             elif thread is None:
                 batch.gone.append(thread_id)
             else:
-                rows = self._thread(thread_id, thread, bodies)
+                rows = parsed[thread_id]
                 batch.add(rows)
                 if rows.rejected:
                     untouched.add(thread_id)
@@ -263,6 +267,9 @@ class _Mailbox:
             unreadable=unreadable,
             read=read,
         )
+
+    def _parsed(self, threads: Mapping[str, dict[str, Any]], bodies: "_Bodies") -> dict[str, Batch]:
+        return {thread_id: self._thread(thread_id, thread, bodies) for thread_id, thread in threads.items()}
 
     def _thread(self, thread_id: str, thread: dict[str, Any], bodies: "_Bodies") -> Batch:
         """Parse a thread and its mail; what is malformed of either does not keep the other from being stored."""

@@ -1,16 +1,13 @@
-"""From a Gmail payload, a tree of MIME parts, to readable text."""
+"""Gmail's payload: a tree of MIME parts with headers, which anybody may have made."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from inscriptis import get_text
 from pybase64 import urlsafe_b64decode
 
 Part = dict[str, Any]
-CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
-UTF_8 = "utf-8"
-PLAIN, HTML, ALTERNATIVE = "text/plain", "text/html", "multipart/alternative"
+DEEPEST = 50  # levels that are kept: real mail has up to ten, and JSON of 254 cannot be written
+MOST_PARTS = 1_000  # whose text is read; a digest of a mailing list has 100
 
 
 def decoded(data: str) -> bytes:
@@ -18,78 +15,65 @@ def decoded(data: str) -> bytes:
     return urlsafe_b64decode(data + "=" * (-len(data) % 4))
 
 
-def headers_of(part: Mapping[str, Any]) -> dict[str, str]:
-    """Give headers by lower-case name; of a repeated one the first."""
-    found: dict[str, str] = {}
+def headers_of(part: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return headers by lower-case name, in order; one without a name or a value is left out."""
+    found: dict[str, list[str]] = {}
     for header in part.get("headers") or ():
-        found.setdefault(header["name"].lower(), header["value"])
+        name, value = header.get("name"), header.get("value")
+        if isinstance(name, str) and isinstance(value, str):
+            found.setdefault(name.lower(), []).append(value)
     return found
 
 
-def parts_of(payload: Part) -> Iterator[Part]:
-    """Walk through a payload and everything in it."""
-    yield payload
-    for part in payload.get("parts") or ():
-        yield from parts_of(part)
+def header_of(part: Mapping[str, Any], name: str) -> str:
+    """Return the first header of a name, or ""."""
+    return headers_of(part).get(name, [""])[0]
 
 
-def is_body(part: Part) -> bool:
-    """Whether a part is text to read, not a file to keep."""
-    return part.get("mimeType") in (PLAIN, HTML) and not part.get("filename")
+def mime_type(part: Part) -> str:
+    """Return the type in lower case; a part without one and without parts is plain text (RFC 2045, 5.2)."""
+    named = (part.get("mimeType") or "").lower()
+    return named or ("multipart/mixed" if part.get("parts") else "text/plain")
 
 
-def kept_apart(payload: Part) -> list[Part]:
-    """Find bodies that Gmail keeps behind an attachmentId."""
-    return [
-        part
-        for part in parts_of(payload)
-        if is_body(part)
-        and "data" not in (part.get("body") or {})
-        and (part.get("body") or {}).get("attachmentId")
-    ]
+def leaves_of(payload: Part) -> Iterator[Part]:
+    """Walk through all that holds contents, in order, at any depth."""
+    waiting = [payload]
+    while waiting:
+        part = waiting.pop()
+        if inner := part.get("parts"):
+            waiting.extend(reversed(inner))
+        if not inner or part.get("filename"):
+            yield part
 
 
-def attachments_of(payload: Part) -> int:
-    return sum(bool(part.get("filename")) for part in parts_of(payload))
-
-
-def text_of(payload: Part, fetched: Mapping[str, str]) -> str:
-    """Read a payload: of alternatives the plain one unless it is empty, of the rest everything in order.
-
-    `fetched`: contents of parts that were kept apart, as Gmail encodes them, by partId.
-    """
-    if payload.get("mimeType") == ALTERNATIVE:
-        # plain text first; of the rest the last is the richest, and turning HTML into text is slow
-        richest_first = list(reversed(payload.get("parts") or ()))
-        parts = sorted(richest_first, key=lambda part: part.get("mimeType") != PLAIN)
-        return next((text for part in parts if (text := text_of(part, fetched)).strip()), "")
-    inner = [text_of(part, fetched) for part in payload.get("parts") or ()]
-    own = [_read(payload, fetched)] if is_body(payload) else []
-    return "\n\n".join(text.strip() for text in (*own, *inner) if text.strip())
-
-
-def _read(part: Part, fetched: Mapping[str, str]) -> str:
+def contents_of(part: Part, fetched: Mapping[str, str]) -> bytes:
+    """Return what a part holds. `fetched`: contents that Gmail keeps apart, as it encodes them, by partId."""
     data = (part.get("body") or {}).get("data")
-    content = decoded(fetched.get(part.get("partId", ""), "") if data is None else data)
-    if not content:
-        return ""
-    found = CHARSET.search(headers_of(part).get("content-type", ""))
-    text = _told(content, found[1] if found else UTF_8)
-    return text if part.get("mimeType") == PLAIN else get_text(text)
+    return decoded(fetched.get(part.get("partId", ""), "") if data is None else data)
 
 
-def _told(content: bytes, charset: str) -> str:
-    try:
-        return content.decode(charset, errors="replace")
-    except (LookupError, ValueError):  # unknown, or Python knows it as something else: base64, idna
-        return content.decode(UTF_8, errors="replace")
+def attachment_id_of(part: Part) -> str | None:
+    """Return the id under which Gmail keeps a part's contents apart."""
+    body = part.get("body") or {}
+    return None if "data" in body else body.get("attachmentId")
 
 
-def stripped(part: Part) -> Part:
-    """Give a part without contents, which are read into text, and without ids that differ from read to read."""
+def stripped(payload: Part) -> Part:
+    """Return a part without contents, which are read into text, and without ids that differ from read to read.
+
+    Of what is nested deeper than anybody nests, the number of parts is kept.
+    """
+    return _stripped(payload, DEEPEST)
+
+
+def _stripped(part: Part, levels: int) -> Part:
     kept = {key: value for key, value in part.items() if key not in ("body", "parts")}
     if isinstance(body := part.get("body"), dict):
         kept["body"] = {key: value for key, value in body.items() if key not in ("data", "attachmentId")}
     if "parts" in part:
-        kept["parts"] = [stripped(inner) for inner in part["parts"]]
+        inner = part["parts"] or []
+        kept["parts"] = [_stripped(one, levels - 1) for one in inner] if levels else []
+        if inner and not levels:
+            kept["partsLeftOut"] = len(inner)
     return kept

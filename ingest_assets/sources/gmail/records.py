@@ -9,12 +9,16 @@ from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from ingest_assets.sources.columns import Id
-from ingest_assets.sources.gmail.mime import attachments_of, headers_of, stripped, text_of
+from ingest_assets.sources.gmail.addresses import addresses_of, decoded_header
+from ingest_assets.sources.gmail.body import body_of
+from ingest_assets.sources.gmail.mime import headers_of, stripped
+from ingest_assets.sources.gmail.new_text import new_text_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import ConversationRecord, account_of
 from ingest_assets.sources.values import checked_id
 from ingest_assets.storage import reads
 
+Headers = Mapping[str, Sequence[str]]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PASSING = frozenset({"historyId", "snippet"})
 """Fields that change without the message."""
@@ -36,7 +40,8 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
     indexes: ClassVar = (("account_id", "thread_id"), ("workspace_id", "occurred_at"), ("rfc822_message_id",))
     telling: ClassVar = ("text",)
     # `raw` is without the body that these are read from
-    kept: ClassVar = frozenset({"text", "text_shortened", "new_text", "attachment_count", "body_omitted"})
+    kept: ClassVar = frozenset({"text", "text_shortened", "attachment_count", "body_omitted"})
+    parser: ClassVar = 2  # lists of addresses, headers that are repeated or broken, new_text
 
     thread_id: Id
     rfc822_message_id: Id | None = Field(description="the header Message-ID: the same mail in every mailbox")
@@ -60,31 +65,38 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
         headers = headers_of(payload)
         size = message.get("sizeEstimate")
         omitted = size is not None and size > max_bytes
+        body = body_of(payload, fetched, omitted=omitted)
+        text = None if omitted else body.text
+        subject = _first(headers, "subject")
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=message["id"],
             conversation_id=message["threadId"],
             occurred_at=at(message["internalDate"]),
-            text=None if omitted else text_of(payload, fetched),
+            text=text,
+            text_shortened=body.shortened,
             raw={key: value for key, value in message.items() if key not in PASSING}
             | {"payload": stripped(payload)},
             thread_id=message["threadId"],
-            rfc822_message_id=headers.get("message-id"),
-            sender=headers.get("from"),
-            recipients=_addresses(headers.get("to")),
-            cc=_addresses(headers.get("cc")),
-            bcc=_addresses(headers.get("bcc")),
-            subject=headers.get("subject"),
+            rfc822_message_id=_first(headers, "message-id"),
+            sender=_first(headers, "from"),
+            recipients=addresses_of(headers.get("to", ())),
+            cc=addresses_of(headers.get("cc", ())),
+            bcc=addresses_of(headers.get("bcc", ())),
+            subject=subject,
             label_ids=labels_of(message),
             size_bytes=size,
-            attachment_count=attachments_of(payload),
+            attachment_count=body.attachment_count,
             body_omitted=omitted,
+            new_text=None if text is None else new_text_of(text, subject),
         )
 
     @classmethod
     def rederive(cls, row: Row[Any], _beside: None) -> "GmailMessage":
-        return cls.from_api(account_of(row), row.raw, {}, max_bytes=sys.maxsize)
+        made = cls.from_api(account_of(row), row.raw, {}, max_bytes=sys.maxsize)
+        new_text = None if row.text is None else new_text_of(row.text, made.subject)
+        return made.model_copy(update={"text": row.text, "new_text": new_text})
 
     @classmethod
     def stored(cls, row: Row[Any]) -> "GmailMessage":
@@ -93,10 +105,11 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
 
 
 class GmailThread(ConversationRecord, table="gmail_threads"):
-    """A thread; `text` is all its messages, oldest first, each under its sender and time."""
+    """A thread; `text` is what is new in each of its messages, oldest first, under its sender and time."""
 
     indexes: ClassVar = (("account_id", "occurred_at"), ("workspace_id", "occurred_at"))
     telling: ClassVar = ("text",)
+    parser: ClassVar = 2  # of each message what is new
 
     subject: str | None
     message_count: int
@@ -122,6 +135,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
                 "messages": [{"id": one.external_id, "labelIds": one.label_ids} for one in ordered],
             },
             subject=first.subject,
+            text_shortened=any(message.text_shortened for message in ordered),
             message_count=len(ordered),
             began_at=first.occurred_at,
             history_id=thread.get("historyId"),
@@ -156,8 +170,9 @@ def at(milliseconds: str) -> datetime:
 
 def _spoken(message: GmailMessage) -> str:
     head = f"{message.sender or 'Unknown sender'}, {message.occurred_at:%Y-%m-%d %H:%M} UTC:"
-    return f"{head}\n{message.text or '(not stored)'}"
+    return f"{head}\n{message.new_text or message.text or '(not stored)'}"
 
 
-def _addresses(header: str | None) -> list[str]:
-    return [] if header is None else [header]
+def _first(headers: Headers, name: str) -> str | None:
+    values = headers.get(name)
+    return None if values is None else decoded_header(values[0])

@@ -1,0 +1,213 @@
+"""What is new in a mail: its text without quotations, their introductions and the signature.
+
+`mail-parser-reply` knows how mail programs of fourteen languages introduce a quotation and sign for their user.
+As a whole it takes the first part of a mail for the new one, loses answers between or below quotations and takes
+lists for signatures, and its patterns need minutes for long lines. So they are asked about single short lines, and
+the rest is decided line by line, in linear time.
+"""
+
+import re
+from functools import cache
+
+from mailparser_reply.constants import MAIL_LANGUAGES
+
+LONGEST_LINE = 300  # characters; no introduction or signature is longer
+LONGEST_SENT_FROM = 100  # characters
+INTRODUCTION_LINES = 3  # over which mail programs break an introduction
+BLOCK_LINES = 3  # header lines that make a block
+SIGNATURE_LINES, SIGNATURE_LENGTH = 12, 800  # what is longer is no signature, whatever stands above it
+WRAPPED = 60  # characters from which a quoted line may have been broken, so that its end lost its mark
+LABEL_LENGTH = 20  # characters of a header's name
+MOST_LINES = 20_000  # that are looked at; what follows counts as new
+MOST_QUESTIONS = 200  # to the library about one mail: its patterns take up to 2 ms for a line
+
+QUOTED, COLONS = ">", (":", "：")
+FROM_LABELS = frozenset(
+    (
+        *(
+            "from",
+            "von",
+            "de",
+            "da",
+            "van",
+            "od",
+            "fra",
+            "från",
+            "от",
+            "lähettäjä",
+            "feladó",
+            "kimden",
+            "gönderen",
+        ),
+        *("expéditeur", "mittente", "remitente", "afzender", "发件人", "寄件者", "差出人", "送信者", "보낸사람"),
+    )
+)
+_BLANK_LINES = re.compile(r"\n{3,}")
+_DATE = re.compile(r"(?<!\d)(?:(?:19|20)\d\d|\d{1,2}[.:]\d\d)(?!\d)|\d[./]\d{1,2}[./]\d\d")
+_MAILBOX = re.compile(r"[^\s<>@]@[^\s<>@]")
+_LABEL = re.compile(rf"[>*_ ]*([^\W\d_][^:：*]{{0,{LABEL_LENGTH}}}?)[ *]*[:：]")
+_DELIMITER = re.compile(r"-- ?|__ ?")
+_RULE = re.compile(r"[ *]*[_-]{10,}[ *]*|\* \* \*")
+_MARKER = re.compile(r"[> ]*-{4,} ?([^-].{0,60}?) ?-{4,}")
+_ORIGINAL = re.compile(
+    "origin|ursprüng|oorspronk|oprindelig|pierwotn|původní|исходн|原始|原邮件|元のメッセージ|원본", re.IGNORECASE
+)
+_APPLE_FORWARD = re.compile(
+    "(?:begin forwarded message|anfang der weitergeleiteten|début du message (?:réexpédié|transféré)|"
+    "inicio del mensaje reenviado|inizio messaggio inoltrato|begin doorgestuurd bericht|início da mensagem "
+    "(?:encaminhada|reencaminhada)|vidarebefordrat brev|下面是被转发的邮件|転送されたメッセージ)",
+    re.IGNORECASE,
+)
+_FORWARDED_SUBJECT = re.compile(r"\s*(?:fwd?|wg|tr|rv|enc|i|vs|pd|doorst|转发|転送)\s*[:：]", re.IGNORECASE)
+_SENT_FROM = re.compile(
+    r"(?:sent (?:with|via)|von meinem .{1,30} gesendet|gesendet mit|envoyé de |enviado do |отправлено с|"
+    r"iphone ?から送信|发自我的)",
+    re.IGNORECASE,
+)
+"""What the library does not know."""
+
+
+def new_text_of(text: str, subject: str | None = None) -> str:
+    """Return the new part of a mail; all of it where nothing is new. What is handed on is new to its reader."""
+    forwards = subject is not None and _FORWARDED_SUBJECT.match(subject[:LONGEST_LINE]) is not None
+    new = "\n".join(_Mail(text.split("\n"), forwards=forwards).new_lines()).strip()
+    return _BLANK_LINES.sub("\n\n", new) or text
+
+
+class _Mail:
+    """The lines of one mail, and how often the library was asked about them."""
+
+    def __init__(self, lines: list[str], *, forwards: bool) -> None:
+        self.lines, self.forwards = lines, forwards
+        self.questions = 0
+
+    def new_lines(self) -> list[str]:
+        """Read from the top: quotations with marks are left out, one without marks is the rest."""
+        lines, position = self.lines, 0
+        new: list[str] = []
+        while position < min(len(lines), MOST_LINES):
+            if lines[position].startswith(QUOTED) or _is_end_of_quoted(lines, position):
+                self._leave_out_signature(new)
+                position += 1
+            elif (rest := self._other_mail(position)) is not None:
+                self._leave_out_signature(new)
+                return new + rest
+            elif length := self._introduction(position):
+                self._leave_out_signature(new)
+                position += length
+                if not _next_is_quoted(lines, position):
+                    return new
+            else:
+                new.append(lines[position])
+                position += 1
+        new += lines[position:]
+        self._leave_out_signature(new)
+        return new
+
+    def _other_mail(self, position: int) -> list[str] | None:
+        """Return the lines of a mail that is forwarded here, none of one that is answered; None elsewhere."""
+        line = self.lines[position]
+        if not line or len(line) > LONGEST_LINE:
+            return None
+        begins_block = _begins_block(self.lines, position)
+        if _begins_forward(line) or (begins_block and self.forwards):
+            return self.lines[position:]
+        return [] if begins_block else None
+
+    def _introduction(self, position: int) -> int:
+        """Return how many lines introduce a quotation here: a date, a person, and a colon at the end."""
+        joined = ""
+        for length, line in enumerate(self.lines[position : position + INTRODUCTION_LINES], start=1):
+            if not line.strip() or line.startswith(QUOTED) or len(joined) + len(line) > LONGEST_LINE:
+                return 0
+            joined = f"{joined} {line.strip()}".strip()
+            if joined.endswith(COLONS):
+                quoted = _next_is_quoted(self.lines, position + length)
+                return length if self._introduces(joined, quoted=quoted) else 0
+        return 0
+
+    def _introduces(self, line: str, *, quoted: bool) -> bool:
+        from_mailbox = _MAILBOX.search(line) is not None
+        if _DATE.search(line) is None:
+            return quoted and from_mailbox
+        return quoted or from_mailbox or self._is_known("wrote_header", line)
+
+    def _leave_out_signature(self, new: list[str]) -> None:
+        """Take a signature off the end: what follows the usual delimiter, and what telephones write."""
+        length = said = 0
+        for position in range(len(new) - 1, max(-1, len(new) - 1 - 2 * SIGNATURE_LINES), -1):
+            if _DELIMITER.fullmatch(new[position][:LONGEST_LINE]):
+                del new[position:]
+                break
+            said += bool(new[position].strip())
+            length += len(new[position])
+            if said > SIGNATURE_LINES or length > SIGNATURE_LENGTH:
+                break
+        while new and self._is_no_word(new[-1]):
+            del new[-1]
+        if new:
+            new.append("")
+
+    def _is_no_word(self, line: str) -> bool:
+        if len(line) > LONGEST_SENT_FROM:
+            return False
+        line = line.strip()
+        return bool(
+            not line or _RULE.fullmatch(line) or _SENT_FROM.match(line) or self._is_known("sent_from", line)
+        )
+
+    def _is_known(self, kind: str, line: str) -> bool:
+        self.questions += 1
+        return self.questions <= MOST_QUESTIONS and _known(kind).match(line) is not None
+
+
+def _begins_forward(line: str) -> bool:
+    """Whether a line says that another mail is handed on."""
+    if marker := _MARKER.fullmatch(line):
+        return _ORIGINAL.search(marker[1]) is None
+    return _APPLE_FORWARD.match(line) is not None and line.rstrip().endswith(COLONS)
+
+
+def _begins_block(lines: list[str], position: int) -> bool:
+    """Whether a header block of Outlook's kind begins here, or the line above one."""
+    if not (_MARKER.fullmatch(lines[position]) or _RULE.fullmatch(lines[position])):
+        return _is_header_block(lines, position)
+    below = range(position + 1, min(position + 1 + INTRODUCTION_LINES, len(lines)))
+    following = next((at for at in below if lines[at].strip()), None)
+    return following is not None and _is_header_block(lines, following)
+
+
+def _is_header_block(lines: list[str], position: int) -> bool:
+    if _label(lines[position]) not in FROM_LABELS:
+        return False
+    block: list[str] = []
+    for line in lines[position : position + 2 * BLOCK_LINES]:
+        if not _label(line):
+            break
+        block.append(line[:LONGEST_LINE])
+    return len(block) >= BLOCK_LINES and any(map(_DATE.search, block))
+
+
+def _label(line: str) -> str:
+    found = _LABEL.match(line[:LONGEST_LINE])
+    return "" if found is None else found[1].replace(" ", "").lower()
+
+
+def _next_is_quoted(lines: list[str], position: int) -> bool:
+    following = lines[position : position + INTRODUCTION_LINES]
+    return next((line.startswith(QUOTED) for line in following if line.strip()), False)
+
+
+def _is_end_of_quoted(lines: list[str], position: int) -> bool:
+    """Whether a line is the end of a quoted one that a mail program broke."""
+    if not position or not lines[position][:1].islower():
+        return False
+    above = lines[position - 1].rstrip()
+    is_broken = above.startswith(QUOTED) and len(above) >= WRAPPED
+    return is_broken and (above[-1].isalnum() or above[-1] in ",-")
+
+
+@cache
+def _known(kind: str) -> re.Pattern[str]:
+    patterns = [language[kind] for language in MAIL_LANGUAGES.values() if language.get(kind)]
+    return re.compile("|".join(patterns), re.MULTILINE | re.IGNORECASE)
