@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
+from datetime import UTC, datetime
 from random import Random
+from threading import Thread
 from typing import Any
 
 import pytest
 
+from tests.sources.hostile_html import HOSTILE, KIND_REGARDS
+from tests.sources.payloads import nested, part, several, typed
 from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 
@@ -18,13 +21,6 @@ def acme(bench: Bench) -> GmailTenant:
     tenant = GmailTenant(bench, "acme")
     tenant.connect()
     return tenant
-
-
-def part(mime_type: str, text: str = "", **fields: Any) -> dict[str, Any]:
-    """Give a part of a payload; fields go over it."""
-    data = urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
-    bare = {"partId": "", "mimeType": mime_type, "filename": "", "headers": [], "body": {"size": len(text)}}
-    return bare | ({"body": {"size": len(text), "data": data}} if text else {}) | fields
 
 
 def random_text(length: int) -> str:
@@ -157,9 +153,124 @@ class TestMail:
         assert acme.living == {fine["thread"]}
         assert len(acme.rejected) == 1
 
+    def test_keeps_the_addresses_of_all_its_headers(self, acme: GmailTenant) -> None:
+        headers = (
+            ("From", "=?utf-8?q?J=C3=B6rg?= <joerg@acme.example>"),
+            ("To", 'Ann Lee <ann@acme.example>, "Roe, Bob" <bob@acme.example>'),
+            ("To", "eve@acme.example; =?iso-8859-1?B?R3L832U=?= <g@acme.example>"),
+            ("Cc", "sales@vendor.example"),
+            ("Cc", "support@vendor.example"),
+            ("Bcc", "<audit@vendor.example>"),
+        )
+        made = acme.message(payload=typed("text/plain", "Hi", *headers))
+        acme.reads()
+        row = acme.stored_message(made)
+        assert row.sender == "Jörg <joerg@acme.example>"
+        assert row.recipients == [
+            "Ann Lee <ann@acme.example>",
+            '"Roe, Bob" <bob@acme.example>',
+            "eve@acme.example",
+            "Grüße <g@acme.example>",
+        ]
+        assert row.cc == ["sales@vendor.example", "support@vendor.example"]
+        assert row.bcc == ["<audit@vendor.example>"]
+
+    def test_without_labels_has_none(self, acme: GmailTenant) -> None:
+        made = acme.message(raw={"labelIds": []})
+        acme.reads()
+        assert acme.stored_message(made).label_ids == []
+        assert acme.rows[made["thread"]].raw["messages"] == [{"id": made["message"], "labelIds": []}]
+
+    def test_with_headers_that_lack_a_name_or_a_value_is_stored_without_those(self, acme: GmailTenant) -> None:
+        headers = [{"name": "Subject"}, {"value": "x"}, {}, {"name": "Subject", "value": "Offer"}]
+        made = acme.message(payload=part("text/plain", "Hi", headers=headers))
+        acme.reads()
+        assert (acme.stored_message(made).text, acme.stored_message(made).subject) == ("Hi", "Offer")
+
+    @pytest.mark.parametrize("levels", [60, 126])
+    def test_of_many_nested_levels_is_read(self, acme: GmailTenant, levels: int) -> None:
+        made = acme.message(payload=nested(levels, part("text/plain", "Deep words")))
+        acme.reads()
+        assert acme.stored_message(made).text == "Deep words"
+        assert acme.rejected == []
+
+    def test_is_read_whatever_its_charset_parts_and_markup_are_called(self, acme: GmailTenant) -> None:
+        western = ("Content-Type", "text/plain; charset=windows-1252")
+        korean = ("Content-Type", "text/html; charset=ks_c_5601-1987")
+        inline = ("Content-Disposition", "inline; filename=message.txt")
+        stub = part("text/plain", "This message requires an HTML-capable mail client.")
+        no_deal = part("text/html", "<p>No SSO, no deal.</p>")
+        pdf = part("application/pdf", b"%PDF", filename="offer.pdf")
+        deep = "<div>" * 260 + "<p>Our condition is SSO by May.</p>" + "</div>" * 260
+        xml = '<?xml\nversion="1.0" encoding="utf-8"?><html><p>Hi</p></html>'
+        call = "BEGIN:VEVENT\nSUMMARY:Call\nDTSTART:20260302T100000Z\nEND:VEVENT"
+        payloads = [
+            (typed("text/plain", "80 €".encode(), western), "80 €", 0),
+            (typed("text/html", "<p>뷁</p>".encode("cp949"), korean), "뷁", 0),
+            (typed("text/plain", "We need SSO.", inline, filename="message.txt"), "We need SSO.", 0),
+            (several("multipart/mixed", part("text/html", "<p>Sign.</p>", filename="a.html"), pdf), "Sign.", 1),
+            (several("multipart/alternative", stub, no_deal), "No SSO, no deal.", 0),
+            (part("text/html", f"<p>Fine.</p>{deep}"), "Fine.\n\nOur condition is SSO by May.", 0),
+            (part("text/html", xml), "Hi", 0),
+            (part("text/calendar", call), "Call\nWhen: 2026-03-02 10:00 (UTC)", 0),
+        ]
+        made = [acme.message(payload=payload) for payload, _, _ in payloads]
+        acme.reads()
+        rows = [acme.stored_message(one) for one in made]
+        assert [(row.text, row.attachment_count) for row in rows] == [tuple(told) for _, *told in payloads]
+        assert acme.rejected == []
+
+    def test_that_repeats_what_was_said_makes_no_thread_that_does(self, acme: GmailTenant) -> None:
+        quoted, thread = "", None
+        for turn in range(6):
+            said = f"This is answer {turn}."
+            made = acme.message(text=f"{said}\n\n{quoted}", **({"thread": thread} if thread else {}))
+            thread = made["thread"]
+            lines = "\n".join(f"> {line}" for line in f"{said}\n\n{quoted}".split("\n"))
+            quoted = f"On Mon, 2 Mar 2026 at 10:0{turn}, Ann <ann@acme.example> wrote:\n{lines}"
+        acme.reads()
+        last = acme.stored_message(made)
+        assert (last.new_text, last.text.count("This is answer 0.")) == ("This is answer 5.", 1)
+        text = acme.rows[thread].text
+        assert [text.count(f"This is answer {turn}.") for turn in range(6)] == [1] * 6
+        assert text.index("answer 0") < text.index("answer 5")
+
     def test_a_thread_is_readable_in_order(self, acme: GmailTenant) -> None:
         first = acme.message(text="Question?", sender="Ann <ann@acme.example>", hours_ago=3)
         acme.message(thread=first["thread"], text="Answer.", sender="bob@vendor.example", hours_ago=2)
         acme.reads()
         text = acme.rows[first["thread"]].text
         assert text.index("Ann <ann@acme.example>") < text.index("Question?") < text.index("Answer.")
+
+
+class TestHostileMail:
+    SLOW = ("attributes", "ragged", "rows", "padding", "preformatted", "open elements", "unended tags", "deep")
+
+    def test_stops_no_mailbox_and_its_sync_keeps_the_lease(self, acme: GmailTenant) -> None:
+        made = [acme.message(html=HOSTILE[name]()) for name in self.SLOW]
+        fine = acme.message(text="A good one")
+        verdicts: list[Any] = []
+        syncing = Thread(target=lambda: verdicts.append(acme.sync(lease_seconds=15)))
+        syncing.start()
+        least = 15.0
+        while syncing.is_alive():
+            if until := acme.account.lease_until:
+                least = min(least, (until - datetime.now(UTC)).total_seconds())
+            syncing.join(0.05)
+        assert [verdict.status for verdict in verdicts] == ["success"]
+        assert least > 7  # it is renewed every five seconds
+        assert acme.stored_message(fine).text == "A good one"
+        assert all(acme.stored_message(one).text.endswith(KIND_REGARDS) for one in made)
+
+    def test_whose_layout_was_too_much_says_so_and_its_thread_as_well(self, acme: GmailTenant) -> None:
+        made = acme.message(html="<p>word</p>" * 100_000)
+        fine = acme.message(html="<p>word</p>")
+        acme.reads()
+        for one, shortened in ((made, True), (fine, False)):
+            assert acme.stored_message(one).text_shortened is shortened
+            assert acme.rows[one["thread"]].text_shortened is shortened
+
+    def test_in_compressed_answers_is_read_like_any(self, acme: GmailTenant) -> None:
+        made = acme.message(text="a" * 1_500_000)
+        acme.reads()
+        assert len(acme.stored_message(made).text) == 1_500_000

@@ -22,8 +22,9 @@ class="gmail_quote" style="margin:0 0 0 .8ex;border-left:1px solid">Do you agree
 OUTLOOK = """<p class=MsoNormal>Yes, we agree.</p><div><div style='border:none;border-top:solid #E1E1E1 1.0pt'>
 <p class=MsoNormal><b>From:</b> Ann Lee &lt;ann@acme.example&gt; <br><b>Sent:</b> Monday, March 2, 2026 10:00 AM
 <br><b>To:</b> Bob Roe<br><b>Subject:</b> Offer</p></div></div><p class=MsoNormal>Do you agree?</p>"""
-APPLE = """<div>Yes, we agree.</div><br><div>Sent from my iPhone</div><div><br><blockquote type="cite">On 2 Mar 2026,
-at 10:00, Ann wrote:<br><br></blockquote></div><blockquote type="cite"><div>Do you agree?</div></blockquote>"""
+APPLE = """<div>Yes, we agree.</div><br><div>Sent from my iPhone</div><div><br><blockquote type="cite">On
+2 Mar 2026, at 10:00, Ann wrote:<br><br></blockquote></div>
+<blockquote type="cite"><div>Do you agree?</div></blockquote>"""
 
 HOSTILE = (
     *("a", "On ", "On 10:00 a:\n", f"On 2026 {'x ' * 130}:\n", ">\n", "\n", "-- \n", "-" * 60 + "\n", "From: a\n"),

@@ -1,5 +1,6 @@
 """Gmail mailboxes: threads, labels, a history with gaps, tokens, quota."""
 
+import json
 import random
 import time
 from collections import deque
@@ -187,7 +188,7 @@ class Mailbox:
     def thread(self, thread_id: str, form: str) -> bytes:
         """The answer of threads.get."""
         if thread_id in self.replaced:
-            return orjson.dumps(self.replaced[thread_id])
+            return _packed(self.replaced[thread_id])
         messages = self.messages_of(thread_id)
         volatile = form != "full" or any(mail.attachments for mail in messages)
         if not volatile and thread_id in self._packed:
@@ -195,7 +196,7 @@ class Mailbox:
         self.nonce += 1
         shown = [mail.shown(form, str(self.nonce)) for mail in messages]
         newest = str(self.touched[thread_id])
-        packed = orjson.dumps({"id": thread_id, "historyId": newest, "messages": shown})
+        packed = _packed({"id": thread_id, "historyId": newest, "messages": shown})
         if not volatile:
             self._packed[thread_id] = packed
         return packed
@@ -266,3 +267,11 @@ class GmailWorld:
             return self.mailboxes[email]
         except KeyError:
             raise OrderError(f"there is no mailbox {email}") from None
+
+
+def _packed(answer: Json) -> bytes:
+    """Write JSON; orjson refuses what is nested deeper than 254 levels."""
+    try:
+        return orjson.dumps(answer)
+    except orjson.JSONEncodeError:
+        return json.dumps(answer).encode()
