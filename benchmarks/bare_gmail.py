@@ -14,9 +14,9 @@ from typing import Any
 import aiohttp
 import orjson
 import psycopg
-from inscriptis import get_text
 
 from benchmarks.measure import told
+from ingest_assets.sources.gmail.html import text_of_html
 
 TABLES = """
 create table threads (thread_id text primary key, raw jsonb not null);
@@ -50,7 +50,7 @@ def text_of(part: dict[str, Any]) -> str | None:
         return None
     data = part["body"].pop("data")
     text = urlsafe_b64decode(data + "=" * (-len(data) % 4)).decode(errors="replace")
-    return text if part["mimeType"] == "text/plain" else get_text(text)
+    return text if part["mimeType"] == "text/plain" else text_of_html(text).text
 
 
 async def fetch(api_url: str, token_url: str) -> list[Any]:

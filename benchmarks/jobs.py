@@ -1,5 +1,6 @@
 """What is measured of Gong, Fathom and Gmail."""
 
+from benchmarks import mail
 from benchmarks.source import Job
 from benchmarks.stage import Simulator
 from ingest_assets.sources.fathom import FATHOM
@@ -118,5 +119,6 @@ JOBS = {
         count_bare="select count(*) from threads",
         paced=200,
         least_seconds=lambda _requests: 200 * UNITS_A_THREAD // UNITS_A_MINUTE * MINUTE,
+        more=mail.figures,
     ),
 }

@@ -51,6 +51,8 @@ class Job:
     least_seconds: Callable[[int], float]
     """(requests) -> how long the vendor's limits make them take at least."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    more: Callable[[], Iterator[Result]] = lambda: iter(())
+    """Figures of this source alone."""
 
 
 def benchmark(job: Job, stage: Stage) -> Iterator[Result]:
@@ -75,6 +77,7 @@ def benchmark(job: Job, stage: Stage) -> Iterator[Result]:
     peak = max(run.cost.peak_megabytes for run in ours + [one for _, one in slow])
     yield below(f"{name}, ours: peak memory", peak, "MB", PEAK_LIMIT)
     yield from _paced(job, stage)
+    yield from job.more()
 
 
 @dataclass(frozen=True)

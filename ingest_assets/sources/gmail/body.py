@@ -148,7 +148,10 @@ class _Reader:
         words = len(plain.split())
         if words < SHORT:
             return True
-        markup = "".join(self._source(leaf) for leaf in leaves_of(rich) if id(leaf) in self.chosen)
+        leaves = [leaf for leaf in leaves_of(rich) if id(leaf) in self.chosen]
+        if sum(map(_size, leaves)) < MUCH_MORE * len(plain):
+            return False
+        markup = "".join(map(self._source, leaves))
         return len(without_tags(markup).split()) > MUCH_MORE * words
 
     def invitation(self, part: Part) -> str:

@@ -61,6 +61,8 @@ _C1 = re.compile("[\x80-\x9f]")
 def text_of_bytes(content: bytes, label: str | None) -> str:
     """Decode text. It has no control characters of the C1 range: their bytes are windows-1252's punctuation."""
     text = _decoded(content, None if label is None else codec_of(label))
+    if text.isascii():
+        return text
     text = text.removeprefix("\ufeff")
     return text.translate(_C1_AS_WINDOWS) if _C1.search(text) else text
 

@@ -36,8 +36,9 @@ _ADDRESS = re.compile(r"(?:mailto:|tel:|https?://[^\s/?#]+)[^\s<>]*", re.IGNOREC
 _HOST = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 _BARE = re.compile(r"^(?:mailto:|tel:|https?://)?(?:www\.)?|/$", re.IGNORECASE)
 RULE = "* * *"
-FILLER = re.compile("(?:[\u034f\u00ad\u200b\u200c\u2060\ufeff] ?){2,}|[\u034f\u00ad\u200b\u2060\ufeff]")
-"""Characters without width, with which newsletters fill up a preview."""
+WIDTHLESS = "\u034f\u00ad\u200b\u2060\ufeff"
+"""Characters without width, with which newsletters fill up a preview; \\u200c means something alone."""
+_FILLER = re.compile(f"(?:[{WIDTHLESS}\u200c] ?){{2,}}|[{WIDTHLESS}]")
 
 
 class Converted(NamedTuple):
@@ -59,7 +60,13 @@ def text_of_html(html: str) -> Converted:
     if rest:
         text = f"{text}\n{' '.join(without_tags(rest).split())}"
         shortened = True
-    return Converted(FILLER.sub("", text).strip(), shortened)
+    return Converted(_without_filler(text).strip(), shortened)
+
+
+def _without_filler(text: str) -> str:
+    if text.isascii() or not any(character in text for character in f"{WIDTHLESS}\u200c"):
+        return text
+    return _FILLER.sub("", text)
 
 
 class _Reader:

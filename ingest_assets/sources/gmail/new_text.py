@@ -21,6 +21,8 @@ LABEL_LENGTH = 20  # characters of a header's name
 MOST_LINES = 20_000  # that are looked at; what follows counts as new
 MOST_QUESTIONS = 200  # to the library about one mail: its patterns take up to 2 ms for a line
 
+DELIMITERS = ("--", "__")
+MARKS = "-_* "  # with which a line begins that separates
 QUOTED, COLONS = ">", (":", "：")
 FROM_LABELS = frozenset(
     (
@@ -46,7 +48,6 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 _DATE = re.compile(r"(?<!\d)(?:(?:19|20)\d\d|\d{1,2}[.:]\d\d)(?!\d)|\d[./]\d{1,2}[./]\d\d")
 _MAILBOX = re.compile(r"[^\s<>@]@[^\s<>@]")
 _LABEL = re.compile(rf"[>*_ ]*([^\W\d_][^:：*]{{0,{LABEL_LENGTH}}}?)[ *]*[:：]")
-_DELIMITER = re.compile(r"-- ?|__ ?")
 _RULE = re.compile(r"[ *]*[_-]{10,}[ *]*|\* \* \*")
 _MARKER = re.compile(r"[> ]*-{4,} ?([^-].{0,60}?) ?-{4,}")
 _ORIGINAL = re.compile(
@@ -80,14 +81,22 @@ class _Mail:
     def __init__(self, lines: list[str], *, forwards: bool) -> None:
         self.lines, self.forwards = lines, forwards
         self.questions = 0
+        self.without_signature = 0
+        """So many new lines had their signature taken off."""
 
     def new_lines(self) -> list[str]:
         """Read from the top: quotations with marks are left out, one without marks is the rest."""
         lines, position = self.lines, 0
         new: list[str] = []
         while position < min(len(lines), MOST_LINES):
-            if lines[position].startswith(QUOTED) or _is_end_of_quoted(lines, position):
+            line = lines[position]
+            if line.startswith(QUOTED) or _is_end_of_quoted(lines, position):
                 self._leave_out_signature(new)
+                position += 1
+                while position < len(lines) and lines[position].startswith(QUOTED):
+                    position += 1
+            elif line.isspace() or not line:
+                new.append("")
                 position += 1
             elif (rest := self._other_mail(position)) is not None:
                 self._leave_out_signature(new)
@@ -98,7 +107,7 @@ class _Mail:
                 if not _next_is_quoted(lines, position):
                     return new
             else:
-                new.append(lines[position])
+                new.append(line)
                 position += 1
         new += lines[position:]
         self._leave_out_signature(new)
@@ -107,7 +116,7 @@ class _Mail:
     def _other_mail(self, position: int) -> list[str] | None:
         """Return the lines of a mail that is forwarded here, none of one that is answered; None elsewhere."""
         line = self.lines[position]
-        if not line or len(line) > LONGEST_LINE:
+        if len(line) > LONGEST_LINE or not (line[0] in MARKS or any(colon in line for colon in COLONS)):
             return None
         begins_block = _begins_block(self.lines, position)
         if _begins_forward(line) or (begins_block and self.forwards):
@@ -116,14 +125,14 @@ class _Mail:
 
     def _introduction(self, position: int) -> int:
         """Return how many lines introduce a quotation here: a date, a person, and a colon at the end."""
-        joined = ""
-        for length, line in enumerate(self.lines[position : position + INTRODUCTION_LINES], start=1):
-            if not line.strip() or line.startswith(QUOTED) or len(joined) + len(line) > LONGEST_LINE:
+        lines = self.lines[position : position + INTRODUCTION_LINES]
+        for length, line in enumerate(lines, start=1):
+            if not line.strip() or line.startswith(QUOTED) or len(line) > LONGEST_LINE:
                 return 0
-            joined = f"{joined} {line.strip()}".strip()
-            if joined.endswith(COLONS):
+            if line.rstrip().endswith(COLONS):
+                joined = " ".join(part.strip() for part in lines[:length])
                 quoted = _next_is_quoted(self.lines, position + length)
-                return length if self._introduces(joined, quoted=quoted) else 0
+                return length if len(joined) <= LONGEST_LINE and self._introduces(joined, quoted=quoted) else 0
         return 0
 
     def _introduces(self, line: str, *, quoted: bool) -> bool:
@@ -134,19 +143,23 @@ class _Mail:
 
     def _leave_out_signature(self, new: list[str]) -> None:
         """Take a signature off the end: what follows the usual delimiter, and what telephones write."""
+        if len(new) == self.without_signature:
+            return
         length = said = 0
         for position in range(len(new) - 1, max(-1, len(new) - 1 - 2 * SIGNATURE_LINES), -1):
-            if _DELIMITER.fullmatch(new[position][:LONGEST_LINE]):
+            line = new[position]
+            if line[:2] in DELIMITERS and not line[2:].strip():
                 del new[position:]
                 break
-            said += bool(new[position].strip())
-            length += len(new[position])
+            said += bool(line)
+            length += len(line)
             if said > SIGNATURE_LINES or length > SIGNATURE_LENGTH:
                 break
         while new and self._is_no_word(new[-1]):
             del new[-1]
         if new:
             new.append("")
+        self.without_signature = len(new)
 
     def _is_no_word(self, line: str) -> bool:
         if len(line) > LONGEST_SENT_FROM:
