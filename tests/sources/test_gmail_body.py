@@ -155,6 +155,7 @@ class TestTheBody:
 
     def test_without_a_type_is_plain_text(self) -> None:
         assert text_of({"body": {"data": "SGk"}}) == "Hi"
+        assert text_of({"body": {"data": "4oKs+/8"}}) == text_of({"body": {"data": "4oKs-_8"}})
         assert text_of({"mimeType": "TEXT/HTML", "body": {"data": "PGI-SGk8L2I-"}}) == "Hi"
 
     def test_that_is_kept_apart_is_asked_for_whatever_it_is_called(self) -> None:

@@ -221,7 +221,7 @@ class TestMail:
         assert acme.rejected == []
 
     def test_that_repeats_what_was_said_makes_no_thread_that_does(self, acme: GmailTenant) -> None:
-        quoted, thread = "", None
+        quoted, thread = "", ""
         for turn in range(6):
             said = f"This is answer {turn}."
             made = acme.message(text=f"{said}\n\n{quoted}", **({"thread": thread} if thread else {}))

@@ -11,7 +11,8 @@ MOST_PARTS = 1_000  # whose text is read; a digest of a mailing list has 100
 
 
 def decoded(data: str) -> bytes:
-    """Decode base64url, whose padding Gmail leaves out."""
+    """Decode base64url, whose padding Gmail leaves out; the other alphabet means the same."""
+    data = data.replace("+", "-").replace("/", "_")
     return urlsafe_b64decode(data + "=" * (-len(data) % 4))
 
 
