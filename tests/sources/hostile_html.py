@@ -59,5 +59,6 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "less-than signs": _much("<"),
     "images": _much("alt ", "<img ", ">"),
     "headers": _much("<h1>a"),
+    "a picture inside": lambda: f"<img src='data:image/png;base64,{'aLtNoNe/' * 1_000_000}'><p>{KIND_REGARDS}</p>",
     "nul": _much("\0<b\0>"),
 }

@@ -14,6 +14,9 @@ labels      are asked for by id, which a renaming leaves; deleting one takes it 
             threads is 400 invalidArgument from then on
 trash       and archive are changes of labels; a permanent deletion is an event of the history
 messages    never change but for their labels
+
+A payload becomes text in mime (the tree of parts), body (which of them are read), charset, html (with html_tokens
+and layout) and invitation; new_text leaves out what is quoted.
 """
 
 from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings

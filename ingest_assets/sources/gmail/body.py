@@ -36,7 +36,7 @@ UNCOUNTED = READ_AS_PLAIN | {HTML, "text/calendar", "text/x-amp-html", "text/wat
 
 BLANK = 200  # bytes of a text that may be white space
 COMPARED = 5_000  # words of each alternative
-SHORT = 60  # words; a longer plain part is no stub, and only compared where the HTML is much longer
+SHORT = 60  # words; a longer plain part is only compared where the HTML is much longer
 MUCH_MORE = 3  # times the words
 _ADDRESS = re.compile(r"(?:https?://|mailto:)\S+|<[^<>\s]*>")
 _WORD = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\\W_]+")
@@ -144,15 +144,14 @@ class _Reader:
         return plain
 
     def _may_say_more(self, plain: str, rich: Part) -> bool:
-        """Tell without turning HTML into text, which is slow, whether a long plain part may still be a stub."""
-        words = len(plain.split())
-        if words < SHORT:
-            return True
+        """Tell without turning HTML into text, which is slow, whether a plain part may be a stub.
+
+        Without its tags HTML holds all words of its text, and more.
+        """
         leaves = [leaf for leaf in leaves_of(rich) if id(leaf) in self.chosen]
-        if sum(map(_size, leaves)) < MUCH_MORE * len(plain):
+        if sum(map(_size, leaves)) < MUCH_MORE * len(plain) and len(plain.split()) >= SHORT:
             return False
-        markup = "".join(map(self._source, leaves))
-        return len(without_tags(markup).split()) > MUCH_MORE * words
+        return _is_stub(plain, without_tags("".join(map(self._source, leaves))))
 
     def invitation(self, part: Part) -> str:
         return text_of_calendar(self._source(part))

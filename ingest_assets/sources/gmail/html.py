@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ingest_assets.sources.gmail.html_tokens import attributes_of, tokens, unescaped, without_tags
 from ingest_assets.sources.gmail.layout import BLANK_LINE, Layout
 
-LONGEST = 4_000_000  # characters; no mail client shows as much
+LONGEST = 20_000_000  # characters; with its pictures inside, a mail may have 10 million
 MOST_TAGS = 100_000  # 0.2 s; the longest newsletters have 10,000
 GROWTH, ALLOWANCE = 2, 1_000  # an output is at most twice as long as its input and 1,000 characters
 LONGEST_ADDRESS = 250  # characters; longer ones serve to recognise a reader, and only their host is shown
