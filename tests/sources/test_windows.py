@@ -121,8 +121,9 @@ class TestAClock:
         missed = acme.add(hours_ago=0)
         acme.bench.clock.advance(2 * DAY)
         acme.bench.execute(
-            "update ingest.sync_cursors set cursor = cursor || jsonb_build_object('covered_to', cast(:at as text),"
-            " 'deep_at', cast(:at as text)) where cursor ? 'covered_to'",
+            "update ingest.sync_cursors set cursor = cursor || "
+            "jsonb_build_object('covered_to', cast(:at as text), 'deep_at', cast(:at as text)) "
+            "where cursor ? 'covered_to'",
             at=(acme.bench.clock.now() + 5 * DAY).isoformat(),
         )
         acme.reads()

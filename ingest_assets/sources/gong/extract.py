@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import SourceError
+from ingest_assets.errors import SourceError, Transient
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client.halving import Halving
 from ingest_assets.sources.concurrency import interleave
@@ -75,6 +75,8 @@ async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page
             async for items in pages:
                 yield _parsed(run, NAMES[name], items)
     except SourceError as error:
+        if isinstance(error, Transient):  # an outage is the account's
+            await client.listable(run.started_at - PROBED, run.started_at)
         yield Page(unreadable=[await run.parts.failed(name, name, error)], stream=DIRECTORY, cursor=cursor)
     else:
         yield Page(read=run.parts.succeeded(name), stream=DIRECTORY, cursor=cursor)
