@@ -26,6 +26,7 @@ MEGABYTES = 300
 FREE_OUTPUT = 200_000  # bytes of output that any input may have
 HANG_SECONDS = 30.0  # of wall time without a next input, after which the process is killed
 TOLD = 0.25  # seconds between two words of a worker to its watcher
+LARGE = 100_000  # characters of an input, after which garbage is collected
 KEPT = 8  # findings a parser; more of them are counted
 
 
@@ -116,9 +117,13 @@ def work(parser: str, seed: int, indexes: range, figures: Figures, place: Any, q
     told, known = time.monotonic(), len(figures.findings)
     gc.disable()  # its passes would count as an input's time
     fault_of(parser, input_of(parser, seed, 0))  # what is imported and read at the first call counts for none
+    gc.freeze()
     for index in indexes:
         place.value = index
-        _note(figures, seed, index, *measured(parser, seed, index))
+        fault, outcome, seconds, length = measured(parser, seed, index)
+        _note(figures, seed, index, fault, outcome, seconds, length)
+        if length > LARGE:
+            gc.collect()  # else the next one would be blamed for what this one left
         if len(figures.findings) > known or time.monotonic() - told > TOLD:
             gc.collect()
             queue.put(figures)
@@ -143,7 +148,7 @@ def _note(
             figures.largest_ratio = max(figures.largest_ratio, outcome.size / size)
     if fault is not None:
         figures.note(Finding(figures.parser, seed, index, fault))
-    if figures.megabytes > MEGABYTES:
+    if peak_megabytes() > MEGABYTES:
         figures.note(Finding(figures.parser, seed, index, f"memory: more than {MEGABYTES} MB"))
 
 
