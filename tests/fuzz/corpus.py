@@ -397,8 +397,13 @@ PAGES: list[Json] = [
     {"items": [], "cursor": ""},
 ]
 
+PRIVATE = "what only the customer may know"
 ANSWERS: list[Json] = [
     {"ok": False, "error": "not_in_channel", "needed": "x", "provided": "y"},
+    {"error": "invalid_grant", "error_description": PRIVATE},
+    {"error": {"code": 403, "status": "PERMISSION_DENIED", "details": [{"reason": "SERVICE_DISABLED"}]}},
+    {"error": {"code": 429, "message": f"{PRIVATE}. Retry after 2026-11-26T15:07:50.123Z", "errors": []}},
+    {"requestId": PRIVATE, "errors": [f"No calls were found for {PRIVATE} in the period", PRIVATE]},
     {"error": {"code": 403, "message": "m", "errors": [{"domain": "usageLimits", "reason": "rateLimitExceeded"}]}},
     {"requestId": "1", "errors": ["no calls found"]},
     {"message": "Not found"},

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import Any
+
+import orjson
 
 from ingest_assets.errors import SourceError
 from ingest_assets.features import evidence, prompt
@@ -25,10 +28,12 @@ from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.login import Account
+from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.transcript import Transcript
-from tests.fuzz import corpus, mail
+from ingest_assets.storage.writes import BOOKKEEPING
+from tests.fuzz import corpus, mail, refusals
 from tests.fuzz.mutations import UNITS, deeply, mutated, odd, rewritten
 from tests.fuzz.storable import Refused, check, check_rejected
 
@@ -63,7 +68,29 @@ def stored(batch: Batch) -> Outcome:
     """Serialise rows as a sync does, and insist on what PostgreSQL takes."""
     outcome = Outcome(rejected=bool(batch.rejected))
     outcome.size = sum(map(check, batch.records)) + sum(map(check_rejected, batch.rejected))
+    for record in batch.records:
+        _derive_again(record)
     return outcome
+
+
+def _derive_again(record: Record) -> None:
+    """Insist that what maintenance derives from the stored row is what was stored."""
+    if isinstance(record, GmailMessage | GmailThread):
+        return  # bodies are not in `raw`
+    columns = [column.name for column in record.table.columns if column.name not in BOOKKEEPING]
+    row: Any = SimpleNamespace(**dict(zip(columns, record.row()[:-1], strict=True)))
+    row.raw = orjson.loads(row.raw)
+    try:
+        again = record.rederive(row, {ACCOUNT.account_id: NAMES})
+        again.row()
+    except UNPARSEABLE:
+        raise Refused(f"{record.table.name}: what was stored cannot be derived again") from None
+    if row.raw != record.raw:
+        return  # what PostgreSQL cannot hold was taken out of it
+    derived = [name for name in record.own_fields if name not in record.kept]
+    for name in derived:
+        if getattr(again, name) != getattr(record, name):
+            raise Refused(f"{record.table.name}.{name}: derived again it is another one")
 
 
 def _records(*kinds: tuple[Any, Callable[[Any], Any]]) -> Callable[[Any], Outcome]:
@@ -255,6 +282,16 @@ def _transcript(read: Callable[[Mapping[str, Any]], Transcript], raw: Any) -> Ou
     return Outcome(sum(len(str(messages)) for messages in asked))
 
 
+def _silent(parse: Callable[[Any], None]) -> Callable[[Any], Outcome]:
+    """Make a parser of what stores nothing."""
+
+    def parsed(item: Any) -> Outcome:
+        parse(item)
+        return Outcome()
+
+    return parsed
+
+
 def _mutated(payloads: Sequence[Any]) -> Callable[[Random], Any]:
     return lambda rng: mutated(rng, payloads)
 
@@ -281,6 +318,8 @@ PARSERS: dict[str, Parser] = {
     "gmail_html": Parser(mail.html, _gmail_body),
     "gmail_history": Parser(_mutated(corpus.GMAIL_HISTORY), _gmail_history),
     "gmail_batch": Parser(_multipart, _unpacked),
+    "gmail_refusals": Parser(refusals.gmail_bodies, _silent(refusals.gmail_error)),
+    "gong_refusals": Parser(refusals.gong_bodies, _silent(refusals.gong_error)),
     "headers": Parser(_header_values, _headers),
     "paging": Parser(_answers, _paging),
     "json": Parser(_json_bytes, _json),
