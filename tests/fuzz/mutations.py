@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 FEW, MANY, LONG = 3, 2_000, 100_000
+SMALL = 500  # characters of what is repeated many times: an input has a megabyte at most, or two
 DEPTHS = (2, 10, 60, 250, 900)
 DEEPEST = 1_000  # levels: what is nested more deeply is no JSON to our parser
 SELDOM = 0.02  # of the mutations are of a size that takes time
@@ -185,7 +186,8 @@ def _drop(_rng: Random, container: Any, key: Any, _places: Sequence[Slot]) -> No
 
 def _double(rng: Random, container: Any, key: Any, _places: Sequence[Slot]) -> None:
     if isinstance(container, list):
-        container[key:key] = [container[key]] * (MANY if rng.random() < SELDOM else FEW)
+        many = rng.random() < SELDOM and size(container[key]) < SMALL
+        container[key:key] = [container[key]] * (MANY if many else FEW)
     else:
         container[f"{key}{rng.choice((' ', '2', '_'))}"] = container[key]
 
@@ -228,7 +230,7 @@ def rewritten(rng: Random, text: str) -> str:
         lambda: text[:start] + text[start:end].swapcase() + text[end:],
         lambda: text[:start] + text[start:end][::-1] + text[end:],
         lambda: f" {text}\n",
-        lambda: text * (MANY if rng.random() < SELDOM else FEW),
+        lambda: text * (MANY if rng.random() < SELDOM and len(text) < SMALL else FEW),
     )
     return rng.choice(changes)()
 
