@@ -1,9 +1,11 @@
 """`ingest-assets`: a thin skin over plain functions.
 
-Exit codes: 0 done, 1 a sync did not succeed, 2 the request or the environment cannot be used.
+Exit codes: 0 done or nothing to be done, 1 a sync did not succeed, 2 the request or the environment cannot be used
+(were it only for one of many accounts).
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args, get_origin
@@ -11,6 +13,7 @@ from uuid import uuid4
 
 import click
 from pydantic.fields import FieldInfo
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import OperationalError
 
 from ingest_assets.app import App
@@ -24,7 +27,7 @@ from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import vault
 from ingest_assets.storage.engine import unreachable
-from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
+from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, FAILING, NEEDS_RECONNECT, PAUSED
 from ingest_assets.terminal import echo, echo_json, echo_usage, guard
 from ingest_assets.tokens import forget_pairs
 from ingest_assets.verdict import SKIPPED, SUCCESS, report
@@ -193,6 +196,19 @@ def accounts(app: App, as_json: bool) -> None:
         print_unreadable(entries)
 
 
+def _set_state(
+    conn: Connection, source: str, workspace: str, name: str | None, state: str, reason: str | None
+) -> Sequence[Row[Any]]:
+    """Set the state of a workspace's accounts at a source; return them as they were."""
+    rows = storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
+    if not rows:
+        raise IngestError(_no_account(source, workspace, name))
+    storage.set_state(conn, [row.account_id for row in rows], state, reason)
+    for row in rows:
+        echo(f"{source} account '{row.name}' of workspace {workspace} is now {state}.")
+    return rows
+
+
 def _state_command(name: str, state: str, reason: str | None, help_text: str) -> None:
     @cli.command(name, help=help_text)
     @click.argument("source", type=click.Choice(list(BY_NAME)))
@@ -201,18 +217,12 @@ def _state_command(name: str, state: str, reason: str | None, help_text: str) ->
     @click.pass_obj
     def run(app: App, source: str, workspace: str, name: str | None) -> None:
         with app.engine.begin() as conn:
-            rows = storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
-            if not rows:
-                raise IngestError(_no_account(source, workspace, name))
-            storage.set_state(conn, [row.account_id for row in rows], state, reason)
+            rows = _set_state(conn, source, workspace, name, state, reason)
             if state == DISCONNECTED:
                 forget_pairs(conn, app.vault, rows)
-        for row in rows:
-            echo(f"{source} account '{row.name}' of workspace {workspace} is now {state}.")
 
 
 _state_command("pause", PAUSED, "paused by an operator", "Stop syncing until resumed.")
-_state_command("resume", ACTIVE, None, "Sync again, from where it stopped.")
 _state_command("disconnect", DISCONNECTED, "disconnected by an operator", "Forget the login; the data stays.")
 
 
@@ -247,6 +257,35 @@ def acknowledge(
         print_table(["account", "name", "code", "since", "part", "action"], [asdict(part) for part in found])
     else:
         echo(f"No part of workspace {workspace} at {source} waits to be acknowledged.")
+
+
+@cli.command(help="Sync again, from where it stopped, and ask the vendor again where a new login was needed.")
+@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.option("--workspace")
+@click.option("--name", help="one account; default: all of the workspace at this source")
+@click.option(
+    "--all", "everything", is_flag=True, help="all accounts that fail or need a new login; not the paused"
+)
+@click.pass_obj
+def resume(app: App, source: str, workspace: str | None, name: str | None, everything: bool) -> None:
+    if everything == (workspace is not None) or (everything and name):
+        raise IngestError("Name the workspace with --workspace, or pass --all.")
+    with app.engine.begin() as conn:
+        if workspace is not None:
+            _set_state(conn, source, workspace, name, ACTIVE, None)
+            return
+        rows = storage.find_accounts(conn, source=source)
+        again = [row for row in rows if row.state in {FAILING, NEEDS_RECONNECT}]
+        storage.set_state(conn, [row.account_id for row in again], ACTIVE)
+    paused = sum(row.state == PAUSED for row in rows)
+    echo(
+        f"{len(again)} of {len(rows)} {source} accounts are asked again."
+        + (
+            f" {paused} stay paused; `ingest-assets resume {source} --workspace ...` resumes them."
+            if paused
+            else ""
+        )
+    )
 
 
 def _no_account(source: str, workspace: str, name: str | None) -> str:
@@ -335,6 +374,8 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
         echo_json(summary)
     else:
         echo(summary["status"])
+    if any(verdict.by_process for verdict in verdicts):
+        ctx.exit(CANNOT)
     ctx.exit(0 if summary["status"] in {SUCCESS, SKIPPED} else 1)
 
 

@@ -16,6 +16,10 @@ class IngestError(Exception):
     """Something the user can put right; the text says how."""
 
 
+class ProcessFault(IngestError):
+    """This process cannot do it, as it was started: its environment or clock is at fault, and never an account."""
+
+
 class LeaseLost(IngestError):
     """Another worker took the account over while this one was busy: stop, it goes on from our last commit."""
 

@@ -9,15 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
 from sqlalchemy import Row
 
-from ingest_assets.errors import Transient
+from ingest_assets.errors import ProcessFault, Transient
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.engine import require_clock
+from ingest_assets.storage.schema import PAUSED
 from ingest_assets.sync import Worker, account_of, sync
 from ingest_assets.verdict import SKIPPED, Verdict
 
@@ -48,15 +51,18 @@ def sync_workspaces(
     """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict.
 
     Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that gives turns
-    a workspace took as long as one account may, the accounts that are left are skipped and stay due.
+    a workspace took as long as one account may, the accounts that are left are skipped and stay due. Raises
+    ProcessFault before the first account where this process can read none.
     """
     source.connector()  # imported now, and not in the first accounts' time
     with worker.engine.connect() as conn:
+        require_clock(conn, datetime.now(UTC))
         rows = [
             row
             for row in storage.find_accounts(conn, source=source.name, workspace_ids=workspace_ids)
             if only(row)
         ]
+    _require_logins(source, [row for row in rows if row.state != PAUSED], worker)
     waiting = Counter(row.workspace_id for row in rows)
     verdicts: defaultdict[str, list[Verdict]] = defaultdict(list)
     for workspace_id in dict.fromkeys(workspace_ids):
@@ -96,6 +102,23 @@ def sync_workspaces(
                     yield workspace_id, verdicts[workspace_id]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _require_logins(source: Source, rows: Sequence[Row[Any]], worker: Worker) -> None:
+    """Raise ProcessFault where no login can be opened here; where some cannot, each account tells by itself."""
+    faults: list[str] = []
+    for row in rows:
+        try:
+            worker.vault.open(row.credential, who=f"account {row.name!r} of workspace {row.workspace_id}")
+        except ProcessFault as fault:
+            faults.append(str(fault))
+        else:
+            return
+    if faults:
+        raise ProcessFault(
+            f"No login of {len(rows)} {source.title} {'account' if len(rows) == 1 else 'accounts'} can be read by "
+            f"this process, so nothing was tried. {faults[0]}"
+        )
 
 
 def _in_turns(rows: Iterable[Row[Any]]) -> list[Row[Any]]:

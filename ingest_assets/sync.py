@@ -19,7 +19,14 @@ from typing import Any
 from sqlalchemy import Engine, Row, Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingest_assets.errors import CredentialRejected, LeaseLost, SourceError, Transient, UnexpectedResponse
+from ingest_assets.errors import (
+    CredentialRejected,
+    LeaseLost,
+    ProcessFault,
+    SourceError,
+    Transient,
+    UnexpectedResponse,
+)
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import Account, Clock
@@ -95,7 +102,12 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict
     lease = storage.Lease.of(taken)
     one = _Sync(source, account_of(taken), options, worker, lease)
     try:
-        return _finished(one, asyncio.run(one.read(taken.credential)), taken.attempts)
+        verdict = asyncio.run(one.read(taken.credential))
+        if not verdict.by_process:
+            return _finished(one, verdict, taken.attempts)
+        with worker.engine.begin() as conn:
+            storage.release_lease(conn, lease)
+        return verdict
     except BaseException:  # Ctrl-C too must not leave the account locked
         with suppress(SQLAlchemyError), worker.engine.begin() as conn:  # else it expires; report the first error
             storage.release_lease(conn, lease)
@@ -106,7 +118,9 @@ def _left_alone(row: Row[Any], worker: Worker) -> Verdict:
     """Say why an account may not be read now. One that waits after a failure still counts as failed."""
     account = account_of(row)
     if row.state == NEEDS_RECONNECT:
-        return Verdict(account=account, status=FAILED, reason=row.reason, error=CredentialRejected(row.reason))
+        again = f"`ingest-assets resume {row.source} --workspace {row.workspace_id}` asks again"
+        reason = f"since {row.state_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {row.reason} {again}."
+        return Verdict(account=account, status=FAILED, reason=reason, error=CredentialRejected(reason))
     if row.state in LEFT_ALONE:
         return Verdict(account=account, status=SKIPPED, reason=LEFT_ALONE[row.state])
     held = row.lease_until is not None and row.lease_until > datetime.now(UTC) and row.lease_owner != worker.owner
@@ -188,6 +202,8 @@ class _Sync:
                         )
         except LeaseLost as error:
             return self._verdict(SKIPPED, str(error))
+        except ProcessFault as error:
+            return self._verdict(FAILED, str(error), by_process=True)
         except SourceError as error:
             return self._verdict(FAILED, str(error), error=error)
         except Exception as error:  # the one boundary: a bug in one account must not stop the others

@@ -32,6 +32,8 @@ class Verdict:
     status: str
     reason: str | None = None
     error: SourceError | None = None
+    by_process: bool = False
+    """This process cannot read the account, as it was started: nothing is noted of the account."""
     unfinished: bool = False
     """The time limit came first: due again at once."""
     counts: Counts = field(default_factory=Counts)

@@ -14,11 +14,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from benchmarks.deployment import free_port
 from ingest_assets import embedded
 from ingest_assets.storage.parts import save_parts
-from ingest_assets.storage.vault import new_key
+from ingest_assets.storage.schema import accounts
+from ingest_assets.storage.vault import Vault, new_key
 from tests.test_fleet import REPORT
 from tests.workbench import Bench, Workspace
 
@@ -141,6 +143,7 @@ class TestAccounts:
     def test_are_paused_resumed_and_disconnected(self, bench: Bench, acme: Workspace) -> None:
         assert bench.run("pause", "slack", "--workspace", "acme").returncode == 0
         done = bench.run("sync", "slack", "--workspace", "acme", "--json")
+        assert done.stdout, done.stderr
         assert (done.returncode, json.loads(done.stdout)["status"], acme.rows) == (0, "skipped", {})
         assert bench.run("resume", "slack", "--workspace", "acme").returncode == 0
         assert bench.run("sync", "slack", "--workspace", "acme").returncode == 0
@@ -163,6 +166,27 @@ class TestAccounts:
         bench.run("resume", "slack", "--workspace", "acme")
         assert bench.run("sync", "slack", "--workspace", "acme").returncode == 1
         assert acme.account.state == "needs_reconnect"
+
+    def test_that_need_a_reconnection_are_asked_whenever_a_person_syncs(
+        self, bench: Bench, acme: Workspace
+    ) -> None:
+        acme.order("token", revoked=True)
+        assert bench.run("sync", "slack", "--workspace", "acme").returncode == 1
+        acme.order("token", revoked=False)
+        done = bench.run("sync", "slack", "--workspace", "acme")
+        assert (done.returncode, acme.account.state, acme.account.reason) == (0, "active", None)
+
+    def test_are_resumed_all_at_once_but_for_the_paused(self, bench: Bench) -> None:
+        made = [bench.workspace(name, "general") for name in ("acme", "globex", "initech")]
+        for workspace in made[:2]:
+            workspace.order("token", revoked=True)
+            workspace.sync()
+        bench.run("pause", "slack", "--workspace", "initech")
+        done = bench.run("resume", "slack", "--all")
+        assert done.stdout.startswith("2 of 3 slack accounts are asked again. 1 stay paused")
+        assert [workspace.account.state for workspace in made] == ["active", "active", "paused"]
+        refused(bench.run("resume", "slack"), "--workspace", "--all")
+        refused(bench.run("resume", "slack", "--all", "--workspace", "acme"), "--all")
 
 
 class TestStatus:
@@ -342,7 +366,7 @@ class TestSync:
         acme = bench.team("acme", "general")
         connect(bench, "--token", f"env:{TOKEN}", **{TOKEN: acme.token})
         done = bench.run("sync", "slack", "--workspace", "acme")
-        assert (done.returncode, TOKEN in done.stdout) == (1, True)
+        assert (done.returncode, TOKEN in done.stderr) == (2, True)
 
 
 class TestAnEnvironmentThatCannotBeUsed:
@@ -391,17 +415,72 @@ class TestAnEnvironmentThatCannotBeUsed:
         for verb in (["accounts"], ["migrate"]):
             refused(bench.run(*verb), "update ingest_assets")
 
-    def test_with_a_key_that_does_not_open_what_is_stored(self, bench: Bench, acme: Workspace) -> None:
-        done = bench.run("sync", "slack", "--all", "--json", INGEST_ENCRYPTION_KEYS=new_key())
-        [entry] = json.loads(done.stdout)["accounts"]
-        assert (done.returncode, entry["status"], acme.rows) == (1, "failed", {})
-        assert "no longer holds" in entry["reason"]
+    def test_with_a_clock_that_is_far_off(self, bench: Bench, acme: Workspace) -> None:
+        name, before = bench.database_url.partition("?")[0].rpartition("/")[2], acme.account
+        bench.execute(
+            "create schema skewed; create function skewed.clock_timestamp() returns timestamptz"
+            " language sql as $$ select pg_catalog.clock_timestamp() + interval '2 hours' $$;"
+            f" alter database {name} set search_path = skewed, pg_catalog, public"
+        )
+        since = bench.requests()
+        sentence = refused(bench.run("sync", "slack", "--all"), "clock of this machine", "PostgreSQL's says")
+        assert sentence.count(" UTC") == 2
+        assert (acme.account, bench.requests()) == (before, since)
 
-    def test_without_a_key_for_what_is_stored(self, bench: Bench, acme: Workspace) -> None:
-        done = bench.run("sync", "slack", "--all", "--json", INGEST_ENCRYPTION_KEYS=None)
-        [entry] = json.loads(done.stdout)["accounts"]
-        assert (done.returncode, entry["status"], acme.rows) == (1, "failed", {})
-        assert "INGEST_ENCRYPTION_KEYS is not set" in entry["reason"]
+
+class TestALoginThatThisProcessCannotRead:
+    """A fault of the process is never an account's: nothing is tried, and no state is touched."""
+
+    WRONG = (
+        ({"INGEST_ENCRYPTION_KEYS": new_key()}, "does not hold here"),
+        ({"INGEST_ENCRYPTION_KEYS": None}, "INGEST_ENCRYPTION_KEYS is not set here"),
+    )
+
+    def accounts(self, bench: Bench) -> list[Any]:
+        with bench.engine.connect() as conn:
+            return list(conn.execute(select(accounts).order_by(accounts.c.account_id)))
+
+    @pytest.mark.parametrize(("environ", "words"), WRONG, ids=["another key", "no key"])
+    def test_of_fifty_accounts_leaves_all_as_they_were(
+        self, bench: Bench, environ: dict[str, str | None], words: str
+    ) -> None:
+        for number in range(50):
+            bench.workspace(f"w{number:02}", "general")
+        before, since = self.accounts(bench), bench.requests()
+        done = bench.run("sync", "slack", "--all", "--json", **environ)
+        refused(done, words, "No login of 50 Slack accounts can be read by this process")
+        assert (self.accounts(bench), bench.requests()) == (before, since)
+        done = bench.run("sync", "slack", "--all", "--json")
+        assert (done.returncode, json.loads(done.stdout)["successful_accounts"]) == (0, 50)
+
+    def test_in_a_variable_that_is_not_set_here_names_the_variable(self, bench: Bench) -> None:
+        acme = bench.team("acme", "general")
+        connect(bench, "--token", f"env:{TOKEN}", **{TOKEN: acme.token})
+        before = acme.account
+        refused(bench.run("sync", "slack", "--workspace", "acme"), TOKEN, "is not set here")
+        assert acme.account == before
+        assert bench.run("sync", "slack", "--workspace", "acme", **{TOKEN: acme.token}).returncode == 0
+
+    def test_beside_others_is_told_and_the_others_are_read(self, bench: Bench, acme: Workspace) -> None:
+        globex = bench.team("globex", "general")
+        connect(bench, "--token", f"env:{TOKEN}", workspace="globex", **{TOKEN: globex.token})
+        sealed = bench.workspace("initech", "general")
+        strange = {"token": Vault((new_key(),)).seal(sealed.token)}  # with a key that is gone
+        bench.execute(
+            "update ingest.accounts set credential = cast(:it as jsonb) where workspace_id = 'initech'",
+            it=json.dumps(strange),
+        )
+        before = [globex.account, sealed.account]
+        done = bench.run("sync", "slack", "--all", "--json")
+        told = {entry["workspace"]: entry for entry in json.loads(done.stdout)["accounts"]}
+        assert done.returncode == 2
+        assert [told[name]["status"] for name in ("acme", "globex", "initech")] == ["success", "failed", "failed"]
+        assert TOKEN in told["globex"]["reason"]
+        assert len(acme.rows) == 3
+        for row, was in zip([globex.account, sealed.account], before, strict=True):
+            fields = ("state", "reason", "attempts", "next_attempt_at", "last_sync_at", "lease_until")
+            assert [getattr(row, name) for name in fields] == [getattr(was, name) for name in fields]
+        assert globex.history == []
 
 
 class TestKeys:
@@ -414,7 +493,7 @@ class TestKeys:
 
     def test_are_not_rotated_without_the_old_one(self, bench: Bench, acme: Workspace) -> None:
         before = acme.account.credential
-        refused(bench.run("rotate-keys", INGEST_ENCRYPTION_KEYS=new_key()), "no longer holds")
+        refused(bench.run("rotate-keys", INGEST_ENCRYPTION_KEYS=new_key()), "does not hold")
         assert acme.account.credential == before
 
     def test_are_made_by_a_command_that_needs_nothing(self, bench: Bench) -> None:

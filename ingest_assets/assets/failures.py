@@ -1,9 +1,11 @@
 """SourceError -> Dagster: what turns a partition red, and whether the step tries again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import dagster as dg
 
+from ingest_assets.errors import ProcessFault
 from ingest_assets.sources.source import Source
 from ingest_assets.terminal import printable
 from ingest_assets.verdict import FAILED, Verdict, report
@@ -28,3 +30,12 @@ def as_failure(source: Source, failed: Mapping[str, Sequence[Verdict]], unknown:
         metadata={"report": dg.MetadataValue.json(report(verdicts))},
         allow_retries=False,
     )
+
+
+@contextmanager
+def red_run() -> Iterator[None]:
+    """Turn a fault of the process into a failed run that says so; a step retry would start in the same process."""
+    try:
+        yield
+    except ProcessFault as fault:
+        raise dg.Failure(printable(fault), allow_retries=False) from fault

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ingest_assets.assets.failures import STEP_RETRIES
+from ingest_assets.assets.failures import STEP_RETRIES, red_run
 from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.records import OWNERS, SyncConfig, asset_key, column_schema, partitions_of
 from ingest_assets.features.extract import FAILED, SKIPPED, Extractor, Report
@@ -45,7 +45,8 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
     def extract_features(
         context: dg.AssetExecutionContext, config: SyncConfig
     ) -> Iterator[dg.AssetMaterialization]:
-        keys, unknown = told_apart(context, config.workspaces or partitions_of(context), kind.source.name)
+        with red_run():
+            keys, unknown = told_apart(context, config.workspaces or partitions_of(context), kind.source.name)
         extractor = Extractor(
             engine=context.resources.database.engine(),
             settings=context.resources.language_model.options(),

@@ -23,6 +23,7 @@ from ingest_assets.storage.schema import (
 )
 
 DUE_STATES = (ACTIVE, FAILING)
+READ_STATES = (*DUE_STATES, NEEDS_RECONNECT)  # by a sync that a person starts
 SUCCEEDED = ("success", "partial")
 # what follows is made once: to put a statement together takes as long as to execute it
 _FREE = or_(
@@ -32,7 +33,7 @@ _FREE = or_(
 )
 _TAKE = (
     update(accounts)
-    .where(accounts.c.account_id == bindparam("account"), accounts.c.state == func.any(list(DUE_STATES)), _FREE)
+    .where(accounts.c.account_id == bindparam("account"), accounts.c.state == func.any(list(READ_STATES)), _FREE)
     .values(
         lease_owner=bindparam("owner"),
         lease_until=func.now() + bindparam("length", type_=Interval),
@@ -41,11 +42,12 @@ _TAKE = (
     .returning(*accounts.c)
 )
 _TAKE_IN_TURN = _TAKE.where(
+    accounts.c.state == func.any(list(DUE_STATES)),
     or_(
         accounts.c.next_attempt_at.is_(None),
         accounts.c.next_attempt_at <= bindparam("now"),
         accounts.c.next_attempt_at == bindparam("turn"),
-    )
+    ),
 )
 _HELD = and_(accounts.c.account_id == bindparam("held"), accounts.c.lease_token == bindparam("token"))
 _RENEW = (
@@ -286,7 +288,7 @@ def take_lease(
     """Begin a sync: give the account as it is now, with the lease's token in it, or None where it may not be read.
 
     The same owner may take a lease again. With a `turn`, an account that waits past `now` is only taken if this
-    very turn was given to it (see `postpone`).
+    very turn was given to it (see `postpone`), and one that needs a new login is not. Without, a person asks.
     """
     given = {"account": account_id, "owner": owner, "length": length}
     if turn is None:

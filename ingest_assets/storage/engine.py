@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -13,11 +14,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ingest_assets.errors import IngestError
+from ingest_assets.errors import IngestError, ProcessFault
 from ingest_assets.settings import sqlalchemy_url
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 CONNECT_SECONDS = 10
+CLOCKS_APART = timedelta(minutes=5)  # what Kerberos allows, too; a token's margin is shorter, and asks again
 IDLE_SECONDS = 1.0
 """A connection that was in use so recently is not asked whether it is still there: a quarter of what is sent."""
 
@@ -135,11 +137,23 @@ def require_current(engine: Engine) -> None:
     except ProgrammingError:
         found = None
     if found is None:
-        raise IngestError("The database has no ingest_assets tables yet; run `ingest-assets migrate`.")
+        raise ProcessFault("The database has no ingest_assets tables yet; run `ingest-assets migrate`.")
     if found != (expected := head_revision()):
-        raise IngestError(
+        raise ProcessFault(
             f"The database is at schema version {found} and this program expects {expected}; "
             "run `ingest-assets migrate`, or update ingest_assets if the database is the newer one."
+        )
+
+
+def require_clock(conn: Connection, now: datetime) -> None:
+    """Raise ProcessFault where this machine's clock is far from PostgreSQL's: who is due is told by both."""
+    theirs: datetime = conn.execute(text("select clock_timestamp()")).scalar_one()
+    ahead = now - theirs
+    if abs(ahead) > CLOCKS_APART:
+        raise ProcessFault(
+            f"The clock of this machine says {now:%Y-%m-%d %H:%M:%S} UTC and PostgreSQL's says "
+            f"{theirs.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC; set the wrong one right (by NTP), for the times of "
+            "syncs and logins depend on both."
         )
 
 

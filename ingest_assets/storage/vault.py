@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import Connection, select, update
 
-from ingest_assets.errors import CredentialRejected, IngestError
+from ingest_assets.errors import ProcessFault
 from ingest_assets.storage.schema import accounts, token_pairs
 
 NO_KEY = (
@@ -34,36 +34,36 @@ class Vault:
 
     @classmethod
     def from_setting(cls, value: str | None) -> "Vault":
-        """Parse INGEST_ENCRYPTION_KEYS. Raises IngestError for what is not a key."""
+        """Parse INGEST_ENCRYPTION_KEYS. Raises ProcessFault for what is not a key."""
         vault = cls(tuple(key.strip() for key in (value or "").split(",") if key.strip()))
         try:
             for key in vault.keys:
                 Fernet(key)
         except ValueError:
-            raise IngestError(
+            raise ProcessFault(
                 "INGEST_ENCRYPTION_KEYS holds something that is not a key; make one with `ingest-assets new-key`."
             ) from None
         return vault
 
     def require_key(self) -> None:
-        """Raise IngestError when there is no key."""
+        """Raise ProcessFault when there is no key."""
         if not self.keys:
-            raise IngestError(NO_KEY)
+            raise ProcessFault(NO_KEY)
 
     def seal(self, value: str) -> dict[str, str]:
-        """Encrypt one value. Raises IngestError when there is no key."""
+        """Encrypt one value. Raises ProcessFault when there is no key."""
         self.require_key()
         return {"sealed": self._fernet().encrypt(value.encode()).decode()}
 
     def open(self, stored: Mapping[str, Any], *, who: str) -> dict[str, Any]:
-        """Give a credential's fields in the clear. Raises CredentialRejected when one cannot be read."""
+        """Give a credential's fields in the clear. Raises ProcessFault when one cannot be read here."""
         return {field: self._open(field, entry, who) for field, entry in stored.items()}
 
     def _open(self, field: str, entry: Mapping[str, Any], who: str) -> Any:
         if "env" in entry:
             value = os.environ.get(entry["env"])
             if not value:
-                raise CredentialRejected(
+                raise ProcessFault(
                     f"The {field} of {who} is kept in the variable {entry['env']}, which is not set here; set it "
                     "for the process that syncs."
                 )
@@ -71,13 +71,13 @@ class Vault:
         if "plain" in entry:
             return entry["plain"]
         if not self.keys:
-            raise CredentialRejected(f"The {field} of {who} is encrypted and INGEST_ENCRYPTION_KEYS is not set.")
+            raise ProcessFault(f"The {field} of {who} is encrypted and INGEST_ENCRYPTION_KEYS is not set here.")
         try:
             return self._fernet().decrypt(entry["sealed"]).decode()
         except InvalidToken:
-            raise CredentialRejected(
-                f"The {field} of {who} was encrypted with a key that INGEST_ENCRYPTION_KEYS no longer holds; add "
-                "the old key behind the new one, or connect the account again."
+            raise ProcessFault(
+                f"The {field} of {who} was encrypted with a key that INGEST_ENCRYPTION_KEYS does not hold here; "
+                "set it as where the account was connected, with an old key behind the new one."
             ) from None
 
     def _fernet(self) -> MultiFernet:

@@ -304,7 +304,7 @@ class TestOneFunctionForAllRuns:
         assert not result.success
         assert set(statuses(instance)) == {"acme", "initech"}
 
-    def test_a_workspace_that_needs_reconnection_fails_without_a_call(
+    def test_a_workspace_that_needs_reconnection_is_asked_by_a_person_and_told_as_stored_by_a_sensor(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
     ) -> None:
         teams = join(app, sim, "acme")
@@ -312,8 +312,36 @@ class TestOneFunctionForAllRuns:
         instance.add_dynamic_partitions("workspaces", ["acme"])
         run(defs, instance, partition_key="acme")
         before = sim.get("/_sim/ledger/counts").json()["total"]
-        assert not run(defs, instance, partition_key="acme").success
+        tags = {records.TURN_TAG: datetime.now(UTC).isoformat()}
+        again = run(defs, instance, partition_key="acme", tags=tags)
+        assert not again.success
         assert sim.get("/_sim/ledger/counts").json()["total"] == before
+        assert "since 20" in described(again)
+        assert "`ingest-assets resume slack --workspace acme` asks again" in described(again)
+        assert not run(defs, instance, partition_key="acme").success
+        assert sim.get("/_sim/ledger/counts").json()["total"] > before
+
+    @pytest.mark.parametrize("batch", [False, True], ids=["partition", "batch"])
+    def test_a_login_that_the_process_cannot_read_is_a_red_run_and_no_accounts_fault(
+        self,
+        app: App,
+        sim: httpx.Client,
+        instance: dg.DagsterInstance,
+        monkeypatch: pytest.MonkeyPatch,
+        batch: bool,
+    ) -> None:
+        join(app, sim, "acme")
+        instance.add_dynamic_partitions("workspaces", ["acme"])
+        monkeypatch.setenv("INGEST_ENCRYPTION_KEYS", new_key())
+        defs = build(App.load(dict(os.environ)))
+        how: dict[str, Any] = {"run_config": config("acme")} if batch else {"partition_key": "acme"}
+        result = run(defs, instance, **how)
+        assert not result.success
+        assert "No login of 1 Slack account can be read by this process" in described(result)
+        assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in [event.event_type for event in result.all_events]
+        with app.engine.connect() as conn:
+            [row] = conn.execute(text("select state, attempts, last_sync_at, lease_until from ingest.accounts"))
+        assert tuple(row) == ("active", 0, None, None)
 
 
 class TestTicks:
