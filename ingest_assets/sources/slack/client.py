@@ -6,41 +6,41 @@ The SDK's asynchronous client gets one aiohttp session: without it every request
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from logging import CRITICAL, Logger
 from typing import Any
 
 import aiohttp
-import orjson
 from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from ingest_assets.errors import (
-    PartUnreadable,
-    SourceError,
-    TokenRefused,
-    Transient,
-    UnexpectedResponse,
-)
+from ingest_assets.errors import AnswerTooLarge, SourceError, Transient, UnexpectedResponse
+from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.client.headers import pause_of
+from ingest_assets.sources.client.http import ENCODINGS, LONGEST_ANSWER, parse_json, too_large
+from ingest_assets.sources.client.method import Level, Method
+from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
-from ingest_assets.sources.client.retry import retried
+from ingest_assets.sources.client.retry import TRIES, retried
+from ingest_assets.sources.client.session import Session
 from ingest_assets.sources.login import Login, TokenPair
-from ingest_assets.sources.slack.errors import ACTION, MEANING
+from ingest_assets.sources.slack.errors import meaning
 
 TIER_2, TIER_3, TIER_4 = 20, 50, 100  # requests a minute, a method, a workspace, an app (docs: rate limits)
-TIERS = {
-    "conversations.list": TIER_2,
-    "users.list": TIER_2,
-    "users.conversations": TIER_3,
-    "conversations.history": TIER_3,
-    "conversations.replies": TIER_3,
-    "conversations.join": TIER_3,
-    "users.info": TIER_4,
-    "auth.test": TIER_4,
+METHODS = {
+    "auth.test": Method(level=Level.ACCOUNT, per_minute=TIER_4),
+    "oauth.v2.access": Method(level=Level.ACCOUNT, per_minute=TIER_4),
+    "users.conversations": Method(level=Level.ACCOUNT, per_minute=TIER_3),
+    "conversations.list": Method(level=Level.ACCOUNT, per_minute=TIER_2),
+    "users.list": Method(level=Level.PART, per_minute=TIER_2),  # of names; messages carry some, too
+    "users.info": Method(level=Level.PART, per_minute=TIER_4),
+    "conversations.join": Method(level=Level.PART, per_minute=TIER_3),
+    "conversations.history": Method(level=Level.PART, per_minute=TIER_3),
+    "conversations.replies": Method(level=Level.PART, per_minute=TIER_3),
 }
 LIMITED = {"conversations.history": 1, "conversations.replies": 1}
 """Commercial apps outside the Marketplace, since 2025-05-29: one request a minute, 15 objects."""
@@ -51,22 +51,32 @@ PAGE = 999  # the most that conversations.* accept
 USERS_PAGE = 500  # users.list answers limit_required or 500 to what it finds too much
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 CODE = re.compile(r"[a-z0-9_]{1,60}")
-
-HTTP_OK, HTTP_TOO_MANY, HTTP_SERVER_ERROR = 200, 429, 500
+SCOPE = re.compile(r"[a-z:._, -]{1,200}")
+NEXT_CURSOR = ("response_metadata", "next_cursor")
 
 _silent = Logger("slack_sdk", CRITICAL)  # at DEBUG the SDK would log whole answers
 
 
-class _Response(aiohttp.ClientResponse):
-    """Parse JSON with orjson: the standard parser costs more than the rest of a page."""
+class _Web(AsyncWebClient):
+    """Sends with one session: follows no redirect, and reads no answer that is too long."""
 
-    async def json(self, **_kwargs: Any) -> Any:
-        if self.content_type != "application/json":
-            return await super().json()  # which refuses it in the way that the SDK expects
+    async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
+        session: Any = self.session
+        async with session.request(http_verb, api_url, allow_redirects=False, **req_args) as response:
+            content = bytearray()
+            async for piece in response.content.iter_any():
+                content += piece
+                if len(content) > LONGEST_ANSWER:
+                    raise too_large("Slack", api_url.rpartition("/")[2])
         try:
-            return orjson.loads(await self.read())
-        except orjson.JSONDecodeError:  # a lone surrogate is one; the standard parser lets it through
-            return await super().json()
+            data = parse_json(bytes(content))
+        except ValueError:
+            data = None
+        return {
+            "data": data if isinstance(data, dict) else {},
+            "headers": response.headers,
+            "status_code": response.status,
+        }
 
 
 class SlackClient:
@@ -76,16 +86,18 @@ class SlackClient:
         self.limited = limited
         self.may_become_limited = False
         self.granted: frozenset[str] = frozenset()
+        self.vendor_clock = VendorClock()
         self._web = web
-        self._tokens = login.tokens
-        self._pair: TokenPair | None = None
+        self._session = Session(login.tokens, self._put)
         self._clock = clock = login.clock
         self._calls = login.calls
         self._ignored = login.ignored
-        self._in_flight = asyncio.Semaphore(in_flight)
+        # by method, as Slack counts: those that wait for one method hold up no other
+        self._in_flight = {method: asyncio.Semaphore(in_flight) for method in METHODS}
         self._paced = paced
         self._limiters = {
-            method: RateLimiter(tier if paced else None, clock, vendor="Slack") for method, tier in TIERS.items()
+            method: RateLimiter(row.per_minute if paced else None, clock, vendor="Slack")
+            for method, row in METHODS.items()
         }
         self._capped: set[str] = set()
         self._slowed: dict[str, tuple[datetime, int]] = {}
@@ -103,12 +115,10 @@ class SlackClient:
         async with _session(in_flight) as session:
             web = _web(session, login.options.api_url, None if token is None else token.get_secret_value())
             client = cls(web, login, in_flight=in_flight, paced=paced, limited=limited)
-            if login.tokens is not None:
-                client._use(await login.tokens.current())
+            await client._session.begin()
             yield client
 
-    def _use(self, pair: TokenPair) -> None:
-        self._pair = pair
+    def _put(self, pair: TokenPair) -> None:
         self._web.token = pair.access_token
 
     async def identity(self) -> dict[str, Any]:
@@ -117,12 +127,14 @@ class SlackClient:
     async def join(self, channel: str) -> None:
         await self._call("conversations.join", channel=channel)
 
-    async def user(self, user: str) -> dict[str, Any]:
-        answer: dict[str, Any] = (await self._call("users.info", user=user))["user"]
+    async def user(self, user: str, *, tries: int = TRIES) -> dict[str, Any]:
+        answer = (await self._call("users.info", tries=tries, user=user)).get("user")
+        if not isinstance(answer, dict):
+            raise UnexpectedResponse("Slack's answer to users.info holds no user.")
         return answer
 
-    def users(self) -> AsyncGenerator[list[Any]]:
-        return self._pages("users.list", "members", limit=USERS_PAGE)
+    def users(self, *, tries: int = TRIES) -> AsyncGenerator[list[Any]]:
+        return self._pages("users.list", "members", limit=USERS_PAGE, tries=tries)
 
     def joined_channels(self, types: str) -> AsyncGenerator[list[Any]]:
         return self._pages("users.conversations", "channels", limit=PAGE, types=types)
@@ -130,64 +142,59 @@ class SlackClient:
     def visible_channels(self, types: str) -> AsyncGenerator[list[Any]]:
         return self._pages("conversations.list", "channels", limit=PAGE, types=types)
 
-    def history(self, channel: str, *, oldest: str, latest: str) -> AsyncGenerator[list[Any]]:
+    def history(self, channel: str, *, oldest: str, latest: str, tries: int = TRIES) -> AsyncGenerator[list[Any]]:
         """Pages of one fixed range, both ends included, in whichever order Slack gives them."""
-        return self._pages(
-            "conversations.history",
-            "messages",
-            limit=PAGE,
-            channel=channel,
-            oldest=oldest,
-            latest=latest,
-            inclusive=1,
-        )
+        asked = {"channel": channel, "oldest": oldest, "latest": latest, "inclusive": 1}
+        return self._pages("conversations.history", "messages", limit=PAGE, tries=tries, **asked)
 
-    def replies(self, channel: str, thread_ts: str, *, after: str | None = None) -> AsyncGenerator[list[Any]]:
+    def replies(
+        self, channel: str, thread_ts: str, *, after: str | None = None, tries: int = TRIES
+    ) -> AsyncGenerator[list[Any]]:
         """Pages of a thread, or of its replies after a ts; the parent may stand on each of them."""
-        return self._pages(
-            "conversations.replies", "messages", limit=PAGE, channel=channel, ts=thread_ts, oldest=after
-        )
+        asked = {"channel": channel, "ts": thread_ts, "oldest": after}
+        return self._pages("conversations.replies", "messages", limit=PAGE, tries=tries, **asked)
 
-    async def _pages(self, method: str, key: str, *, limit: int, **params: Any) -> AsyncGenerator[list[Any]]:
+    async def _pages(
+        self, method: str, key: str, *, limit: int, tries: int = TRIES, **params: Any
+    ) -> AsyncGenerator[list[Any]]:
         """Follow `next_cursor` to its end; a page without items is no end."""
-        seen = {""}
-        cursor = None
-        while True:
-            asked = LIMITED_OBJECTS if self.limited and method in LIMITED else limit
-            answer = await self._call(method, limit=asked, cursor=cursor, **params)
-            items = answer.get(key)
-            if not isinstance(items, list):
-                raise UnexpectedResponse(f"Slack's answer to {method} has no list of {key}.")
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
-            if cursor and len(items) == LIMITED_OBJECTS < asked:
-                self._capped.add(method)
-            if not cursor and answer.get("has_more"):
-                raise UnexpectedResponse(f"Slack's answer to {method} says there is more and gives no cursor.")
-            if cursor in seen and cursor:
-                raise UnexpectedResponse(f"Slack repeats a page cursor of {method}; reading on would never end.")
-            seen.add(cursor)
-            yield items
-            if not cursor:
-                return
+        what = f"Slack's answer to {method}"
+        most = limit
 
-    async def _call(self, method: str, **params: Any) -> dict[str, Any]:
+        async def ask(cursor: str | None) -> dict[str, Any]:
+            nonlocal most
+            while True:
+                asked = min(most, LIMITED_OBJECTS) if self.limited and method in LIMITED else most
+                try:
+                    answer = await self._call(method, tries=tries, limit=asked, cursor=cursor, **params)
+                except AnswerTooLarge:
+                    if most == 1:
+                        raise
+                    most = max(1, most // 4)
+                    continue
+                self._note_cap(method, answer, asked)
+                return answer
+
+        async with aclosing(pages(ask, NEXT_CURSOR, what)) as answers:
+            async for answer in answers:
+                items = listed(answer, key, what)
+                yield items
+                if answer.get("has_more") and not _has_cursor(answer):
+                    raise UnexpectedResponse(f"{what} says there is more and gives no cursor.")
+
+    def _note_cap(self, method: str, answer: dict[str, Any], asked: int) -> None:
+        """Take note of a page that was cut to what the apps get which are held to few objects."""
+        items = next((value for value in answer.values() if isinstance(value, list)), [])
+        if _has_cursor(answer) and len(items) == LIMITED_OBJECTS < asked:
+            self._capped.add(method)
+
+    async def _call(self, method: str, *, tries: int = TRIES, **params: Any) -> dict[str, Any]:
         given = {name: value for name, value in params.items() if value is not None}
-        return await retried(partial(self._try, method, given), self._clock)
-
-    async def _try(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        pair = self._pair
-        try:
-            return await self._ask(method, params)
-        except TokenRefused:
-            if self._tokens is None or pair is None:
-                raise
-            if pair is self._pair:  # else another request has brought a new one meanwhile
-                self._use(await self._tokens.after(pair))
-        return await self._ask(method, params)
+        send = partial(self._session.send, partial(self._ask, method, given))
+        return await retried(send, self._clock, tries=tries)
 
     async def _ask(self, method: str, params: dict[str, Any], *, in_body: bool = False) -> dict[str, Any]:
-        limiter = self._limiters.get(method)
-        async with self._in_flight, nullcontext() if limiter is None else limiter.slot():
+        async with self._in_flight[method], self._limiters[method].slot():
             self._calls[method] += 1
             try:
                 if in_body:
@@ -195,39 +202,35 @@ class SlackClient:
                 else:
                     response = await self._web.api_call(method, http_verb="GET", params=params)
             except SlackApiError as error:
-                raise self._meaning(method, error) from None  # its text holds the answer
+                raise self._meaning(method, error.response) from None  # its text holds the answer
             except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise Transient(f"Slack did not answer {method} ({type(error).__name__}).") from None
+                reason = type(error).__name__
+                raise Transient(f"Slack did not answer {method} ({reason}).", code=reason) from None
+        self.vendor_clock.note(response.headers, self._clock.now())
         if scopes := response.headers.get("x-oauth-scopes"):
             self.granted = frozenset(scope.strip() for scope in scopes.split(","))
-        if not isinstance(response.data, dict):
-            raise Transient(f"Slack's answer to {method} is not JSON.")
-        return response.data
+        return response.data if isinstance(response.data, dict) else {}
 
-    def _meaning(self, method: str, error: SlackApiError) -> SourceError:
-        response = error.response  # Slack's answer, or aiohttp's where the body was not JSON
-        status: Any = getattr(response, "status_code", None) or getattr(response, "status", HTTP_OK)
-        data: Any = getattr(response, "data", None)
-        code = data.get("error") if isinstance(data, dict) else None
-        if status == HTTP_TOO_MANY or code == "ratelimited":
-            headers = getattr(response, "headers", {})
+    def _meaning(self, method: str, response: Any) -> SourceError:
+        status, data, headers = response.status_code, response.data, response.headers
+        self.vendor_clock.note(headers, self._clock.now())
+        code, needed = data.get("error"), data.get("needed")
+        if status == HTTPStatus.TOO_MANY_REQUESTS or code == "ratelimited":
             pause = pause_of(headers, self._clock.now(), self._ignored)
-            if method in self._limiters:
-                self._limiters[method].hold(pause)
+            self._limiters[method].hold(pause)
             if self.may_become_limited and self._gives_itself_away(method, pause):
                 self._become_limited()
-            return Transient(f"Slack asks us to slow down on {method} (429).", retry_after=pause)
-        if status >= HTTP_SERVER_ERROR:
-            return Transient(f"Slack answered {method} with HTTP {status}.")
+            told = f"Slack asks us to slow down on {method} (429)."
+            return Transient(told, retry_after=pause, code="ratelimited")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Transient(f"Slack answered {method} with HTTP {status}.", code=f"HTTP {status}")
         if not isinstance(code, str) or not CODE.fullmatch(code):
-            if status == HTTP_OK:
-                return Transient(f"Slack's answer to {method} is not Slack's JSON.")
-            return UnexpectedResponse(f"Slack answered {method} with HTTP {status}; check SLACK_API_URL.")
-        meaning = MEANING.get(code, UnexpectedResponse)
-        if meaning is PartUnreadable:
-            return PartUnreadable(f"Slack refused {method}: {code}.", code=code)
-        needed = f" (needed: {data.get('needed')})" if code == "missing_scope" else ""
-        return meaning(f"Slack refused {method}: {code}{needed}. {ACTION.get(meaning, '')}".rstrip())
+            if status == HTTPStatus.OK:
+                return Transient(f"Slack's answer to {method} is not Slack's JSON.", code="no_json")
+            told = f"Slack answered {method} with HTTP {status}; check SLACK_API_URL."
+            return UnexpectedResponse(told, code=f"HTTP {status}")
+        scope = needed if isinstance(needed, str) and SCOPE.fullmatch(needed) else None
+        return meaning(code, METHODS[method].level, method=method, needed=scope)
 
     def _gives_itself_away(self, method: str, pause: timedelta | None) -> bool:
         """Whether a 429 shows an app that is held to 1 request a minute: after a page of 15, or after such a pause
@@ -243,7 +246,8 @@ class SlackClient:
     def _become_limited(self) -> None:
         self.limited = True
         if self._paced:
-            self._limiters |= {method: RateLimiter(limit, self._clock) for method, limit in LIMITED.items()}
+            for method, limit in LIMITED.items():
+                self._limiters[method].limit = limit
 
 
 async def exchange(login: Login, refresh_token: str) -> TokenPair:
@@ -267,15 +271,22 @@ async def exchange(login: Login, refresh_token: str) -> TokenPair:
             refresh_token=answer["refresh_token"],
             expires_at=login.clock.now() + lifetime,
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise UnexpectedResponse(f"Slack's answer to {method} holds no pair of tokens.") from None
+
+
+def _has_cursor(answer: dict[str, Any]) -> bool:
+    metadata = answer.get("response_metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("next_cursor"))
 
 
 def _session(in_flight: int) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        timeout=TIMEOUT, response_class=_Response, connector=aiohttp.TCPConnector(limit=in_flight)
+        timeout=TIMEOUT,
+        connector=aiohttp.TCPConnector(limit=in_flight),
+        headers={"accept-encoding": ENCODINGS},
     )
 
 
 def _web(session: aiohttp.ClientSession, base_url: str, token: str | None) -> AsyncWebClient:
-    return AsyncWebClient(token, base_url=base_url, session=session, retry_handlers=[], logger=_silent)
+    return _Web(token, base_url=base_url, session=session, retry_handlers=[], logger=_silent)

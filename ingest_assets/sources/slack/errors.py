@@ -1,4 +1,8 @@
-"""Slack's error codes and what each means for us (method pages of 2026, common errors)."""
+"""Slack's error codes: what each means, whom it concerns, and what to do (method pages of 2026, common errors).
+
+The kind comes from the code, the level from the method. What a channel, a thread or a profile answers concerns it
+alone, also where the code speaks of the login: then the login is asked (`auth.test`).
+"""
 
 from ingest_assets.errors import (
     CredentialRejected,
@@ -9,6 +13,7 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
+from ingest_assets.sources.client.method import Level
 
 _CODES: dict[type[SourceError], str] = {
     CredentialRejected: """
@@ -34,12 +39,39 @@ _CODES: dict[type[SourceError], str] = {
         limit_required unknown_method
     """,
 }
+_KINDS: dict[str, type[SourceError]] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
 
-MEANING: dict[str, type[SourceError]] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
+UNSEEN = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
+"""Profiles that Slack keeps from this app, of people in other companies for one: nothing to act on."""
 
-RECONNECT = "Connect the account again with `ingest-assets connect slack`."
-ACTION: dict[type[SourceError], str] = {
-    CredentialRejected: RECONNECT,
-    TokenRefused: RECONNECT,
-    UnexpectedResponse: "Please report this: the request was ours.",
+_RECONNECT = "Connect the account again with `ingest-assets connect slack`."
+_REPORT = "Please report this: the request was ours."
+_WAIT = "The rest of the account goes on; this is asked again by itself."
+_ACTIONS: dict[tuple[type[SourceError], Level], str] = {
+    (CredentialRejected, Level.ACCOUNT): _RECONNECT,
+    (TokenRefused, Level.ACCOUNT): _RECONNECT,
+    (UnexpectedResponse, Level.ACCOUNT): _REPORT,
+    (CredentialRejected, Level.PART): _WAIT,
+    (TokenRefused, Level.PART): _WAIT,
+    (UnexpectedResponse, Level.PART): _WAIT,
+    (PartUnreadable, Level.PART): _WAIT,
+    (Transient, Level.PART): _WAIT,
 }
+_OF_CODES = {
+    "not_in_channel": "Invite the bot to the channel.",
+    "channel_not_found": "Invite the bot to the channel, if it still exists.",
+    "external_channel_migrating": "Slack is moving the channel; it is asked again by itself.",
+}
+_SCOPE = "Add the scope {} under OAuth & Permissions and reinstall the app."
+
+
+def meaning(code: str, level: Level, *, method: str, needed: str | None = None) -> SourceError:
+    """Return the error that a code of a method means; one that nobody knows is for a developer.
+
+    `needed`: the scope that Slack names beside `missing_scope`.
+    """
+    kind = _KINDS.get(code, UnexpectedResponse)
+    sentences = [f"Slack refused {method}: {code}.", _OF_CODES.get(code) or _ACTIONS.get((kind, level), "")]
+    if code == "missing_scope":
+        sentences.insert(1, _SCOPE.format(needed or "that Slack's page on the method names"))
+    return kind(" ".join(filter(None, sentences)), code=code)
