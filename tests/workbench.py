@@ -23,7 +23,7 @@ from ingest_assets.sources.login import Clock
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.slack.connect import SlackOptions
 from ingest_assets.sources.slack.records import SlackMessage
-from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors, syncs
+from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors, syncs, unreadable_parts
 from ingest_assets.storage.vault import new_key
 from ingest_assets.sync import Worker, sync
 from ingest_assets.verdict import Verdict
@@ -101,6 +101,11 @@ class Workspace:
         return self.stored(rejected_records)
 
     @property
+    def unreadable(self) -> dict[str, Row[Any]]:
+        """The parts that cannot be read, by their names."""
+        return {row.name: row for row in self.stored(unreadable_parts)}
+
+    @property
     def history(self) -> list[Row[Any]]:
         return self.stored(syncs)
 
@@ -139,6 +144,15 @@ class Workspace:
 
     def fault(self, kind: str, **fields: Any) -> None:
         self.bench.order("fault", kind=kind, team=self.team, **fields)
+
+    def heal(self) -> None:
+        """End all faults."""
+        self.bench.sim.delete("/_sim/fault").raise_for_status()
+
+    def requests(self, method: str, *, since: int = 0) -> list[dict[str, Any]]:
+        """The requests to one method, as the simulator saw them."""
+        seen: list[dict[str, Any]] = self.bench.ask("ledger", since=since, team=self.team)["requests"]
+        return [request for request in seen if request["method"] == method]
 
     def calls(self, *, since: int = 0) -> dict[str, int]:
         """How often each method was called."""

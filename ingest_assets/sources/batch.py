@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import Parsed, Rejected, parsed
 from ingest_assets.sources.source import Extraction
@@ -15,11 +16,13 @@ Result = TypeVar("Result")
 
 @dataclass
 class Batch:
-    """Rows, rejected items and deletions."""
+    """Rows, rejected items, deletions, and parts that could not be read or can be again."""
 
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    unreadable: list[UnreadablePart] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.records) + len(self.rejected)
@@ -28,6 +31,8 @@ class Batch:
         self.records += other.records
         self.rejected += other.rejected
         self.gone += other.gone
+        self.unreadable += other.unreadable
+        self.read += other.read
 
     def parse(
         self, record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None

@@ -74,6 +74,15 @@ def count_stored(
     ).scalar_one()
 
 
+def greatest(
+    conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], *, column: str
+) -> str | None:
+    """Return the greatest value of a column in living rows that match."""
+    query = select(func.max(table.c[column])).where(*_living(table, account_id, equal))
+    found: str | None = conn.execute(query).scalar_one()
+    return found
+
+
 def rows_where(
     conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], columns: Sequence[str]
 ) -> Sequence[Row[Any]]:

@@ -5,12 +5,17 @@ GET conversations.history   newest first, up to 999; a page may be empty and go 
 GET conversations.replies   parent first, then oldest to newest; parent may repeat     50 requests a minute
 GET users.list, users.info  names; guests from other companies only by users.info  20 and 100 requests a minute
 limits                      a minute, a method, a workspace, an app; commercial apps outside the Marketplace
-                            get 1 request a minute and 15 objects for history and replies
+                            get 1 request a minute and 15 objects for history and replies; a 429 holds the method
+refusals                    of a channel, a thread or a profile concern that part; auth.test tells of the login
 ts                          "seconds.micros", a string, unique within its channel
 late data                   a reply, an edit or a deletion does not change the ts of anything: only reading a
                             stretch of time again shows them. Parents carry reply_count and latest_reply.
 deletions                   absence; a deleted parent with replies becomes a tombstone
+a channel that is left      is listed no more, and so are some archived ones: nothing else tells
+text                        a notification's line where a message has blocks; see `text`
 page cursors                die (invalid_cursor); has to be followed to its end within one fixed range
+
+Read connect, client (errors), records (text, blocks, markup), plan, channel, directory, extract.
 """
 
 from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings

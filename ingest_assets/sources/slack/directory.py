@@ -1,24 +1,33 @@
 """Who and what an account's messages name: its users, its channels, and which of these to read."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
-from ingest_assets.errors import PartUnreadable
+from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.batch import Batch, stored
-from ingest_assets.sources.rejected import UNPARSEABLE
+from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.slack.client import SlackClient
-from ingest_assets.sources.slack.records import Names, SlackChannel, SlackUser
-from ingest_assets.sources.slack.text import markup_of, mentioned
+from ingest_assets.sources.slack.errors import UNSEEN
+from ingest_assets.sources.slack.markup import USER
+from ingest_assets.sources.slack.records import SHOWN, Names, SlackChannel, SlackUser, name_in
+from ingest_assets.sources.slack.text import Said
 from ingest_assets.sources.source import Extraction, Page
-from ingest_assets.sources.values import is_id
 from ingest_assets.storage import reads
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
 RHYTHM = timedelta(days=1)  # how often users are read anew
+GUESTS_RHYTHM = timedelta(days=7)  # the same for people of other companies: a request each
+REFUSED_RHYTHM = timedelta(days=1)  # how soon a profile is asked for again that Slack kept from us
+
+USERS = "users"  # the list of people as a part; a profile is one, too
+PROFILE = "user:"
+
+Spoken = tuple[Any, Said | None]
+"""A message, and what it says; None where it is no message at all."""
 
 
 class AccountCursor(BaseModel):
@@ -26,6 +35,8 @@ class AccountCursor(BaseModel):
 
     users_read_at: datetime | None = None
     limited: bool = False
+    guests: dict[str, datetime] = {}
+    """When to ask again for each person that the list of people does not name, once a message names them."""
 
 
 class Directory:
@@ -36,7 +47,10 @@ class Directory:
         self.names = Names()
         self.account = AccountCursor.model_validate(run.cursors.get(ACCOUNT, {}))
         self.listed: dict[str, dict[str, Any]] = {}
+        self._stored: set[str] = set()
         self._asked: set[str] = set()
+        self._shown: dict[str, dict[str, Any]] = {}
+        """What messages show of their authors."""
 
     async def read(self) -> AsyncGenerator[Page]:
         """Learn users (daily) and channels (always) by name."""
@@ -44,23 +58,41 @@ class Directory:
             self.run, reads.rows_where, SlackUser.table, self.run.account.account_id, {}, ["external_id", "name"]
         )
         self.names.users |= {row.external_id: row.name for row in rows if row.name}
-        self._asked = {row.external_id for row in rows}
-        last = self.account.users_read_at
-        if last is None or self.run.started_at - last >= RHYTHM:
-            async with aclosing(self.client.users()) as pages:
-                async for members in pages:
-                    yield self._users(members)
-            self.account = self.account.model_copy(update={"users_read_at": self.run.started_at})
-            yield Page(stream=ACCOUNT, cursor=self.account)
+        self._stored = {row.external_id for row in rows}
+        if not _recent(self.account.users_read_at, self.run.started_at) and self.run.parts.due(USERS):
+            async with aclosing(self._read_users()) as pages:
+                async for page in pages:
+                    yield page
         types = "public_channel" if self.run.settings.public_only else "public_channel,private_channel"
-        async with aclosing(self.client.joined_channels(types)) as pages:
-            async for channels in pages:
+        async with aclosing(self.client.joined_channels(types)) as listing:
+            async for channels in listing:
                 batch = Batch()
                 for channel in channels:
                     batch.parse(SlackChannel, channel, lambda item: SlackChannel.from_api(self.run.account, item))
                 self.listed |= {record.external_id: record.raw for record in batch.records}
                 yield Page(batch.records, rejected=batch.rejected)
         self.names.channels = {key: channel["name"] for key, channel in self.listed.items() if channel.get("name")}
+
+    async def _read_users(self) -> AsyncGenerator[Page]:
+        parts, listed = self.run.parts, set[str]()
+        try:
+            async with aclosing(self.client.users(tries=parts.tries(USERS))) as pages:
+                async for members in pages:
+                    page = self._users(members)
+                    listed |= {record.external_id for record in page.records}
+                    yield page
+        except SourceError as error:  # messages bring names, too
+            yield Page(unreadable=[await parts.failed(USERS, "the list of people", error)])
+            return
+        self._stored |= listed
+        unlisted = self._stored - listed - self.account.guests.keys()
+        self.account = self.account.model_copy(
+            update={
+                "users_read_at": self.run.started_at,
+                "guests": self.account.guests | dict.fromkeys(sorted(unlisted), self.run.started_at),
+            }
+        )
+        yield Page(stream=ACCOUNT, cursor=self.account, read=parts.succeeded(USERS))
 
     def _users(self, members: Sequence[Any]) -> Page:
         batch = Batch()
@@ -74,45 +106,118 @@ class Directory:
             user.external_id: user.name for user in batch.records if isinstance(user, SlackUser) and user.name
         }
 
-    async def selected(self) -> list[dict[str, Any]]:
-        """Give the channels to read; the account's choice is by id or name, none means all that are joined."""
+    async def selected(self) -> tuple[list[dict[str, Any]], list[UnreadablePart]]:
+        """Return the channels to read, and those that cannot be.
+
+        The account's choice is by id or name, none means all that are joined.
+        """
         choice = self.run.settings.channels
-        if not choice:
-            return list(self.listed.values())
+        channels, unreadable = ([], []) if choice else (list(self.listed.values()), [])
         by_name = {channel.get("name"): channel for channel in self.listed.values()}
-        channels = []
         for wanted in choice:
             channel = self.listed.get(wanted) or by_name.get(wanted.removeprefix("#"))
-            if channel is None and self.run.settings.join:
-                channel = await self._join(wanted)
-            elif channel is None:
-                self.run.skipped[wanted] = "not_in_channel"
-            if channel is not None:
-                channels.append(channel)
-        return channels
+            try:
+                if channel is None:
+                    await self._join(wanted)
+                channels.append(channel or {"id": wanted})
+            except SourceError as error:
+                if wanted not in self.run.cursors:  # else it was left
+                    unreadable.append(await self.run.parts.failed(wanted, wanted, error))
+        return channels, [*unreadable, *await self._left({channel["id"] for channel in channels})]
 
-    async def _join(self, channel_id: str) -> dict[str, Any] | None:
-        try:
-            await self.client.join(channel_id)
-        except PartUnreadable as error:
-            self.run.skipped[channel_id] = error.code
-            return None
-        return {"id": channel_id}
+    async def _join(self, channel_id: str) -> None:
+        if not self.run.settings.join:
+            raise PartUnreadable("The bot is not in the channel; invite it.", code="not_in_channel")
+        await self.client.join(channel_id)
 
-    async def guests(self, messages: Sequence[Any]) -> Batch:
+    async def _left(self, selected: set[str]) -> list[UnreadablePart]:
+        """Return the channels that were read before and that Slack lists no more."""
+        missing = [stream for stream in self.run.cursors if stream not in {ACCOUNT, *selected, *self.listed}]
+        if not missing:
+            return []
+        account_id = self.run.account.account_id
+        known = await stored(
+            self.run, reads.stored, SlackChannel.table, account_id, missing, ["name", "is_private"]
+        )
+        choice, left = self.run.settings.channels, []
+        for channel_id in missing:
+            row = known.get(channel_id)
+            name = row.name if row is not None and row.name else channel_id
+            unwanted = choice and channel_id not in choice and name not in choice and f"#{name}" not in choice
+            hidden = self.run.settings.public_only and row is not None and row.is_private
+            if not unwanted and not hidden:
+                action = (
+                    f"Slack no longer lists #{name}: the bot was removed from it, or it was archived or deleted. "
+                    "Invite the bot again, or acknowledge it."
+                )
+                left.append(self.run.parts.left(channel_id, f"#{name}", action, self.run.started_at))
+        return left
+
+    async def guests(self, spoken: Sequence[Spoken]) -> Batch:
         """Look up users that the directory does not list, guests from other companies for one, once each."""
         wanted: set[str] = set()
-        for message in messages:
-            with suppress(*UNPARSEABLE):  # it is set aside when it is parsed
-                wanted |= {message.get("user")} | mentioned(markup_of(message) or "")
-        wanted = {user for user in wanted if is_id(user)} - (self.names.users.keys() | self._asked)
-        self._asked |= wanted
+        for message, said in spoken:
+            if said is None:
+                continue
+            wanted |= said.mentions
+            author = message.get("user")
+            if isinstance(author, str) and USER.fullmatch(author):
+                wanted.add(author)
+                if isinstance(shown := message.get(SHOWN), dict):
+                    self._shown[author] = shown
         batch = Batch()
         for user_id in sorted(wanted):
-            try:
-                user = await self.client.user(user_id)
-            except PartUnreadable as error:
-                user = {"id": user_id, "error": error.code}  # stored too, so that nobody asks again
-            batch.parse(SlackUser, user, lambda item: SlackUser.from_api(self.run.account, item))
-        self._remember(batch)
+            if self._is_due(user_id):
+                await self._look_up(user_id, batch)
         return batch
+
+    async def waiting(self) -> Batch:
+        """Look up those whose profiles could not be read before, and whom no message has named meanwhile."""
+        batch = Batch()
+        for part in self.run.parts.waiting(PROFILE):
+            if (user_id := part.removeprefix(PROFILE)) not in self._asked:
+                await self._look_up(user_id, batch)
+        return batch
+
+    def _is_due(self, user_id: str) -> bool:
+        if user_id in self._asked:
+            return False
+        due = self.account.guests.get(user_id)
+        if self.account.users_read_at is None:  # the list of people failed: nobody knows who is not on it
+            return False
+        if due is None:
+            return user_id not in self._stored and user_id not in self.names.users
+        return due <= self.run.started_at or due > self.run.started_at + GUESTS_RHYTHM  # a clock that was ahead
+
+    async def _look_up(self, user_id: str, batch: Batch) -> None:
+        """Ask for one profile. Where it is refused, what messages show of the person serves meanwhile."""
+        parts, part, rhythm = self.run.parts, f"{PROFILE}{user_id}", GUESTS_RHYTHM
+        if not parts.due(part):
+            return
+        self._asked.add(user_id)
+        user: dict[str, Any] | None
+        try:
+            user = await self.client.user(user_id, tries=parts.tries(part))
+        except SourceError as error:
+            user, rhythm = self._meanwhile(user_id, error.code), REFUSED_RHYTHM
+            if error.code not in UNSEEN:
+                batch.unreadable.append(await parts.failed(part, f"profile of {user_id}", error))
+        if not batch.unreadable or batch.unreadable[-1].part != part:
+            batch.read += parts.succeeded(part)
+        due = self.run.started_at + rhythm
+        self.account = self.account.model_copy(update={"guests": self.account.guests | {user_id: due}})
+        if user is not None:
+            batch.parse(SlackUser, user, lambda item: SlackUser.from_api(self.run.account, item))
+            self._remember(batch)
+
+    def _meanwhile(self, user_id: str, code: str) -> dict[str, Any] | None:
+        """Return what to store of a person whose profile was refused; None where an older one is better."""
+        shown = self._shown.get(user_id)
+        if user_id in self.names.users or (user_id in self._stored and name_in(shown) is None):
+            return None
+        return {"id": user_id, "error": code} | ({} if shown is None else {SHOWN: shown})
+
+
+def _recent(last: datetime | None, now: datetime) -> bool:
+    """Tell whether a moment is less than a day ago; one that lies ahead is that of a clock which was wrong."""
+    return last is not None and timedelta(0) <= now - last < RHYTHM

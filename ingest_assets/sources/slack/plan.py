@@ -22,6 +22,7 @@ LIMITED_RHYTHM = ((timedelta(hours=1), timedelta(0)), (timedelta(days=2), timede
 OLD_RHYTHM = timedelta(days=1)
 LIMITED_OLD_RHYTHM = timedelta(days=7)
 
+TOLERANCE = timedelta(minutes=1)  # of clocks that are right
 WHOLE_WINDOW_PAGES = 2  # a watch window that fits into so many requests is read anew by every sync
 
 
@@ -66,22 +67,49 @@ class Plan:
     """Read threads anew whose last reply is younger, changed or not."""
 
 
-def first_plan(now: datetime, history: timedelta, watch: timedelta, *, limited: bool) -> Plan:
-    """Plan for a channel that we have never read."""
-    whole = Range(oldest=ts_of(now - history), latest=ts_of(now))
+@dataclass(frozen=True)
+class Now:
+    """The time by two clocks, ours and the vendor's, which may differ."""
+
+    ours: datetime
+    """For rhythms and settings, which concern nobody else."""
+    earlier: datetime
+    """What is read is covered up to here: nothing is passed over, whichever of the two is wrong."""
+    later: datetime
+    """What is asked for ends here."""
+
+
+def healed(cursor: ChannelCursor, now: Now, newest: str | None) -> ChannelCursor:
+    """Return the cursor that a right clock would have written, for one from the future.
+
+    `newest`: the ts of the newest message that is stored. What came after it has not been read.
+    """
+    known = cursor.covered_from if newest is None else max(newest, cursor.covered_from)
+    changed = {"covered_to": min(known, ts_of(now.earlier)), "reread_at": {}}
+    return cursor.model_copy(update=changed | {"threads_at": min(cursor.threads_at, now.ours)})
+
+
+def is_from_the_future(cursor: ChannelCursor, now: Now) -> bool:
+    """Tell whether a cursor covers what cannot have been said."""
+    return cursor.covered_to > ts_of(now.earlier + TOLERANCE)
+
+
+def first_plan(now: Now, history: timedelta, watch: timedelta, *, limited: bool, stored: bool) -> Plan:
+    """Plan for a channel that we have never read. `stored`: whether a sync that came to no cursor left rows."""
+    whole = Range(oldest=ts_of(now.ours - history), latest=ts_of(now.later))
     cursor = ChannelCursor(
         covered_from=whole.oldest,
-        covered_to=whole.latest,
+        covered_to=ts_of(now.earlier),
         unread=[whole],
-        reread_at={part.key: now for part in _parts(watch, limited)},
-        threads_at=now,
+        reread_at={part.key: now.ours for part in _parts(watch, limited)},
+        threads_at=now.ours,
     )
-    return Plan(cursor, [Step(whole, whole.oldest)])
+    return Plan(cursor, [Step(whole, whole.oldest)], stored=stored)
 
 
 def next_plan(
     cursor: ChannelCursor,
-    now: datetime,
+    now: Now,
     history: timedelta,
     watch: timedelta,
     *,
@@ -89,38 +117,53 @@ def next_plan(
     stored_pages: float,
 ) -> Plan:
     """Plan for a known channel. `stored_pages`: how many requests its watch window would cost."""
-    start, wanted_from = ts_of(now), ts_of(now - history)
-    unread = list(cursor.unread)
+    start, wanted_from = ts_of(now.later), ts_of(now.ours - history)
+    unread = [part for part in cursor.unread if part.oldest <= min(part.latest, start)]
     if wanted_from < cursor.covered_from:  # the history setting was raised
         unread.append(Range(oldest=wanted_from, latest=cursor.covered_from))
     covered_from = min(wanted_from, cursor.covered_from)
     parts = _parts(watch, limited)
-    if unread:  # then only what an earlier sync began
-        due = [part for part in parts if part.key not in cursor.reread_at]
-    else:
-        due = [part for part in parts if stored_pages <= WHOLE_WINDOW_PAGES or part.due(cursor, now)]
+    due = [part for part in parts if stored_pages <= WHOLE_WINDOW_PAGES or part.due(cursor, now.ours)]
     deepest = max((part.age for part in due), default=timedelta(0))
     reread = tuple(part.key for part in parts if part.age <= deepest)
-    oldest = min(cursor.covered_to, max(ts_of(now - deepest), covered_from))
-    if unread:  # finish what is missing before looking at what may have changed
-        steps = [Step(part, part.oldest) for part in (Range(oldest=cursor.covered_to, latest=start), *unread)]
-        if reread:
-            steps.append(Step(Range(oldest=oldest, latest=cursor.covered_to), fresh_from=start))
+    new = Range(oldest=min(cursor.covered_to, start), latest=start)
+    again = Range(
+        oldest=min(new.oldest, max(ts_of(now.earlier - deepest), covered_from)),
+        latest=new.oldest,
+    )
+    if unread:  # finish what is missing before looking at what may have changed since it was read
+        steps = [Step(part, part.oldest) for part in (new, *unread)]
+        steps += [Step(part, fresh_from=start) for part in _without(again, unread)]
     else:
-        steps = [Step(Range(oldest=oldest, latest=start), fresh_from=cursor.covered_to)]
+        steps = [Step(Range(oldest=again.oldest, latest=start), fresh_from=new.oldest)]
     after = cursor.model_copy(
         update={
             "covered_from": covered_from,
-            "covered_to": start,
-            "unread": [Range(oldest=cursor.covered_to, latest=start), *unread],
+            "covered_to": ts_of(now.earlier),
+            "unread": [new, *unread],
             # noted again when the channel is done: what was begun and not finished stays due
             "reread_at": {key: when for key, when in cursor.reread_at.items() if key not in reread},
         }
     )
     # only a walk through the whole watch window meets the parents of all threads
-    threads_due = parts[-1].key in reread and now - cursor.threads_at >= THREADS_RHYTHM
-    threads_since = ts_of(now - THREADS_REREAD) if threads_due else None
+    threads_due = parts[-1].key in reread and not _within(cursor.threads_at, THREADS_RHYTHM, now.ours)
+    threads_since = ts_of(now.earlier - THREADS_REREAD) if threads_due else None
     return Plan(after, steps, reread, stored=stored_pages > 0, threads_since=threads_since)
+
+
+def _without(whole: Range, holes: list[Range]) -> list[Range]:
+    """Return what is left of a range, newest first; what only touches a hole is none."""
+    left, latest = [], whole.latest
+    for hole in sorted(holes, key=lambda hole: hole.latest, reverse=True):
+        if hole.latest < latest and hole.latest >= whole.oldest:
+            left.append(Range(oldest=hole.latest, latest=latest))
+        latest = min(latest, hole.oldest)
+    return [*left, Range(oldest=whole.oldest, latest=latest)] if whole.oldest < latest else left
+
+
+def _within(last: datetime, rhythm: timedelta, now: datetime) -> bool:
+    """Tell whether a moment is less than a rhythm ago; one that lies ahead is that of a clock which was wrong."""
+    return timedelta(0) <= now - last < rhythm
 
 
 @dataclass(frozen=True)
@@ -136,7 +179,7 @@ class _Part:
 
     def due(self, cursor: ChannelCursor, now: datetime) -> bool:
         last = cursor.reread_at.get(self.key)
-        return last is None or now - last >= self.rhythm
+        return last is None or not _within(last, self.rhythm, now)
 
 
 def _parts(watch: timedelta, limited: bool) -> list[_Part]:

@@ -1,24 +1,27 @@
 """What we keep of Slack: messages (with replies and broadcasts), and the users and channels they name."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from sqlalchemy import Connection, Row
 
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import ConversationRecord, Record, account_of
-from ingest_assets.sources.slack.text import markup_of, readable
-from ingest_assets.sources.values import UnusableValue
+from ingest_assets.sources.slack.markup import readable
+from ingest_assets.sources.slack.text import Said, said_by
+from ingest_assets.sources.values import HASH_BYTES, UnusableValue
 from ingest_assets.storage import reads
 
 TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+SHOWN = "user_profile"  # in a message, or beside a refusal: what Slack shows of its author
 BROADCAST = "thread_broadcast"
 TOMBSTONE = "tombstone"
 
@@ -46,6 +49,7 @@ class Names:
 class SlackMessage(ConversationRecord, table="slack_messages"):
     """A message, a thread reply or a broadcast reply; `conversation_id` is its thread."""
 
+    parser: ClassVar = 2
     # what a walk through a channel's time compares with what is stored
     indexes: ClassVar = (("account_id", "channel_id", "ts"), ("workspace_id", "occurred_at"))
     # how the reader stands to a thread, and the parent's copy inside a broadcast reply
@@ -65,29 +69,42 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     reply_count: int | None = Field(description="of a parent, as of the last complete read of its thread")
     latest_reply: str | None = Field(description="of a parent, as of the last complete read of its thread")
 
+    _unnamed: tuple[str, ...] = PrivateAttr(())
+
     @staticmethod
     def id_of(channel_id: str, ts: str) -> str:
         return f"{channel_id}:{ts}"
 
     @classmethod
     def from_api(
-        cls, account: Account, channel_id: str, message: dict[str, Any], names: Names, *, in_channel: bool
+        cls,
+        account: Account,
+        channel_id: str,
+        message: dict[str, Any],
+        names: Names,
+        *,
+        in_channel: bool,
+        said: Said | None = None,
     ) -> "SlackMessage":
-        """Parse an item of conversations.history (`in_channel`) or conversations.replies."""
+        """Parse an item of conversations.history (`in_channel`) or conversations.replies.
+
+        `said`: what the message says, where that is known already.
+        """
         ts = message["ts"]
         if not TS.fullmatch(ts):
             raise UnusableValue("not seconds.micros", "ts", ts)
         thread_ts = message.get("thread_ts")
         subtype = message.get("subtype")
         deleted = subtype == TOMBSTONE
-        markup = None if deleted else markup_of(message)
-        return cls(
+        said = Said(None) if deleted else said or said_by(message)
+        record = cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=cls.id_of(channel_id, ts),
             conversation_id=cls.id_of(channel_id, thread_ts or ts),
             occurred_at=at(ts),
-            text=None if markup is None else readable(markup, names.users, names.channels),
+            text=None if said.markup is None else readable(said.markup, names.users, names.channels),
+            text_shortened=said.shortened,
             raw=message,
             deleted=deleted,
             channel_id=channel_id,
@@ -95,11 +112,35 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             thread_ts=thread_ts,
             in_channel=in_channel or subtype == BROADCAST,
             author_id=message.get("user") or message.get("bot_id") or message.get("username"),
+            author_name=_author_name(message, names),
             subtype=subtype,
             edited_ts=(message.get("edited") or {}).get("ts"),
             reply_count=message.get("reply_count"),
             latest_reply=message.get("latest_reply"),
         )
+        if said.mentions:
+            record._unnamed = tuple(sorted(said.mentions - names.users.keys()))
+        return record
+
+    def as_of(self, ledger: Any) -> "SlackMessage":
+        """Return the message with an earlier ledger of its thread, a row or None: the thread was not read now."""
+        reply_count, latest_reply = (None, None) if ledger is None else (ledger.reply_count, ledger.latest_reply)
+        return self.model_copy(update={"reply_count": reply_count, "latest_reply": latest_reply})
+
+    def row(self) -> tuple[Any, ...]:
+        """Give the values in the order of `COPY`.
+
+        What is unfinished makes it another row than the finished one: a ledger that is behind the message, and
+        people in the text whose names nobody told us yet.
+        """
+        row = super().row()
+        ledger: tuple[Any, ...] = (self.reply_count, self.latest_reply)
+        behind = ledger if ledger != (self.raw.get("reply_count"), self.raw.get("latest_reply")) else ()
+        if not behind and not self._unnamed:
+            return row
+        *before, content_hash, deleted = row
+        unfinished = f"{behind} {self._unnamed}".encode()
+        return (*before, hashlib.blake2b(content_hash + unfinished, digest_size=HASH_BYTES).digest(), deleted)
 
     @classmethod
     def beside(cls, conn: Connection, rows: Sequence[Row[Any]]) -> dict[int, Names]:
@@ -115,7 +156,28 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     @classmethod
     def rederive(cls, row: Row[Any], beside: dict[int, Names]) -> "SlackMessage":
         names = beside[row.account_id]
-        return cls.from_api(account_of(row), row.channel_id, row.raw, names, in_channel=row.in_channel)
+        made = cls.from_api(account_of(row), row.channel_id, row.raw, names, in_channel=row.in_channel)
+        return made.as_of(row)
+
+
+def _author_name(message: Mapping[str, Any], names: Names) -> str | None:
+    """Return the name that people were shown; what the directory says of a person goes before what was sent."""
+    user, profile, bot = message.get("user"), message.get("user_profile"), message.get("bot_profile")
+    given = message.get("username")
+    found = [given] if message.get("bot_id") or message.get("subtype") == "bot_message" else []
+    found.append(names.users.get(user) if isinstance(user, str) else None)
+    found.append(name_in(profile))
+    found.append(bot.get("name") if isinstance(bot, dict) else None)
+    found.append(given)
+    return next((name for name in found if isinstance(name, str) and name.strip()), None)
+
+
+def name_in(profile: Any) -> str | None:
+    """Return the name that a profile shows: the chosen one, else the real one, else the handle."""
+    if not isinstance(profile, dict):
+        return None
+    shown = (profile.get(key) for key in ("display_name", "real_name", "name"))
+    return next((name for name in shown if isinstance(name, str) and name.strip()), None)
 
 
 def _names(conn: Connection, record: type[Record], account_id: int) -> dict[str, str]:
@@ -134,7 +196,7 @@ class SlackUser(Record, table="slack_users"):
     @classmethod
     def from_api(cls, account: Account, user: dict[str, Any]) -> "SlackUser":
         profile: Mapping[str, Any] = user.get("profile") or {}
-        name = profile.get("display_name") or profile.get("real_name") or user.get("real_name") or user.get("name")
+        name = name_in(profile) or user.get("real_name") or user.get("name") or name_in(user.get(SHOWN))
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
