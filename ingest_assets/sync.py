@@ -34,7 +34,7 @@ from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
 from ingest_assets.sources.rejected import Rejected
 from ingest_assets.sources.source import DAY, Extraction, Page, Source
-from ingest_assets.sources.values import shortened_json, storable
+from ingest_assets.sources.values import shortened_json, storable, storable_text
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, reads, writes
 from ingest_assets.storage.engine import REFUSALS, gave_way, reading, refused, went_away
@@ -360,7 +360,7 @@ class _Sync:
         return row
 
     def _rejected_row(self, item: Rejected) -> dict[str, Any]:
-        what = {"item_key": item.key, "payload": item.json, "error": item.error}
+        what = {"item_key": item.key, "payload": item.json, "error": storable_text(item.error)}
         return self._whose(item.record.table) | what
 
     def _refused_row(self, table: Table, refusal: writes.Refusal) -> dict[str, Any]:

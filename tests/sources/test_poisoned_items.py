@@ -89,7 +89,7 @@ class Sample:
     def _id(self, number: int) -> Any:
         found = self.item
         for key in self.id:
-            found = found[key]  # type: ignore[index, assignment, call-overload]
+            found = found[key]  # type: ignore[index]
         if isinstance(found, int):
             return found + number
         return f"{str(found)[:-1]}{number}"
@@ -360,6 +360,12 @@ class TestEveryColumn:
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 FITTING: dict[Any, Any] = {str: "a", Id: "a", int: 1, bool: True, datetime: NOW, list[str]: ["a"]}
 REFUSED = object()
+
+
+def giving(outcome: Any, *values: Any) -> list[tuple[Any, Any]]:
+    return [(value, outcome) for value in values]
+
+
 OUTCOMES: dict[Any, list[tuple[Any, Any]]] = {
     str: [
         ("a\0b", "ab"),
@@ -368,29 +374,29 @@ OUTCOMES: dict[Any, list[tuple[Any, Any]]] = {
         ("x" * 20_000, "x" * 20_000),
         ("x" * (LONGEST_TEXT + 1), "x" * LONGEST_TEXT),
         ("", ""),
-        *((value, REFUSED) for value in (7, True, inf, {}, [], ["a"], b"a")),
+        *giving(REFUSED, 7, True, inf, {}, [], ["a"], b"a"),
     ],
     Id: [
         ("x" * LONGEST_ID, "x" * LONGEST_ID),
-        *((value, None) for value in ("a\0b", "a\ud83db", "x" * (LONGEST_ID + 1), "")),
-        *((value, REFUSED) for value in (7, True, inf, {}, [], b"a")),
+        *giving(None, "a\0b", "a\ud83db", "x" * (LONGEST_ID + 1), ""),
+        *giving(REFUSED, 7, True, inf, {}, [], b"a"),
     ],
     int: [
         (2**63 - 1, 2**63 - 1),
         (-(2**63), -(2**63)),
-        *((value, None) for value in (2**63, -(2**63) - 1, 10**4_000)),
-        *((value, REFUSED) for value in ("7", True, inf, nan, 1.5, {}, [])),
+        *giving(None, 2**63, -(2**63) - 1, 10**4_000),
+        *giving(REFUSED, "7", True, inf, nan, 1.5, {}, []),
     ],
-    bool: [(value, REFUSED) for value in (1, 0, "true", {}, [])],
+    bool: giving(REFUSED, 1, 0, "true", {}, []),
     datetime: [
         (datetime(1900, 1, 1, tzinfo=UTC), datetime(1900, 1, 1, tzinfo=UTC)),
-        *((value, None) for value in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))),
-        *((value, REFUSED) for value in ("2026-06-01T00:00:00Z", 0, {}, [], datetime(2026, 6, 1))),  # noqa: DTZ001
+        *giving(None, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
+        *giving(REFUSED, "2026-06-01T00:00:00Z", 0, {}, [], datetime(2026, 6, 1)),  # noqa: DTZ001
     ],
     list[str]: [
         (["a\0b", "\udc00"], ["ab", "\N{REPLACEMENT CHARACTER}"]),
         ([], []),
-        *((value, REFUSED) for value in ("a", [1], [None], {}, 7, True)),
+        *giving(REFUSED, "a", [1], [None], {}, 7, True),
     ],
 }
 """By the type of a column: what it is given and what it holds then; None is REFUSED where a value is needed."""
@@ -414,62 +420,72 @@ def test_the_door_lets_through_what_its_columns_hold(record: type[Record], colum
         made.row()
 
 
-SENT: dict[str, list[Callable[[Any], Any]]] = {
+def multipart(levels: int) -> dict[str, Any]:
+    payload = part("text/plain", "Deep inside")
+    for _ in range(levels):
+        payload = part("multipart/mixed", parts=[payload])
+    return payload
+
+
+def _to_slack(acme: Any, payload: dict[str, Any]) -> None:
+    ts = acme.order("post", channel="general", text="odd", hours_ago=1)["ts"]
+    acme.order("delete", channel="general", ts=ts)
+    acme.order("raw", channel="general", payload={"type": "message", "text": "odd", "ts": ts} | payload)
+
+
+def _to_gong(acme: Any, facts: dict[str, Any]) -> None:
+    odd = acme.add()
+    acme.order("raw", call=odd, payload={"metaData": {"id": odd, "started": "2026-06-01T10:00:00Z"} | facts})
+
+
+def _to_fathom(acme: Any, fields: dict[str, Any]) -> None:
+    acme.order("edit", recording=int(acme.add()), fields=fields)
+
+
+def _to_gmail(acme: Any, fields: dict[str, Any]) -> None:
+    acme.message(text="odd", **fields)
+
+
+SENDING = {"slack": _to_slack, "gong": _to_gong, "fathom": _to_fathom, "gmail": _to_gmail}
+SENT: dict[str, list[dict[str, Any]]] = {
     "slack": [
-        *(
-            lambda acme, extra=extra: acme.order("post", channel="general", text="odd", hours_ago=1, extra=extra)
-            for extra in (
-                {"user": "U\0"},
-                {"user": None, "username": "a\0b"},
-                {"subtype": "a\0b"},
-                {"latest_reply": "1\0", "reply_count": 1},
-                {"reply_count": 2**63},
-                {"thread_ts": "x" * 20_000},
-                {"user": "U" * 20_000},
-                {"user": {"id": 5}},
-                {"edited": {"ts": "\0"}},
-                {"blocks": nested(240)},
-            )
-        ),
-        lambda acme: acme.order(
-            "raw", channel="general", payload={"ts": "179\0", "type": "message", "text": "odd"}
-        ),
-        lambda acme: acme.order("raw", channel="general", payload={"ts": 5, "type": "message", "text": "odd"}),
+        {"user": "U\0"},
+        {"username": "a\0b"},
+        {"subtype": "a\0b"},
+        {"latest_reply": "1\0", "reply_count": 1},
+        {"reply_count": 2**63},
+        {"thread_ts": "x" * 20_000},
+        {"user": "U" * 20_000},
+        {"user": {"id": 5}},
+        {"edited": {"ts": "\0"}},
+        {"blocks": nested(240)},
+        {"ts": "179\0"},
+        {"ts": 5},
     ],
     "gong": [
-        lambda acme, facts=facts: acme.order(
-            "raw",
-            call=(odd := acme.add()),
-            payload={"metaData": {"id": odd, "started": "2026-06-01T10:00:00Z"} | facts},
-        )
-        for facts in (
-            {"direction": "a\0b"},
-            {"scope": "a\0b"},
-            {"primaryUserId": "a\0b"},
-            {"duration": 2**63},
-            {"duration": 2**64 - 1},
-            {"id": 5},
-            {"id": {"a": 1}},
-            {"id": "a\0b"},
-            {"id": "x" * 20_000},
-            {"started": "0001-01-01T00:00:00+14:00"},
-            {"started": "9999-12-31T23:59:59-14:00"},
-            {"title": nested(240)},
-        )
+        {"direction": "a\0b"},
+        {"scope": "a\0b"},
+        {"primaryUserId": "a\0b"},
+        {"duration": 2**63},
+        {"duration": 2**64 - 1},
+        {"id": 5},
+        {"id": {"a": 1}},
+        {"id": "a\0b"},
+        {"id": "x" * 20_000},
+        {"started": "0001-01-01T00:00:00+14:00"},
+        {"started": "9999-12-31T23:59:59-14:00"},
+        {"title": nested(240)},
     ],
     "fathom": [
-        lambda acme, facts=facts: acme.order("edit", recording=int(acme.add()), fields=facts)
-        for facts in (
-            {"url": "a\0b"},
-            {"title": "a\0b"},
-            {"meeting_type": {"a": 1}},
-            {"recorded_by": nested(240)},
-            {"scheduled_start_time": "x" * 20_000, "recording_start_time": None},
-        )
+        {"url": "a\0b"},
+        {"title": "a\0b"},
+        {"meeting_type": {"a": 1}},
+        {"recorded_by": nested(240)},
+        {"scheduled_start_time": "x" * 20_000, "recording_start_time": None},
     ],
     "gmail": [
         *(
-            lambda acme, raw=raw: acme.message(text="odd", raw=raw)
+            {"raw": raw}
             for raw in (
                 {"labelIds": ["INBOX", "a\0b"]},
                 {"labelIds": {"a": 1}},
@@ -483,29 +499,21 @@ SENT: dict[str, list[Callable[[Any], Any]]] = {
                 {"internalDate": "-99999999999999"},
             )
         ),
-        lambda acme: acme.message(payload=_multipart(126)),
-        lambda acme: acme.message(payload=_multipart(400)),
+        {"payload": multipart(126)},
+        {"payload": multipart(400)},
     ],
 }
 
 
-def _multipart(levels: int) -> dict[str, Any]:
-    payload = part("text/plain", "Deep inside")
-    for _ in range(levels):
-        payload = part("multipart/mixed", parts=[payload])
-    return payload
-
-
-@pytest.mark.parametrize(
-    ("name", "number"), [(name, number) for name, kinds in SENT.items() for number in range(len(kinds))], ids=str
-)
-def test_an_item_that_is_sent_poisoned_leaves_six_good_ones(bench: Bench, name: str, number: int) -> None:
+@pytest.mark.parametrize("name", SENT)
+def test_items_that_are_sent_poisoned_leave_six_good_ones(bench: Bench, name: str) -> None:
     acme = TENANTS[name](bench, "acme")
-    SENT[name][number](acme)
+    for item in SENT[name]:
+        SENDING[name](acme, item)
     good = {acme.add(hours_ago=place + 1) for place in range(GOOD)}
     acme.connected()
     for _ in range(2):
-        verdict = acme.sync()
+        verdict = acme.sync(rejected_share=1.0)
         assert verdict.status in ("success", "partial"), verdict.reason
     assert good <= acme.living
     assert acme.account.state == "active"
