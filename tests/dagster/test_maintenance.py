@@ -8,7 +8,9 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
+from ingest_assets.definitions import build
 from ingest_assets.health import WINDOWS
+from ingest_assets.resources.ingestion import forget_engines
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.storage.accounts import register_workspace, remove_workspace
@@ -127,3 +129,17 @@ def test_a_workspace_that_comes_back_while_others_are_deleted_keeps_everything(b
         register_workspace(conn, other)
     assert not list(deleted)
     assert count(bench, "ingest.syncs") == 1
+
+
+def test_the_job_derives_rows_of_an_older_parser_anew(
+    bench: Bench, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = bench.workspace("acme", "general")
+    acme.say("general", "as it was said")
+    acme.reads()
+    bench.execute("update raw.slack_messages set parser_version = 0, text = 'as an older parser read it'")
+    for name, value in bench.environ.items():
+        monkeypatch.setenv(name, value)
+    assert build(bench.app).resolve_job_def("maintenance").execute_in_process(instance=instance).success
+    assert [row.text for row in acme.rows.values()] == ["as it was said"]
+    forget_engines()
