@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ingest_assets.sources.gmail.invitation import text_of_calendar
 from ingest_assets.sources.gmail.mime import MOST_PARTS, headers_of, stripped
 from tests.sources.payloads import nested, part, several, typed
 
+MOST_SECONDS = 6.0  # for a megabyte, on a machine that does other things as well
 PDF = part("application/pdf", b"%PDF", filename="offer.pdf")
 INVITATION = """BEGIN:VCALENDAR
 METHOD:REQUEST
@@ -153,6 +155,13 @@ class TestTheBody:
         mail = several("multipart/mixed", part("text/html", "<p>Real words</p>"), part("text/plain", "The list"))
         assert text_of(mail) == "Real words\n\nThe list"
 
+    def test_has_line_ends_as_any_other_text(self) -> None:
+        assert text_of(part("text/plain", "one\r\ntwo\r\n")) == "one\ntwo"
+
+    @pytest.mark.parametrize("size", [None, "9", -1, 0])
+    def test_is_read_whatever_its_size_is_said_to_be(self, size: object) -> None:
+        assert text_of({"mimeType": "text/plain", "body": {"size": size, "data": "SGk"}}) == "Hi"
+
     def test_without_a_type_is_plain_text(self) -> None:
         assert text_of({"body": {"data": "SGk"}}) == "Hi"
         assert text_of({"body": {"data": "4oKs+/8"}}) == text_of({"body": {"data": "4oKs-_8"}})
@@ -283,6 +292,14 @@ class TestATreeOfParts:
             assert "data" not in kept["body"]
             depth += 1
         assert (depth, kept["partsLeftOut"]) == (50, 1)
+
+    def test_of_nested_alternatives_is_read_in_bounded_time(self) -> None:
+        mail = part("text/html", "<p>Deep words</p>" + "<b>x" * 200_000)
+        for _ in range(100):
+            mail = several("multipart/alternative", part("text/plain", "See the HTML"), mail)
+        began = process_time()
+        assert text_of(mail).startswith(("Deep words", "See the HTML"))
+        assert process_time() - began < MOST_SECONDS
 
     def test_of_too_many_parts_is_shortened_and_says_so(self) -> None:
         mail = several(

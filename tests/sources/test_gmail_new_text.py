@@ -39,8 +39,9 @@ def by_the_library_alone(text: str) -> str:
 
 
 class TestWhatIsNewInAMail:
-    def test_is_told_from_what_is_quoted_in_many_languages(self) -> None:
-        found = score(new_text_of)
+    @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+    def test_is_told_from_what_is_quoted_in_many_languages(self, line_end: str) -> None:
+        found = score(lambda text: new_text_of(text.replace("\n", line_end)))
         assert len(list(replies())) >= LEAST_MAILS
         assert found.precision >= LEAST_PRECISION, found.kept
         assert found.recall >= LEAST_RECALL, found.lost

@@ -16,7 +16,6 @@ from ingest_assets.sources.gmail.html import text_of_html
 from ingest_assets.sources.gmail.html_tokens import without_tags
 from ingest_assets.sources.gmail.invitation import text_of_calendar
 from ingest_assets.sources.gmail.mime import (
-    DEEPEST,
     MOST_PARTS,
     Part,
     attachment_id_of,
@@ -34,6 +33,7 @@ CALENDARS = frozenset({"text/calendar", "application/ics"})
 UNCOUNTED = READ_AS_PLAIN | {HTML, "text/calendar", "text/x-amp-html", "text/watch-html", "message/rfc822"}
 """Types that are no file without a name: what they hold is in the text, or the text says the same."""
 
+DEEPEST_CHOICE = 15  # levels at which alternatives are chosen from: each is compared with all that is in it
 BLANK = 200  # bytes of a text that may be white space
 COMPARED = 5_000  # words of each alternative
 SHORT = 60  # words; a longer plain part is only compared where the HTML is much longer
@@ -58,7 +58,7 @@ def body_of(payload: Part, fetched: Mapping[str, str], *, omitted: bool = False)
     """Read a mail; `fetched`: contents that Gmail keeps apart, by partId; `omitted`: its text is not wanted."""
     chosen = body_parts(payload)
     reader = _Reader({id(part) for part in chosen}, fetched)
-    text = "" if omitted else reader.text_of(payload, DEEPEST).strip()
+    text = "" if omitted else reader.text_of(payload, DEEPEST_CHOICE).strip()
     if not text and not omitted and (text := _joined(map(reader.invitation, _invitations(payload)))):
         chosen += _invitations(payload)
     more = next(islice(leaves_of(payload), MOST_PARTS, None), None) is not None
@@ -105,7 +105,8 @@ def _is_text(part: Part) -> bool:
 def _size(part: Part) -> int:
     """Return about how many bytes a part holds; one that is kept apart holds some."""
     body = part.get("body") or {}
-    return body.get("size") or len(body.get("data") or body.get("attachmentId") or "")
+    size = body.get("size")
+    return size if isinstance(size, int) and size > 0 else len(body.get("data") or body.get("attachmentId") or "")
 
 
 def _disposition(part: Part) -> str:
@@ -158,7 +159,7 @@ class _Reader:
 
     def _read(self, part: Part) -> str:
         if mime_type(part) != HTML:
-            return self._source(part)
+            return self._source(part).replace("\r\n", "\n")
         converted = text_of_html(self._source(part))
         self.shortened |= converted.shortened
         return converted.text

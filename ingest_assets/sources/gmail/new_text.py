@@ -71,7 +71,8 @@ _SENT_FROM = re.compile(
 def new_text_of(text: str, subject: str | None = None) -> str:
     """Return the new part of a mail; all of it where nothing is new. What is handed on is new to its reader."""
     forwards = subject is not None and _FORWARDED_SUBJECT.match(subject[:LONGEST_LINE]) is not None
-    new = "\n".join(_Mail(text.split("\n"), forwards=forwards).new_lines()).strip()
+    lines = text.replace("\r\n", "\n").split("\n")
+    new = "\n".join(_Mail(lines, forwards=forwards).new_lines()).strip()
     return _BLANK_LINES.sub("\n\n", new) or text
 
 
