@@ -129,6 +129,7 @@ class _Extraction:
         )
         self.kind, self.workspace_id = kind, workspace_id
         self.version = prompt.version(self.settings.model)
+        self.question = prompt.question(self.settings.model)
         self.report = Report(workspace_id)
         self.stopped: tuple[str, str, datetime] | None = None  # status, reason, when to go on
         self.budget = Budget.load(self.settings, self.engine, workspace_id, self.clock.now())
@@ -198,7 +199,7 @@ class _Extraction:
                 continue
             lines = prompt.written(transcript)
             asked = [prompt.messages(transcript.title, part) for part in parts(lines, self.settings.part_tokens)]
-            known = before is not None and before.transcript_key == digest(self.version, transcript.title, *lines)
+            known = before is not None and before.transcript_key == digest(self.question, transcript.title, *lines)
             if known or all(name_of(messages) in batches.answers for messages in asked):
                 answered.append(external_id)
             elif external_id in batches.under_way:
@@ -258,7 +259,7 @@ class _Extraction:
             return
         tried["title"] = storable_text(transcript.title)
         lines = prompt.written(transcript)
-        key = digest(self.version, transcript.title, *lines)
+        key = digest(self.question, transcript.title, *lines)
         if before is not None and before.transcript_key == key:
             await self._save(tried | {"state": storage.READY, "reason": None, "attempts": 0})
             self.report.unchanged += 1

@@ -27,9 +27,19 @@ You read the transcript of a business conversation and report what matters about
 
 REPAIR = "Your answer does not follow the JSON schema. Send the whole corrected JSON object. What is wrong: "
 FAULTS_TOLD = 10
+READING = "2"
+"""Another one where a release reads turns of other people, or other words, from the same stored conversation.
+
+All are looked at again then, and only those whose lines are other ones are asked about and paid for again.
+"""
 
 
 def version(model: str) -> str:
+    """Name everything besides the stored conversation that its features depend on."""
+    return digest(question(model), READING)
+
+
+def question(model: str) -> str:
     """Name everything besides the transcript that an answer depends on."""
     return digest(_system(), model)
 

@@ -270,6 +270,48 @@ class TestAnswersThatAreNone:
         assert (calls.row.state, calls.row.items, calls.row.model) == ("rejected", before.items, "gpt-test")
 
 
+class TestAReleaseThatReadsOtherwise:
+    """Looks again at what an older one read, and pays only for what are other turns now."""
+
+    def test_pays_for_nothing_where_the_turns_are_the_same(self, calls: Calls) -> None:
+        calls.add(2)
+        calls.extract()
+        before = calls.requests()
+        calls.bench.execute("update features.gong_call_features set version = 'of an older release'")
+        assert len(calls.waiting()) == 2
+        assert calls.extract().unchanged == 2
+        assert (calls.requests(), calls.waiting()) == (before, [])
+
+    def test_asks_about_what_it_could_not_read_before(self, calls: Calls) -> None:
+        calls.add()
+        calls.extract()
+        calls.bench.execute(
+            "update features.gong_call_features set version = 'of an older release', state = 'rejected', "
+            "transcript_key = null, items = '[]'"
+        )
+        assert calls.extract().extracted == 1
+        assert calls.row.state == "ready"
+
+    def test_proves_nothing_by_the_words_of_two(self, calls: Calls) -> None:
+        [made] = calls.add()
+        monologues = [
+            {"speakerId": "8001", "sentences": [{"start": 0, "text": "Do you plan to cancel the contract?"}]},
+            {"speakerId": "8002", "sentences": [{"start": 9, "text": "We are renewing it in May."}]},
+        ]
+        calls.gong.order("transcript", call=made, monologues=monologues)
+        calls.gong.order("edit", call=made, fields={"title": "Another title"})
+        calls.gong.reads()
+        calls.say(
+            answer(
+                {**PROVEN, "quote": "plan to cancel the contract We are renewing it in May"},
+                {**PROVEN, "quote": "We are renewing it in May"},
+            )
+        )
+        assert calls.extract().dropped == 1
+        [item] = calls.row.items
+        assert (item["quote"], item["speaker"]) == ("We are renewing it in May", "Unknown speaker 2")
+
+
 class TestAnswersThatNeedHelp:
     @pytest.mark.parametrize(
         "content",
