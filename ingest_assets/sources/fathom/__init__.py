@@ -6,11 +6,12 @@ login       an API key belongs to a user and sees what that user may see; severa
 includes    with a key the list brings transcripts and summaries inline; an OAuth app may not ask for them
 limits      60 requests a minute, 30 of them heavy (with transcript or summary), which may drop to 5;
             RateLimit-Limit, -Remaining and -Reset tell
-page cursor a page number: what comes or goes while we page shifts it, so the end of the range is pinned and
-            recordings are told apart by recording_id
+page cursor a page number: what comes or goes while we page shifts it, so the end of the range is pinned,
+            recordings are told apart by recording_id, and each page but the last is looked at again
 late data   transcript and summary come after the meeting; summaries are edited, action items completed:
             a range filters by created_at only, so only looking back shows any of this
-refusals    403 for one recording: a limited share, which is listed and may not be read
+refusals    403 for one recording: a limited share, which is listed and may not be read; whatever a recording
+            answers concerns that recording
 deletions   absence from a range and 404 for the recording: deleted, or no longer shared with this key
 """
 

@@ -11,6 +11,7 @@ page cursor at the top level of the body; dies an hour after the first request o
 order       none promised
 late data   a call is listed once Gong has processed it, its details and its transcript later, edits any time;
             a range filters by when a call was to start, so only looking back shows any of this
+one of many 404 or 400 for a whole request by ids because of one of them: it is halved down to that one
 deletions   absence from a range, and 404 for the id
 """
 
