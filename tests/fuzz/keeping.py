@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ MINIMISING_SECONDS = 10.0
 SHOWN = 1_500  # characters of an input that are printed
 LATIN = "$latin-1"
 """The key of an object that stands for bytes."""
-REPEATED = "$repeated"
-"""The key of an object that stands for a text of many equal pieces."""
+JOINED = "$joined"
+"""The key of an object that stands for a text with many equal pieces."""
+RUN = re.compile(r"(.{1,40}?)\1{20,}", re.DOTALL)
 WORTH_REPEATING = 200  # characters
 
 
@@ -127,8 +129,8 @@ def _written(value: Any) -> Any:
         case bytes():
             return {LATIN: _written(value.decode("latin-1"))}
         case str() if len(value) > WORTH_REPEATING:
-            piece = value[: (value + value).find(value, 1)]
-            return value if len(piece) == len(value) else {REPEATED: [piece, len(value) // len(piece)]}
+            pieces = list(_pieces(value))
+            return value if pieces == [value] else {JOINED: pieces}
         case list():
             return [_written(item) for item in value]
         case dict():
@@ -136,13 +138,25 @@ def _written(value: Any) -> Any:
     return value
 
 
+def _pieces(text: str) -> Iterator[Any]:
+    """Cut a text into what is repeated many times, as [piece, count], and what stands between."""
+    place = 0
+    for found in RUN.finditer(text):
+        if found.start() > place:
+            yield text[place : found.start()]
+        yield [found[1], len(found[0]) // len(found[1])]
+        place = found.end()
+    if place < len(text):
+        yield text[place:]
+
+
 def read(value: Any) -> Any:
     """Turn a case back into an input."""
     match value:
         case {"$latin-1": text}:
             return str(read(text)).encode("latin-1")
-        case {"$repeated": [str(piece), int(count)]}:
-            return piece * count
+        case {"$joined": list(pieces)}:
+            return "".join(piece if isinstance(piece, str) else piece[0] * piece[1] for piece in pieces)
         case list():
             return [read(item) for item in value]
         case dict():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ def test_no_input_is_too_much(parser: str) -> None:
 
 @pytest.mark.parametrize(("parser", "made"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_what_was_found_once_stays_mended(parser: str, made: Any) -> None:
+    began = time.process_time()
     assert fault_of(parser, made)[0] is None
+    assert time.process_time() - began < SECONDS
 
 
 def test_an_input_can_be_made_again() -> None:
