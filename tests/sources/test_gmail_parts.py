@@ -146,7 +146,8 @@ class TestAThreadThatCannotBeRead:
         [part] = acme.stored(unreadable_parts)
         assert (part.part, part.action) == (
             f"thread {sick}",
-            "Gmail refused threads.get (HTTP 400, invalidArgument).",
+            "Gmail refused threads.get (HTTP 400, invalidArgument). It is asked for again, less and less often; "
+            "look whether Gmail shows the thread.",
         )
 
     def test_that_is_refused_with_the_login_is_the_accounts_fault(self, acme: GmailTenant) -> None:
@@ -251,6 +252,16 @@ class TestABatchThatOneThreadSpoils:
         acme.calm()
         acme.reads()
         assert acme.living == {sick, *healthy}
+
+    def test_spoils_no_other_one_again(self, acme: GmailTenant) -> None:
+        sick, *healthy = filled(acme, 10)
+        acme.fault("status", method="batch", status=500, part=sick, times=-1)
+        acme.sync()
+        new = filled(acme, 10)
+        since = acme.bench.requests()
+        acme.sync()
+        assert acme.living == {*healthy, *new}
+        assert acme.calls(since) == {"history.list": 1, "batch": 3}  # the new ones, the sick one, and a check
 
     def test_and_another_one_are_both_found(self, acme: GmailTenant) -> None:
         threads = filled(acme, 30)

@@ -97,7 +97,12 @@ class BatchEndpoint:
         """Send batches, a few at once, and yield their answers in order; each round has smaller ones."""
         affordable = self._limiter.affordable(self._costs[calls.method])
         size = max(1, min(self._size, affordable) >> (attempt - 1))
-        chunks = deque(keys[start : start + size] for start in range(0, len(keys), size))
+        # what failed before is kept from what did not, and comes last: it may spoil a batch again
+        known = [key for key in keys if tries(key) == 1]
+        others = [key for key in keys if tries(key) > 1]
+        chunks = deque(
+            some[start : start + size] for some in (others, known) for start in range(0, len(some), size)
+        )
         flying: deque[asyncio.Task[dict[str, Item | SourceError]]] = deque()
         try:
             while chunks or flying:

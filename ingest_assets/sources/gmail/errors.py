@@ -50,6 +50,7 @@ CONNECT = "Connect the mailbox again with `ingest-assets connect gmail`."
 SCOPE = "The login lacks the scope https://www.googleapis.com/auth/gmail.readonly; grant it and connect again."
 ENABLE = "Enable the Gmail API in the Google Cloud project."
 NO_MAILBOX = "This user has no Gmail mailbox, or it is switched off; leave the user out."
+AGAIN = "It is asked for again, less and less often; look whether Gmail shows the thread."
 REPORT = "Please report this: the request was ours."
 BATCH_ADDRESS = "Check GMAIL_BATCH_URL, or GMAIL_API_URL where that is empty; if it is right, please report this."
 
@@ -114,7 +115,7 @@ def meaning(method: str, status: int, body: Any) -> SourceError:
     if METHODS[method].level is Level.PART:
         if status == HTTPStatus.NOT_FOUND and reason:
             return PartUnreadable(f"Gmail has no such item any more ({method}: {code}).", code=GONE)
-        return PartUnreadable(f"Gmail refused {method} ({code}).", code=code)
+        return PartUnreadable(f"Gmail refused {method} ({code}). {AGAIN}", code=code)
     if method == HISTORY and _too_old(status, reason):
         return CursorExpired("Gmail no longer knows what changed since the last sync.", code=code)
     if status == HTTPStatus.FORBIDDEN or (status == HTTPStatus.BAD_REQUEST and reason in PRECONDITION):

@@ -5,7 +5,7 @@ all the rest of a sync takes. What comes back is read in one pass; what nobody a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -16,6 +16,8 @@ ESCAPED = re.compile(r"\\(.)")
 LONGEST_BOUNDARY = 200  # characters; RFC 2046 allows 70
 LONGEST_HEAD = 16_384  # bytes of a part's headers
 LOOKED_AT = 4  # parts for each call: whoever sends more of them sends them to keep us busy
+AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]*\r?(?=\n|\Z)")
+NEWLINE = ord("\n")
 END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 BLANK = re.compile(rb"\s*")
 FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -70,18 +72,28 @@ def _parts(content_type: str, body: bytes, *, at_most: int) -> list[tuple[int, i
     boundary = _boundary(content_type)
     if boundary is None:
         return []
-    line = re.compile(rb"(?:\A|\n)--" + re.escape(boundary) + rb"(--)?[ \t]*\r?(?=\n|\Z)")
     found: list[tuple[int, int]] = []
     start: int | None = None
-    for delimiter in line.finditer(body):
+    for place, delimiter in _delimiters(b"--" + boundary, body):
         if start is not None:
-            found.append((start, delimiter.start()))
+            found.append((start, place))
         if delimiter[1] is not None or len(found) == at_most:
             return found
         start = delimiter.end() + 1
     if start is not None and start < len(body):
         found.append((start, len(body)))  # the end is missing: the last part may be whole all the same
     return found
+
+
+def _delimiters(boundary: bytes, body: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Yield the lines that are the boundary, and where each begins. Bytes are found faster than patterns."""
+    place = body.find(boundary)
+    while place >= 0:
+        after = place + len(boundary)
+        delimiter = AFTER_BOUNDARY.match(body, after)
+        if delimiter is not None and (place == 0 or body[place - 1] == NEWLINE):
+            yield place, delimiter
+        place = body.find(boundary, after)
 
 
 def _boundary(content_type: str) -> bytes | None:
