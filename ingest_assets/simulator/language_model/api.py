@@ -2,9 +2,11 @@
 
 login    Authorization: Bearer
 strict   every object of a schema closes its properties and requires all of them, or it is refused
-tokens   a quarter of the characters; more than the key's context are refused
+tokens   a quarter of the bytes; more than the key's context are refused
+dialect  the key's server may be another than OpenAI's (dialects.py)
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from ingest_assets.simulator.faults import Fault, Kind
 from ingest_assets.simulator.language_model import batches
 from ingest_assets.simulator.language_model.answers import findings
-from ingest_assets.simulator.language_model.world import Json, Saying, Tenant
+from ingest_assets.simulator.language_model.dialects import DIALECTS, TOKEN_FIELDS, Dialect
+from ingest_assets.simulator.language_model.world import AS_COUNTED, Json, Saying, Tenant
 from ingest_assets.simulator.state import Simulator
 from ingest_assets.simulator.vendor import Asked, Wire, attend
 from ingest_assets.simulator.wire import JSON_TYPE, Answer, header, read_body
@@ -30,6 +33,7 @@ STATUSES = {
     "content_filter": 400,
 }
 INVALID = "invalid_request_error"
+TITLE = re.compile(r"^Title: (.*)$", re.MULTILINE)
 
 
 class ModelError(Exception):
@@ -131,25 +135,34 @@ class ModelApi:
         texts = [_text(message) for message in asked.get("messages") or ()]
         if not texts:
             raise ModelError(400, None, "messages must not be empty", param="messages")
-        schema = _schema(asked.get("response_format") or {}, tenant, texts)
-        prompt_tokens = -(-sum(map(len, texts)) // 4)
-        if prompt_tokens > tenant.context_tokens:
-            raise ModelError(400, "context_length_exceeded", "The context length is exceeded.", param="messages")
-        if 0 < tenant.minute_tokens < prompt_tokens + asked.get("max_completion_tokens", 0):
-            raise ModelError(
-                429, "rate_limit_exceeded", "Rate limit reached.", kind="tokens", limit=tenant.minute_tokens
-            )
-        saying = tenant.sayings.popleft() if tenant.sayings else None
-        if saying is None:
-            inventing = tenant.inventions > 0
-            tenant.inventions -= inventing
-            saying = Saying(findings(_asked_of(asked["messages"]), schema, inventing=inventing))
-        return self._completion(asked["model"], saying, prompt_tokens)
+        dialect = DIALECTS[tenant.dialect]
+        if (refusal := dialect.refusal(asked)) is not None:
+            return _error(*refusal)
+        if dialect.hiccup is not None and not tenant.hiccups:
+            tenant.hiccups += 1
+            return _error(200, dialect.hiccup)
+        schema = None if dialect.ignores_format else _schema(asked.get("response_format") or {}, tenant, texts)
+        sizes = sum(map(_tokens, texts)), next((asked[name] for name in TOKEN_FIELDS if name in asked), 0)
+        if (too_long := _too_long(dialect, tenant, *sizes)) is not None:
+            return too_long
+        saying = self._saying(tenant, asked, schema)
+        if saying.document is not None:
+            return Answer(orjson.dumps(saying.document))
+        read = tenant.context_tokens // 2 + 2 if sizes[0] > tenant.context_tokens else sizes[0]  # as Ollama cuts
+        return self._completion(asked["model"], saying, read, dialect)
 
-    def _completion(self, model: str, saying: Saying, prompt_tokens: int) -> Answer:
+    def _saying(self, tenant: Tenant, asked: Json, schema: Json | None) -> Saying:
+        saying = tenant.sayings.popleft() if tenant.sayings else None
+        if saying is not None:
+            return saying
+        inventing = tenant.inventions > 0
+        tenant.inventions -= inventing
+        return Saying(findings(_asked_of(asked["messages"]), schema, inventing=inventing))
+
+    def _completion(self, model: str, saying: Saying, prompt_tokens: int, dialect: Dialect) -> Answer:
         world = self._simulator.language_model
         world.answers += 1
-        completion_tokens = -(-len(saying.content or saying.refusal or "") // 4)
+        completion_tokens = _tokens(str(saying.content or saying.refusal or ""))
         message: Json = {
             "role": "assistant",
             "content": saying.content,
@@ -172,8 +185,32 @@ class ModelApi:
                 "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
             },
         }
+        if saying.usage != AS_COUNTED:
+            document["usage"] = saying.usage
+        document = dialect.answered(document)
         more = ((b"x-request-id", f"req_{world.answers}".encode()), (b"x-ratelimit-remaining-requests", b"4999"))
         return Answer(orjson.dumps(document), headers=(JSON_TYPE, *more))
+
+
+def _too_long(dialect: Dialect, tenant: Tenant, prompt: int, answer: int) -> Answer | None:
+    if prompt + answer * dialect.counts_answer > tenant.context_tokens and not dialect.cuts:
+        if dialect.too_long is not None:
+            return _error(*dialect.too_long(prompt, answer, tenant.context_tokens))
+        said = "The context length is exceeded."
+        raise ModelError(400, "context_length_exceeded", said, param="messages")
+    if 0 < tenant.minute_tokens < prompt + answer:
+        raise ModelError(
+            429, "rate_limit_exceeded", "Rate limit reached.", kind="tokens", limit=tenant.minute_tokens
+        )
+    return None
+
+
+def _error(status: int, document: Any) -> Answer:
+    return Answer(orjson.dumps(document), status, error="refused" if status >= 400 else "error")
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text.encode("utf-8", "replace")) // 4)
 
 
 def _method(verb: str, path: str) -> str:
@@ -208,7 +245,20 @@ def _outline(body: bytes) -> dict[str, str]:
         return {}
     form = document.get("response_format")
     kind = form.get("type", "text") if isinstance(form, dict) else "text"
-    return {"model": str(document.get("model")), "format": str(kind), "store": str(document.get("store"))}
+    return {
+        "model": str(document.get("model")),
+        "format": str(kind),
+        "store": str(document.get("store")),
+        "sent": ",".join(sorted(document)),
+        "title": _title(document.get("messages")),
+    }
+
+
+def _title(messages: Any) -> str:
+    """Name the conversation that a request is about, so that a fault may be of one alone."""
+    texts = [one.get("content") for one in messages or () if isinstance(one, dict)]
+    found = next((match for text in texts if isinstance(text, str) and (match := TITLE.search(text))), None)
+    return found.group(1) if found else ""
 
 
 def _text(message: Any) -> str:

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.routing import Route
 
-from ingest_assets.simulator.language_model.world import Saying, Tenant
+from ingest_assets.simulator.errors import OrderError
+from ingest_assets.simulator.language_model.dialects import DIALECTS
+from ingest_assets.simulator.language_model.world import AS_COUNTED, Saying, Tenant
 from ingest_assets.simulator.orders import Order, order
 from ingest_assets.simulator.state import Simulator
 
@@ -23,15 +25,18 @@ class SetKey(Order):
     minute_tokens: Count = 0
     batch_seconds: Annotated[float, Field(ge=0)] = 0.0
     expiring: Count = 0
+    dialect: str = "openai"
 
 
 class Say(Order):
     """What the next answers are, after some like any other."""
 
     key: str
-    content: str | None
-    finish_reason: str = "stop"
+    content: Any = None
+    finish_reason: str | None = "stop"
     refusal: str | None = None
+    usage: Any = AS_COUNTED
+    document: Any = None
     times: Count = 1
     skip: Count = 0
 
@@ -59,6 +64,9 @@ def _set_key(simulator: Simulator, wanted: SetKey) -> dict[str, Any]:
     tenant.knows_schemas, tenant.revoked = wanted.knows_schemas, wanted.revoked
     tenant.minute_tokens = wanted.minute_tokens
     tenant.batch_seconds, tenant.expiring = wanted.batch_seconds, wanted.expiring
+    if wanted.dialect not in DIALECTS:
+        raise OrderError(f"there is no dialect {wanted.dialect}: know {', '.join(DIALECTS)}")
+    tenant.dialect = wanted.dialect
     tenants[wanted.key] = tenant
     return {"tenant": tenant.id}
 
@@ -66,7 +74,8 @@ def _set_key(simulator: Simulator, wanted: SetKey) -> dict[str, Any]:
 def _say(simulator: Simulator, wanted: Say) -> dict[str, Any]:
     sayings = simulator.language_model.tenant(wanted.key).sayings
     sayings.extend([None] * wanted.skip)
-    sayings.extend([Saying(wanted.content, wanted.finish_reason, wanted.refusal)] * wanted.times)
+    saying = Saying(wanted.content, wanted.finish_reason, wanted.refusal, wanted.usage, wanted.document)
+    sayings.extend([saying] * wanted.times)
     return {"waiting": len(sayings)}
 
 

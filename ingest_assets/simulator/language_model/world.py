@@ -6,14 +6,19 @@ from typing import Any
 
 from ingest_assets.simulator.errors import OrderError
 
+AS_COUNTED = "as counted"
+
 
 @dataclass(slots=True)
 class Saying:
     """A scripted answer."""
 
-    content: str | None
-    finish_reason: str = "stop"
+    content: Any
+    finish_reason: str | None = "stop"
     refusal: str | None = None
+    usage: Any = AS_COUNTED
+    document: Any = None
+    """The whole answer, whatever else is said."""
 
 
 @dataclass(slots=True)
@@ -49,6 +54,9 @@ class Tenant:
     """Requests of the next batch that are not answered in time."""
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, "Batch"] = field(default_factory=dict)
+    dialect: str = "openai"
+    hiccups: int = 0
+    """How often it answered with its dialect's own hiccup."""
     inventions: int = 0
     """Answers to come of which every second quote is made up."""
 
