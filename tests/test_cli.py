@@ -447,7 +447,7 @@ class TestALoginThatThisProcessCannotRead:
         for number in range(50):
             bench.workspace(f"w{number:02}", "general")
         before, since = self.accounts(bench), bench.requests()
-        done = bench.run("sync", "slack", "--all", "--json", **environ)
+        done = bench.run("sync", "slack", "--all", "--json", stdin="", **environ)
         refused(done, words, "No login of 50 Slack accounts can be read by this process")
         assert (self.accounts(bench), bench.requests()) == (before, since)
         done = bench.run("sync", "slack", "--all", "--json")

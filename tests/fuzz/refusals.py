@@ -12,7 +12,8 @@ from ingest_assets.errors import SourceError
 from ingest_assets.sources.client.http import Answer, Request
 from ingest_assets.sources.gmail import errors as gmail
 from ingest_assets.sources.gmail.methods import METHODS as GMAIL_METHODS
-from ingest_assets.sources.gong.errors import SCOPES, meaning_at
+from ingest_assets.sources.gong.errors import meaning_at
+from ingest_assets.sources.gong.methods import SCOPES
 from ingest_assets.terminal import printable
 from tests.fuzz import corpus
 from tests.fuzz.mutations import deeply, mutated, rewritten

@@ -27,8 +27,8 @@ from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessag
 from ingest_assets.sources.source import Connector, Extraction, Page
 from ingest_assets.sources.values import DEEPEST, LONGEST_ID, LONGEST_TEXT
 from ingest_assets.sync import sync
+from tests.sources.payloads import part
 from tests.sources.tenants import TENANTS, Tenant
-from tests.sources.test_gmail_mail import part
 from tests.workbench import Bench
 
 GOOD = 6

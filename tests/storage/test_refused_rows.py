@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.sources.tenants import TENANTS, Tenant
@@ -53,7 +55,7 @@ REFUSALS = {
 def acme(bench: Bench) -> Workspace:
     made = bench.workspace("acme", "general")
     made.say_many("general", 3, hours_ago=2)
-    odd = {"user": None, "text": f"{CANARY} {random_text(6_000)}", "blocks": [], "reply_count": 0}
+    odd: dict[str, Any] = {"user": None, "text": f"{CANARY} {random_text(6_000)}", "blocks": [], "reply_count": 0}
     made.say("general", CANARY, hours_ago=1.5, extra=odd)
     made.say_many("general", 3)
     return made

@@ -39,7 +39,7 @@ _CODES: dict[type[SourceError], str] = {
         limit_required unknown_method
     """,
 }
-_KINDS: dict[str, type[SourceError]] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
+KINDS: dict[str, type[SourceError]] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
 
 UNSEEN = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 """Profiles that Slack keeps from this app, of people in other companies for one: nothing to act on."""
@@ -70,7 +70,7 @@ def meaning(code: str, level: Level, *, method: str, needed: str | None = None) 
 
     `needed`: the scope that Slack names beside `missing_scope`.
     """
-    kind = _KINDS.get(code, UnexpectedResponse)
+    kind = KINDS.get(code, UnexpectedResponse)
     sentences = [f"Slack refused {method}: {code}.", _OF_CODES.get(code) or _ACTIONS.get((kind, level), "")]
     if code == "missing_scope":
         sentences.insert(1, _SCOPE.format(needed or "that Slack's page on the method names"))

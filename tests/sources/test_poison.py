@@ -1,0 +1,140 @@
+"""One part that cannot be read, whatever its requests answer and for ever: nothing but that part suffers.
+
+The matrix is derived from the clients' own tables: each method that asks for a part, and each answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ingest_assets.sources.client.retry import TRIES
+from ingest_assets.sources.parts import LONGEST_PAUSE
+from ingest_assets.sources.slack.errors import KINDS, UNSEEN
+from ingest_assets.storage.schema import unreadable_parts
+from ingest_assets.sync import sync
+from ingest_assets.verdict import Verdict
+from tests.sources.poison import ANSWERS, CASES, PARTS, Case
+from tests.workbench import Bench
+
+SYNCS = 3
+LONG = "long rate limit"
+RHYTHM = timedelta(minutes=15)
+LOGIN_REQUESTS = 2  # that a sync may make beyond its usual ones: the login asked, a token refreshed
+SLACK_CODES = sorted(KINDS)
+LATER = ("status 500", "error 200", "error 403", "rate limit")
+"""Answers that are also tried on a part that was read before."""
+
+
+def scheduled(case: Case) -> Verdict:
+    """Sync as a schedule would: pauses of parts count."""
+    tenant = case.tenant
+    options = tenant.bench.app.options_of(tenant.source)
+    worker = replace(tenant.bench.worker(), turn=tenant.bench.clock.now() + timedelta(minutes=1))
+    return sync(tenant.source, tenant.account, options, worker)
+
+
+def rounds(case: Case) -> Verdict:
+    """Sync a few times while the healthy parts live on."""
+    for _ in range(SYNCS):
+        case.bench.clock.advance(RHYTHM)
+        case.grow()
+        verdict = scheduled(case)
+    return verdict
+
+
+def poison(case: Case, answer: dict[str, Any]) -> None:
+    named = {} if case.lists_names else {"part": case.part}
+    case.tenant.fault(method=case.method, times=-1, **named, **answer)
+
+
+def recovers(case: Case) -> None:
+    """Let the fault end; see that the account becomes complete without anybody."""
+    case.tenant.calm()
+    for _ in range(2):
+        case.bench.clock.advance(LONGEST_PAUSE + RHYTHM)
+        verdict = scheduled(case)
+    assert (verdict.status, case.tenant.account.state) == ("success", "active"), verdict.reason
+    assert case.whole()
+    assert case.arrived(case.healthy)
+    assert not case.tenant.stored(unreadable_parts)
+
+
+def check(case: Case, answer: str) -> None:
+    """Poison a part and see that nothing but that part suffers."""
+    poison(case, ANSWERS[answer])
+    since = case.bench.requests()
+    verdict = rounds(case)
+    calls = case.tenant.calls(since=since)
+    if answer == LONG and case.counts_by_account:
+        assert case.tenant.account.state == "active", verdict.reason
+        recovers(case)
+        return
+    assert case.arrived(case.healthy), "a healthy part suffers"
+    assert case.tenant.account.state == "active", verdict.reason
+    if answer not in case.exempt:
+        assert verdict.status == "partial", verdict.reason
+        assert any(case.told in part.part for part in verdict.unreadable)
+        assert all(part.code and part.name and part.action for part in verdict.unreadable)
+        case.tenant.calm()
+        usual = usual_calls(case)
+        excess = sum(calls.values()) - usual
+        assert excess <= TRIES + SYNCS + LOGIN_REQUESTS, f"{excess} requests more than without the fault"
+        recovers(case)
+
+
+_USUAL: Counter[tuple[str, str]] = Counter()
+
+
+def usual_calls(case: Case) -> int:
+    """Count the requests of the same syncs without a fault, once for each kind of case."""
+    key = (case.source, case.method)
+    if key not in _USUAL:
+        control = type(case)(case.bench, "control")
+        since = case.bench.requests()
+        rounds(control)
+        _USUAL[key] = sum(control.tenant.calls(since=since).values())
+    return _USUAL[key]
+
+
+def test_every_method_that_asks_for_a_part_has_its_row() -> None:
+    assert set(CASES) == PARTS
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("key", CASES, ids=".".join)
+def test_one_part_that_never_can_be_read_spoils_nothing_else(
+    key: tuple[str, str], answer: str, bench: Bench
+) -> None:
+    check(CASES[key](bench), answer)
+
+
+@pytest.mark.parametrize("answer", LATER)
+@pytest.mark.parametrize("key", [key for key, case in CASES.items() if not case.lists_names], ids=".".join)
+def test_nor_does_one_that_could_be_read_before(key: tuple[str, str], answer: str, bench: Bench) -> None:
+    case = CASES[key](bench)
+    case.tenant.reads()
+    case.grow()
+    case.relapse()
+    check(case, answer)
+
+
+@pytest.mark.parametrize("key", [key for key, case in CASES.items() if case.many], ids=".".join)
+def test_each_code_that_a_vendor_documents_concerns_the_part_that_was_asked(
+    key: tuple[str, str], bench: Bench
+) -> None:
+    case = CASES[key](bench)
+    parts = [case.part, *(case.fall_ill() for _ in SLACK_CODES[1:])]
+    for part, code in zip(parts, SLACK_CODES, strict=True):
+        case.tenant.fault("error", method=case.method, part=part, error=code, times=-1)
+    verdict = rounds(case)
+    assert case.arrived(case.healthy)
+    assert case.tenant.account.state == "active", verdict.reason
+    assert verdict.status == "partial"
+    assert {part.code for part in verdict.unreadable} >= set(SLACK_CODES) - UNSEEN
+    assert len(verdict.unreadable) >= len(parts) - len(UNSEEN)
+    recovers(case)
