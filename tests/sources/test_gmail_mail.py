@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ingest_assets.deriving import derive_anew
+from ingest_assets.sources.gmail import GMAIL
 from tests.sources.hostile_html import HOSTILE, KIND_REGARDS
 from tests.sources.payloads import nested, part, several, typed
 from tests.sources.tenants import GmailTenant
@@ -234,6 +236,25 @@ class TestMail:
         text = acme.rows[thread].text
         assert [text.count(f"This is answer {turn}.") for turn in range(6)] == [1] * 6
         assert text.index("answer 0") < text.index("answer 5")
+
+    def test_that_an_older_version_stored_gets_its_addresses_and_what_is_new_in_it(
+        self, acme: GmailTenant
+    ) -> None:
+        said = "Yes.\r\n\r\nOn Mon, 2 Mar 2026 at 10:00, Ann <ann@acme.example> wrote:\r\n> May we?"
+        headers = (("To", "Ann <ann@acme.example>, bob@acme.example"), ("Cc", "eve@acme.example"))
+        made = acme.message(payload=typed("text/plain", said, *headers))
+        acme.reads()
+        now = acme.stored_message(made)
+        acme.bench.execute(
+            "update raw.gmail_messages set parser_version = 0, new_text = null, cc = '{}', "
+            "recipients = array['Ann <ann@acme.example>, bob@acme.example']"
+        )
+        acme.bench.execute("update raw.gmail_threads set parser_version = 0, text = 'with quotations'")
+        assert [derived.failed for derived in derive_anew(acme.bench.engine, (GMAIL,), lambda: True)] == [0, 0]
+        row = acme.stored_message(made)
+        assert (row.new_text, row.text, row.content_hash) == ("Yes.", now.text, now.content_hash)
+        assert (row.recipients, row.cc) == (["Ann <ann@acme.example>", "bob@acme.example"], ["eve@acme.example"])
+        assert acme.rows[made["thread"]].text.endswith("UTC:\nYes.")
 
     def test_a_thread_is_readable_in_order(self, acme: GmailTenant) -> None:
         first = acme.message(text="Question?", sender="Ann <ann@acme.example>", hours_ago=3)
