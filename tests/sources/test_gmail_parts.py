@@ -311,6 +311,19 @@ class TestABodyThatCannotBeRead:
         assert (row.text, row.label_ids) == ("Kept apart", ["INBOX", "STARRED"])
         assert "Kept apart" in acme.rows[sick["thread"]].text
 
+    @pytest.mark.parametrize("odd", [5, ["0"], {"a": 1}, True, "a\0b", "x" * 5000])
+    @pytest.mark.parametrize("place", ["partId", "attachmentId"])
+    def test_because_of_its_id_spoils_its_own_message_only(self, acme: GmailTenant, place: str, odd: Any) -> None:
+        fine = acme.message(text="Kept apart", body_as_attachment=True)
+        part = {"partId": "1", "mimeType": "text/plain", "filename": "", "headers": []}
+        part["body"] = {"attachmentId": "a1", "size": 4}
+        (part if place == "partId" else part["body"])[place] = odd
+        acme.message(payload={"mimeType": "multipart/mixed", "headers": [], "parts": [part]})
+        body = {"size": 5, "data": "SGVsbG8"}
+        acme.fault("json", method="attachments.get", status=200, body=body, times=-1)
+        acme.reads()
+        assert acme.stored_message(fine).text == "Hello"
+
     def test_of_no_bytes_is_empty(self, acme: GmailTenant) -> None:
         acme.message(text="Kept apart", body_as_attachment=True)
         acme.fault("json", method="attachments.get", status=200, body={"size": 0}, times=-1)

@@ -1,40 +1,26 @@
 """Read one mailbox: everything once, then what its history says has changed."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import BaseModel, Field
 
 from ingest_assets.errors import (
     CredentialRejected,
     CursorExpired,
-    PartUnreadable,
-    SourceError,
     UnexpectedResponse,
 )
-from ingest_assets.sources.batch import Batch, stored
-from ingest_assets.sources.gmail.body import kept_apart
-from ingest_assets.sources.gmail.client import Body, GmailClient
-from ingest_assets.sources.gmail.errors import GONE
+from ingest_assets.sources.batch import stored
+from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
-from ingest_assets.sources.gmail.records import HIDDEN, GmailMessage, GmailThread, id_of, visible
-from ingest_assets.sources.parts import UnreadablePart
-from ingest_assets.sources.record import Record
-from ingest_assets.sources.rejected import UNPARSEABLE, rejection
-from ingest_assets.sources.source import DAY, Extraction, Page
+from ingest_assets.sources.gmail.records import HIDDEN, GmailThread
+from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, living, part_of
+from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.storage import reads
 
-MAILBOX = "mailbox"
-PART = "thread "
-Thread = dict[str, Any] | SourceError | None
-"""As it is answered, why it could not be read, or None for one that is gone."""
-FROM_BODY = ("text", "new_text", "text_shortened")
-"""Columns of a message that come from its body."""
 LISTINGS = 3  # tries, where page tokens die
 NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
 """None of this is ever stored (see `visible`): not to find it saves its fetch, and its place among the newest.
@@ -63,7 +49,7 @@ class _Mailbox:
     """One mailbox and what we hold of it."""
 
     def __init__(self, run: Extraction, client: GmailClient) -> None:
-        self.run, self.client = run, client
+        self.run, self.client, self.threads = run, client, Threads(run, client)
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
         self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]
         position = run.cursors.get(MAILBOX)
@@ -104,7 +90,7 @@ class _Mailbox:
         named = await self._telling(changes)
         waiting = dict.fromkeys(one for one in named if one in changes.shrunk or self._due(one))
         wanted = self._and_unreadable(waiting)
-        async with aclosing(self._threads(wanted, changes.shrunk)) as pages:
+        async with aclosing(self.threads.pages(wanted, changes.shrunk)) as pages:
             async for threads, page in pages:
                 waiting = {thread_id: None for thread_id in waiting if thread_id not in threads}
                 if waiting:
@@ -123,7 +109,7 @@ class _Mailbox:
             return list(changes.before)
         deciding = self.include | self.exclude | HIDDEN
         idle = [one for one, labels in changes.relabelled().items() if deciding.isdisjoint(labels)]
-        unknown = set(idle) - set(await self._living(GmailThread, "external_id", idle))
+        unknown = set(idle) - set(await living(self.run, GmailThread, "external_id", idle))
         return [one for one in changes.before if one not in unknown]
 
     async def _everything(self, since: datetime) -> AsyncGenerator[Page]:
@@ -144,7 +130,7 @@ class _Mailbox:
         absent = [thread_id for thread_id in held if thread_id not in listed]
         wanted = self._and_unreadable([*filter(self._due, stale), *absent])
         unlisted = {thread_id for thread_id in wanted if thread_id not in listed}
-        async with aclosing(self._threads(wanted, unlisted)) as pages:
+        async with aclosing(self.threads.pages(wanted, unlisted)) as pages:
             async for _threads, page in pages:
                 yield page
         cursor = MailboxCursor(
@@ -185,8 +171,14 @@ class _Mailbox:
         raise UnexpectedResponse("Gmail lost the page token of a listing three times.")
 
     async def _held(self, since: datetime) -> dict[str, str | None]:
-        rows = await self._stored(
-            reads.rows_since, GmailThread.table, "occurred_at", since, ["external_id", "history_id"]
+        rows = await stored(
+            self.run,
+            reads.rows_since,
+            GmailThread.table,
+            self.run.account.account_id,
+            "occurred_at",
+            since,
+            ["external_id", "history_id"],
         )
         return {row.external_id: row.history_id for row in rows}
 
@@ -198,209 +190,3 @@ class _Mailbox:
         """Add the threads that could not be read before, and that nothing else may ever name."""
         again = (part.removeprefix(PART) for part in self.run.parts.waiting(PART))
         return list(dict.fromkeys([*ids, *again]))
-
-    async def _threads(
-        self, ids: Sequence[str], expected: Collection[str]
-    ) -> AsyncGenerator[tuple[Collection[str], Page]]:
-        """Yield pages, and which of the threads each is about; those that cannot be read come last.
-
-        `expected`: of which something else says that they may be gone.
-        """
-        parts = self.run.parts
-        async with aclosing(self.client.threads(ids, lambda one: parts.tries(part_of(one)))) as batches:
-            async for threads in batches:
-                yield (
-                    threads.keys(),
-                    await self._page(
-                        {one: self._believed(one, thread, expected) for one, thread in threads.items()}
-                    ),
-                )
-
-    def _believed(self, thread_id: str, thread: Thread, expected: Collection[str]) -> Thread:
-        """Believe that a thread is gone if something else says so too, or if that was the answer for a day."""
-        if thread is not None or thread_id in expected:
-            return thread
-        since = self.run.parts.since(part_of(thread_id))
-        if since is not None and self.run.started_at - since >= DAY:
-            return None
-        return PartUnreadable("Gmail names this thread and does not find it.", code=GONE)
-
-    async def _page(self, threads: Mapping[str, Thread]) -> Page:
-        """Store what is selected of some threads; what is stored of them and no longer there is gone."""
-        batch = Batch()
-        left: list[str] = []
-        untouched: set[str] = set()
-        unreadable: list[UnreadablePart] = []
-        read: list[str] = []
-        answered = {one: thread for one, thread in threads.items() if isinstance(thread, dict)}
-        bodies = await self._fetched(answered)
-        # anybody may send large mail: requests, other accounts and the lease go on meanwhile
-        parsed = await asyncio.to_thread(self._parsed, answered, bodies)
-        for thread_id, thread in threads.items():
-            error = thread if isinstance(thread, SourceError) else bodies.fault_in(thread)
-            if error is None:
-                read += self.run.parts.succeeded(part_of(thread_id))
-            else:
-                unreadable.append(await self.run.parts.failed(part_of(thread_id), part_of(thread_id), error))
-            if isinstance(thread, SourceError):
-                untouched.add(thread_id)
-            elif thread is None:
-                batch.gone.append(thread_id)
-            else:
-                rows = parsed[thread_id]
-                batch.add(rows)
-                if rows.rejected:
-                    untouched.add(thread_id)
-                elif not rows.records:
-                    left.append(thread_id)
-        kept = {record.external_id for record in batch.records if isinstance(record, GmailMessage)}
-        living = set(await self._living(GmailThread, "external_id", batch.gone + left))
-        touched = [thread_id for thread_id in threads if thread_id not in untouched]
-        lost = [one for one in await self._living(GmailMessage, "thread_id", touched) if one not in kept]
-        return Page(
-            batch.records,
-            gone=[one for one in batch.gone if one in living],  # most mail in spam never was
-            left=[one for one in left if one in living],
-            also_gone={GmailMessage: lost} if lost else {},
-            rejected=batch.rejected,
-            stream=MAILBOX,
-            unreadable=unreadable,
-            read=read,
-        )
-
-    def _parsed(self, threads: Mapping[str, dict[str, Any]], bodies: "_Bodies") -> dict[str, Batch]:
-        return {thread_id: self._thread(thread_id, thread, bodies) for thread_id, thread in threads.items()}
-
-    def _thread(self, thread_id: str, thread: dict[str, Any], bodies: "_Bodies") -> Batch:
-        """Parse a thread and its mail; what is malformed of either does not keep the other from being stored."""
-        batch, outline = Batch(), _outline(thread)
-        try:
-            messages = self._messages(batch, thread, bodies)
-        except UNPARSEABLE as error:
-            batch.rejected.append(rejection(GmailThread, outline, error, external_id=thread_id))
-            return batch
-        if messages:
-
-            def sum_up(_outline: Any) -> GmailThread:
-                return GmailThread.from_messages(self.run.account, thread, messages)
-
-            batch.parse(GmailThread, outline, sum_up, external_id=thread_id)
-            batch.records += messages
-        return batch
-
-    async def _living(self, record: type[Record], column: str, values: Sequence[str]) -> list[str]:
-        if not values:
-            return []
-        rows = await self._stored(reads.rows_in, record.table, column, values, ["external_id"])
-        return [row.external_id for row in rows]
-
-    def _messages(self, batch: Batch, thread: dict[str, Any], bodies: "_Bodies") -> list[GmailMessage]:
-        """Parse a thread's mail, or nothing where the labels leave the thread out."""
-        id_of(thread, "id")  # else this is no thread, and that it has no messages says nothing
-        shown = [message for message in thread.get("messages", ()) if visible(message)]
-        labels = {label for message in shown for label in _labels(message)}
-        if (self.include and self.include.isdisjoint(labels)) or not self.exclude.isdisjoint(labels):
-            return []
-
-        def parse(message: Any) -> GmailMessage:
-            fetched, most = bodies.found.get(message["id"], {}), self.run.options.max_message_bytes
-            made = GmailMessage.from_api(self.run.account, message, fetched, max_bytes=most)
-            return bodies.with_stored(made)
-
-        parsed = [
-            batch.parsed(
-                GmailMessage,
-                message,
-                parse,
-                external_id=message.get("id") if isinstance(message, dict) else None,
-            )
-            for message in shown
-        ]
-        return [message for message in parsed if message is not None]
-
-    async def _fetched(self, threads: Mapping[str, dict[str, Any]]) -> "_Bodies":
-        """Get the bodies that Gmail keeps apart, by message and partId."""
-        wanted: dict[Body, str] = {}
-        thread_of: dict[str, str] = {}
-        for thread_id, thread in threads.items():
-            for message in _mail_in(thread):
-                try:
-                    apart = self._apart(message)
-                except UNPARSEABLE:
-                    continue  # it is set aside when it is parsed
-                wanted |= apart
-                thread_of |= {message_id: thread_id for message_id, _attachment_id in apart}
-        bodies = _Bodies()
-        if not wanted:
-            return bodies
-        parts = self.run.parts
-        contents = await self.client.contents(list(wanted), lambda body: parts.tries(part_of(thread_of[body[0]])))
-        for (message_id, attachment_id), data in contents.items():
-            if isinstance(data, SourceError):
-                bodies.missing[message_id] = data
-            else:
-                bodies.found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = data
-        if bodies.missing:
-            ids, columns = list(bodies.missing), ["external_id", *FROM_BODY]
-            rows = await self._stored(reads.rows_in, GmailMessage.table, "external_id", ids, columns)
-            bodies.stored = {row.external_id: {name: getattr(row, name) for name in FROM_BODY} for row in rows}
-        return bodies
-
-    def _apart(self, message: dict[str, Any]) -> dict[tuple[str, str], str]:
-        if not visible(message) or (message.get("sizeEstimate") or 0) > self.run.options.max_message_bytes:
-            return {}
-        return {
-            (message["id"], part["body"]["attachmentId"]): part.get("partId", "")
-            for part in kept_apart(message.get("payload") or {})
-        }
-
-    async def _stored(self, read: Any, table: Any, *arguments: Any) -> Any:
-        return await stored(self.run, read, table, self.run.account.account_id, *arguments)
-
-
-@dataclass
-class _Bodies:
-    """Bodies that Gmail keeps apart."""
-
-    found: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By message and partId, as Gmail encodes them."""
-    missing: dict[str, SourceError] = field(default_factory=dict)
-    """By message, why one of its bodies could not be read."""
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By message, what is stored of it that came from a body which cannot be read now."""
-
-    def fault_in(self, thread: dict[str, Any] | None) -> SourceError | None:
-        """Return why a body of a thread could not be read, if that is so."""
-        ids = (message.get("id") for message in _mail_in(thread) if isinstance(message, dict))
-        return next((self.missing[one] for one in ids if isinstance(one, str) and one in self.missing), None)
-
-    def with_stored(self, message: GmailMessage) -> GmailMessage:
-        """Give a message what is stored of its body, where that cannot be read now."""
-        held = self.stored.get(message.external_id)
-        if held is None:
-            return message
-        fields = {name: getattr(message, name) for name in GmailMessage.model_fields}
-        return GmailMessage(**(fields | held))
-
-
-def part_of(thread_id: str) -> str:
-    """Return the name of a thread among the parts of its account."""
-    return f"{PART}{thread_id}"
-
-
-def _mail_in(thread: Any) -> Sequence[Any]:
-    messages = thread.get("messages") if isinstance(thread, dict) else None
-    return messages if isinstance(messages, list) else ()
-
-
-def _labels(message: Any) -> Sequence[str]:
-    return (message.get("labelIds") or ()) if isinstance(message, dict) else ()
-
-
-def _outline(thread: Any) -> Any:
-    """What can be kept of a thread that does not parse, without repeating its messages' contents."""
-    if not isinstance(thread, dict):
-        return thread
-    return {key: value for key, value in thread.items() if key != "messages"} | {
-        "messages": thread.get("messages") if not isinstance(thread.get("messages"), list) else "see its messages"
-    }
