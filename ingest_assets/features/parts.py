@@ -5,6 +5,9 @@ from functools import cache
 from typing import Any
 
 OVERLAP = 1  # turns
+COUNTED = (
+    50_000  # characters at once: the library refuses more than 200,000 tokens, and a character has up to four
+)
 
 
 @cache
@@ -16,7 +19,9 @@ def _encoding() -> Any:
 
 def tokens(text: str) -> int:
     """Count a text's tokens, as the models of today do."""
-    return len(_encoding().encode_ordinary(text.encode("utf-8", "replace").decode()))
+    clean = text.encode("utf-8", "replace").decode()
+    pieces = (clean[start : start + COUNTED] for start in range(0, len(clean), COUNTED))
+    return sum(len(_encoding().encode_ordinary(piece)) for piece in pieces)
 
 
 def parts(lines: Sequence[str], most: int) -> list[list[str]]:

@@ -409,6 +409,49 @@ ANSWERS: list[Json] = [
     {"message": "Not found"},
 ]
 
+FINDINGS: list[Json] = [
+    {
+        "items": [
+            {
+                "quote": "lose two hours a day to the export",
+                "speaker": "Ann",
+                "kind": "pain",
+                "statement": "The export is slow.",
+                "person": None,
+                "due": "Friday",
+                "sentiment": "negative",
+            }
+        ],
+        "summary": "They talked.",
+    }
+]
+MODEL_ERRORS: list[Json] = [
+    {
+        "error": {
+            "message": "maximum context length is 8192 tokens",
+            "code": "context_length_exceeded",
+            "param": None,
+        }
+    },
+    {"error": {"code": 502, "message": "Provider returned error", "metadata": {"raw": '{"error": "x"}'}}},
+    {"detail": [{"loc": ["body", "messages"], "msg": "field required", "type": "value_error"}]},
+    {"object": "error", "message": "too many tokens", "type": "BadRequestError", "code": 40303},
+]
+
+
+def completion(text: str) -> Json:
+    """Make a chat completion that says a text."""
+    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1795703716,
+        "model": "gpt-test",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+        "usage": {"prompt_tokens": 900, "completion_tokens": 90, "total_tokens": 990},
+    }
+
+
 HEADER_VALUES = [
     "30",
     "1.5",
