@@ -1,5 +1,7 @@
 """Once a night: prune what only grows, and derive anew what an older version derived."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -8,9 +10,29 @@ import dagster as dg
 from ingest_assets.deriving import derive_anew
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import dagster_log, pruning
+from ingest_assets.storage.leases import lease
 
+MAINTENANCE = "maintenance"
 NIGHTLY = "30 3 * * *"
 DERIVING = timedelta(hours=1)  # of one night, beside the syncs
+
+
+@contextmanager
+def alone(context: dg.OpExecutionContext) -> Iterator[None]:
+    """Hold the lease of all maintenance: nothing is done twice at once, and a dead run is seen to be one.
+
+    Raises dg.Failure while another run holds it.
+    """
+    length = timedelta(seconds=context.resources.limits.core().lease_seconds)
+    engine = context.resources.database.engine()
+    with lease(engine, MAINTENANCE, owner=context.run.run_id, length=length) as held:
+        if not held.taken:
+            until = f"{held.until.astimezone(UTC):%H:%M:%S} UTC"
+            raise dg.Failure(
+                f"Another run does the maintenance; if it was killed, its lease ends at {until}.",
+                allow_retries=False,
+            )
+        yield
 
 
 @dg.op(
@@ -20,6 +42,11 @@ DERIVING = timedelta(hours=1)  # of one night, beside the syncs
 )
 def prune(context: dg.OpExecutionContext) -> None:
     """What partitions and checks show stays, and so do runs that are not finished."""
+    with alone(context):
+        _prune(context)
+
+
+def _prune(context: dg.OpExecutionContext) -> None:
     core, engine, now = context.resources.limits.core(), context.resources.database.engine(), datetime.now(UTC)
     before = now - timedelta(days=core.keep_history_days)
     for table, count in pruning.prune_history(engine, before):
@@ -31,11 +58,16 @@ def prune(context: dg.OpExecutionContext) -> None:
 
 
 @dg.op(
-    required_resource_keys={"database"},
+    required_resource_keys={"database", "limits"},
     description="Derive the columns of rows anew whose parser was improved since, from what is stored of them.",
 )
 def derive(context: dg.OpExecutionContext) -> None:
     """What does not end in time goes on in the next night."""
+    with alone(context):
+        _derive(context)
+
+
+def _derive(context: dg.OpExecutionContext) -> None:
     until = monotonic() + DERIVING.total_seconds()
     tables = derive_anew(context.resources.database.engine(), SOURCES, lambda: monotonic() < until)
     for derived in tables:

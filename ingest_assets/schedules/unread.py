@@ -17,10 +17,14 @@ from ingest_assets.storage import features as storage
 LOOK_SECONDS = 30
 
 
+def features_job_name(kind: Featured) -> str:
+    return f"{kind.source.name}_features"
+
+
 def features_job(kind: Featured) -> Any:
     """The job behind sensor and backfills."""
     return dg.define_asset_job(
-        f"{kind.source.name}_features",
+        features_job_name(kind),
         selection=dg.AssetSelection.assets(features_key(kind)).without_checks(),
         executor_def=dg.in_process_executor,
         description=f"Read the {kind.source.title} {kind.noun}s of the chosen workspaces.",

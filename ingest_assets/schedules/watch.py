@@ -6,9 +6,13 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.checks import report_health
+from ingest_assets.assets.features import features_key
 from ingest_assets.assets.health import observe
 from ingest_assets.assets.records import asset_keys
+from ingest_assets.features.kinds import FEATURED
 from ingest_assets.resources.dagster_storage import keep_connections
+from ingest_assets.schedules.maintenance import maintenance
+from ingest_assets.schedules.unread import features_job_name
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
 
@@ -42,14 +46,15 @@ def sync_health(context: dg.SensorEvaluationContext) -> Any:
     minimum_interval_seconds=LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"database", "limits"},
-    description="End syncs whose worker is gone, where Dagster cannot see that itself (Celery).",
+    description="End runs whose worker is gone, where Dagster cannot see that itself (Celery).",
 )
 def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
-    """A living sync holds leases or finishes accounts; one that did neither for two leases' length is dead."""
+    """A living run holds leases or finishes accounts; one that did neither for two leases' length is dead."""
     patience = timedelta(seconds=2 * context.resources.limits.core().lease_seconds)
     since = datetime.now(UTC) - patience
-    jobs = {f"{source.name}_sync" for source in SOURCES}
-    assets = {key for source in SOURCES for key in asset_keys(source)}
+    jobs = {f"{source.name}_sync" for source in SOURCES} | {features_job_name(kind) for kind in FEATURED}
+    jobs.add(maintenance.name)
+    assets = {key for source in SOURCES for key in asset_keys(source)} | {features_key(kind) for kind in FEATURED}
     records = context.instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     started = {
         run.run_id: run
@@ -59,11 +64,11 @@ def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
         and (start_time or 0) < since.timestamp()
     }
     if not started:
-        return dg.SkipReason("No sync is under way for that long.")
+        return dg.SkipReason("No run is under way for that long.")
     with context.resources.database.engine().connect() as conn:
         dead = overview.silent_owners(conn, list(started), since)
     for run_id in sorted(dead):
         silence = f"{patience.total_seconds():.0f} s"
-        message = f"The worker of this run gave no sign for {silence}; its accounts are due again."
+        message = f"The worker of this run gave no sign for {silence}; what it did not finish is due again."
         context.instance.report_run_failed(started[run_id], message)
-    return dg.SkipReason(f"{len(started)} syncs are under way, {len(dead)} of them were abandoned and ended.")
+    return dg.SkipReason(f"{len(started)} runs are under way, {len(dead)} of them were abandoned and ended.")

@@ -13,13 +13,13 @@ CHUNK = 50_000  # event ids a statement
 Tell = Callable[..., None]
 
 _KEPT_EVENTS = """
-    create temporary table kept_events as
+    create temporary table kept_events on commit drop as
     select max(id) as id, asset_key, partition, dagster_event_type,
         (array_agg(run_id order by id desc))[1] as run_id
     from event_logs where asset_key is not null group by asset_key, partition, dagster_event_type
 """
 _KEPT_RUNS = """
-    create temporary table kept_runs as
+    create temporary table kept_runs on commit drop as
     select run_id from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')
     union
     select planned.run_id from kept_events planned
@@ -52,10 +52,15 @@ _RUNS = """
 def prune(conn: Connection, before: datetime) -> Iterator[tuple[str, int, list[str]]]:
     """Delete what is older; yield (table, rows deleted so far, runs deleted) after each statement.
 
-    `conn` is one of Dagster's own, which commits every statement. `before` is naive and in UTC, as there.
+    `conn` is one of Dagster's own, which would commit every statement; a pooler keeps temporary tables for a
+    transaction only, so this is one. `before` is naive and in UTC, as there.
     """
-    for table in ("kept_events", "kept_runs"):
-        conn.execute(text(f"drop table if exists {table}"))
+    conn = conn.execution_options(isolation_level="READ COMMITTED")
+    with conn.begin():
+        yield from _pruned(conn, before)
+
+
+def _pruned(conn: Connection, before: datetime) -> Iterator[tuple[str, int, list[str]]]:
     conn.execute(text(_KEPT_EVENTS))
     conn.execute(text("create index on kept_events (id)"))
     conn.execute(text(_KEPT_RUNS))
@@ -71,5 +76,3 @@ def prune(conn: Connection, before: datetime) -> Iterator[tuple[str, int, list[s
     yield "asset_check_executions", conn.execute(text(_CHECKS), {"before": before}).rowcount, []
     runs = list(conn.execute(text(_RUNS), {"before": before}).scalars())
     yield "runs", len(runs), runs
-    for table in ("kept_events", "kept_runs"):
-        conn.execute(text(f"drop table {table}"))

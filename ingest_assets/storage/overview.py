@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, literal_column, select, union
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from ingest_assets.storage.schema import (
@@ -15,6 +15,7 @@ from ingest_assets.storage.schema import (
     PAUSED,
     accounts,
     check_reports,
+    leases,
     partition_reports,
     rejected_records,
     sync_counts,
@@ -201,11 +202,16 @@ def outage(conn: Connection, source: str, since: datetime, least: int) -> dateti
 
 
 def silent_owners(conn: Connection, owners: Sequence[str], since: datetime) -> set[str]:
-    """Name the owners who neither hold a lease nor finished a sync since a moment."""
+    """Name the owners who held no lease and finished no sync since a moment."""
+    among = func.any(list(owners))
     alive = conn.execute(
-        select(accounts.c.lease_owner)
-        .where(accounts.c.lease_owner == func.any(list(owners)), accounts.c.lease_until > func.now())
-        .union(select(syncs.c.owner).where(syncs.c.finished_at >= since, syncs.c.owner == func.any(list(owners))))
+        union(
+            select(accounts.c.lease_owner).where(
+                accounts.c.lease_owner == among, accounts.c.lease_until > func.now()
+            ),
+            select(leases.c.owner).where(leases.c.owner == among, leases.c.until >= since),
+            select(syncs.c.owner).where(syncs.c.owner == among, syncs.c.finished_at >= since),
+        )
     ).scalars()
     return set(owners) - set(alive)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, Table, delete, func, select
 
-from ingest_assets.storage.schema import metadata, model_requests, sync_counts, syncs, workspaces
+from ingest_assets.storage.schema import leases, metadata, model_requests, sync_counts, syncs, workspaces
 
 CHUNK = 20_000  # rows a transaction
 
@@ -16,6 +16,7 @@ def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]
     yield "ingest.syncs", _delete(engine, syncs, syncs.c.finished_at < before, syncs.c.sync_id.not_in(newest))
     with engine.begin() as conn:
         conn.execute(delete(sync_counts).where(sync_counts.c.since < before))
+        conn.execute(delete(leases).where(leases.c.until < before))
     over = (model_requests.c.made_at < before, func.coalesce(model_requests.c.wait_until < func.now(), True))
     yield "features.model_requests", _delete(engine, model_requests, *over)
 

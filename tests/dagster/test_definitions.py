@@ -141,6 +141,21 @@ def log_of(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str]]:
     ]
 
 
+def start_long_ago(instance: dg.DagsterInstance, run_id: str, job: str) -> None:
+    """Let a run have started an hour ago."""
+    instance.handle_new_event(
+        dg.EventLogEntry(  # type: ignore[no-untyped-call]  # so in Dagster
+            error_info=None,
+            level="info",
+            user_message="",
+            run_id=run_id,
+            timestamp=datetime.now(UTC).timestamp() - 3600,
+            job_name=job,
+            dagster_event=dg.DagsterEvent(event_type_value="PIPELINE_START", job_name=job),
+        )
+    )
+
+
 def described(result: Any) -> str:
     """Give the sentence that a failed step shows."""
     [failure] = [event for event in result.all_events if event.is_step_failure]
@@ -558,20 +573,8 @@ class TestTicks:
         runs["of something else"] = instance.create_run_for_job(
             defs.resolve_job_def("__ASSET_JOB"), asset_selection=frozenset([HEALTH])
         )
-        long_ago = datetime.now(UTC).timestamp() - 3600
         for started in runs.values():
-            event = dg.DagsterEvent(event_type_value="PIPELINE_START", job_name="slack_sync")
-            instance.handle_new_event(
-                dg.EventLogEntry(  # type: ignore[no-untyped-call]  # so in Dagster
-                    error_info=None,
-                    level="info",
-                    user_message="",
-                    run_id=started.run_id,
-                    timestamp=long_ago,
-                    job_name="slack_sync",
-                    dagster_event=event,
-                )
-            )
+            start_long_ago(instance, started.run_id, "slack_sync")
         execute(
             app,
             "update ingest.accounts set lease_owner = :run, lease_until = now() + interval '1 minute'"
@@ -586,6 +589,29 @@ class TestTicks:
             "from the asset's page": "FAILURE",
             "of something else": "STARTED",
         }
+
+    def test_a_dead_run_of_features_or_maintenance_is_ended_too(
+        self, app: App, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        jobs = ("gong_features", "fathom_features", "maintenance")
+        until = {"dead": "-1 day", "alive": "1 minute", "just let go": "-1 second"}
+        runs = {
+            (job, name): instance.create_run_for_job(defs.resolve_job_def(job)) for job in jobs for name in until
+        }
+        for (job, name), started in runs.items():
+            start_long_ago(instance, started.run_id, job)
+            execute(
+                app,
+                "insert into ingest.leases (name, owner, token, until)"
+                " values (:name, :run, gen_random_uuid(), now() + cast(:until as interval))",
+                name=f"{job} {name}",
+                run=started.run_id,
+                until=until[name],
+            )
+        assert "3 of them were abandoned" in self.look(defs, instance, "abandoned_runs").skip_message
+        records = {key: instance.get_run_by_id(started.run_id) for key, started in runs.items()}
+        ended = {key for key, record in records.items() if record and record.status == dg.DagsterRunStatus.FAILURE}
+        assert ended == {(job, "dead") for job in jobs}
 
 
 class TestHealth:
