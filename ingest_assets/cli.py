@@ -14,7 +14,6 @@ from uuid import uuid4
 import click
 from pydantic.fields import FieldInfo
 from sqlalchemy import Connection, Row
-from sqlalchemy.exc import OperationalError
 
 from ingest_assets.app import App
 from ingest_assets.connecting import connect_account
@@ -26,8 +25,8 @@ from ingest_assets.sources.login import Credential
 from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import vault
-from ingest_assets.storage.engine import unreachable
 from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, FAILING, NEEDS_RECONNECT, PAUSED
+from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import echo, echo_json, echo_usage, guard
 from ingest_assets.tokens import forget_pairs
 from ingest_assets.verdict import SKIPPED, SUCCESS, report
@@ -51,8 +50,11 @@ def main() -> None:
         sys.exit(130)
     except IngestError as error:
         _fail(str(error))
-    except OperationalError:
-        _fail(unreachable(app.any_engine) if app else "The database does not answer.")
+    except TROUBLES as error:
+        sentence = trouble(error, app.any_engine) if app else None
+        if sentence is None:  # a bug of ours
+            raise
+        _fail(sentence)
 
 
 def _fail(sentence: str) -> None:

@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
-        self._socket_dir = server.get_postmaster_info().socket_dir
+        self.socket_dir = Path(server.get_postmaster_info().socket_dir)
 
     @property
     def pid(self) -> int:
@@ -60,7 +60,7 @@ class Server:
         self._server.stop()
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={self._socket_dir}"
+        return f"postgresql://postgres@/{database}?host={self.socket_dir}"
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """Create a database unless it exists; return its address."""

@@ -19,6 +19,8 @@ from dagster_postgres import (
 )
 from sqlalchemy import Engine, create_engine
 
+from ingest_assets.storage.engine import replace_stale_connections
+
 KEPT, MORE = 2, 20  # connections of a process; more are opened and closed as they are needed
 RECYCLE_SECONDS = 3600
 
@@ -33,6 +35,7 @@ def _engine(url: str) -> Engine:
         pool_recycle=RECYCLE_SECONDS,
         pool_pre_ping=True,  # a restart of the server is noticed before a query, and not by it
     )
+    replace_stale_connections(engine)
     os.register_at_fork(after_in_child=partial(engine.dispose, close=False))
     return engine
 

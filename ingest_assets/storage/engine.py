@@ -10,27 +10,47 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError, ProgrammingError
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ingest_assets.errors import IngestError, ProcessFault
 from ingest_assets.settings import sqlalchemy_url
+from ingest_assets.storage.trouble import TROUBLES, trouble
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 CONNECT_SECONDS = 10
 CLOCKS_APART = timedelta(minutes=5)  # what Kerberos allows, too; a token's margin is shorter, and asks again
+NO_TABLES = {"3F000", "42P01"}  # no such schema, no such table
+ENCODING = "UTF8"
+_LOOK_AROUND = """
+    select version_num, current_user as role, current_setting('server_encoding') as server_encoding,
+        row_security_active('ingest.accounts') as blind, pg_get_userbyid(relowner) as owner
+    from ingest.alembic_version, pg_class where pg_class.oid = 'ingest.accounts'::regclass
+"""
 IDLE_SECONDS = 1.0
 """A connection that was in use so recently is not asked whether it is still there: a quarter of what is sent."""
 
 
 AWAY: Mapping[str, str] = {
     "08": "connection exception",
+    "25006": "read only SQL transaction",
+    "25P03": "idle in transaction session timeout",
+    "25P04": "transaction timeout",
+    "42501": "insufficient privilege",
     "53": "insufficient resources",
     "57": "operator intervention",
     "58": "system error",
 }
-"""Classes of SQLSTATE (PostgreSQL's manual, appendix A) that strike everybody; a lost connection has none."""
+"""Classes and states of SQLSTATE (PostgreSQL's manual, appendix A) that strike every account alike."""
+STALE: Mapping[str, str] = {
+    "08": "connection exception",
+    "25006": "read only SQL transaction: a failover made another server the primary",
+    "25P03": "idle in transaction session timeout",
+    "25P04": "transaction timeout",
+    "57P": "operator intervention: the server ends, starts, or ended the session",
+}
+"""Of those, with which a new connection may work: all that are kept are replaced."""
 GAVE_WAY: Mapping[str, str] = {
     "40": "transaction rollback",
     "55": "object not in prerequisite state",
@@ -57,11 +77,39 @@ def connect(url: str, *, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         hide_parameters=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "ingest_assets"},
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "ingest_assets",
+            "client_encoding": "utf8",
+            "prepare_threshold": None,  # a pooler may give each transaction another session
+        },
     )
+    event.listen(engine, "connect", _settle)
+    replace_stale_connections(engine)
     event.listen(engine, "checkin", _left)
     event.listen(engine, "checkout", partial(_look, engine))
     return engine
+
+
+def replace_stale_connections(engine: Engine) -> None:
+    """Let the pool connect anew after an error that a new connection may not meet, as after a failover."""
+    event.listen(engine, "handle_error", _stale)
+
+
+def _stale(context: ExceptionContext) -> None:
+    cause = context.original_exception
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""  # of psycopg, of psycopg2
+    if state.startswith(tuple(STALE)):
+        context.is_disconnect = True
+
+
+def _settle(connection: Any, _record: Any) -> None:
+    """Have times written in the one way that psycopg reads, whatever the server or the role prefers."""
+    style = connection.info.parameter_status("DateStyle") or ""
+    if not style.startswith("ISO"):
+        before, connection.autocommit = connection.autocommit, True
+        connection.execute("set datestyle to iso")
+        connection.autocommit = before
 
 
 def reading(engine: Engine) -> Connection:
@@ -77,9 +125,11 @@ def gave_way(error: BaseException) -> bool:
 def went_away(error: BaseException) -> bool:
     """Tell trouble of the database as a whole from trouble with one statement or its rows."""
     cause = _cause(error)
-    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or gave_way(error):
+    if not isinstance(cause, psycopg.Error) or gave_way(error):
         return False
-    return cause.sqlstate is None or cause.sqlstate.startswith(tuple(AWAY))
+    if cause.sqlstate is None:
+        return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+    return cause.sqlstate.startswith(tuple(AWAY))
 
 
 def refused(error: BaseException) -> bool:
@@ -128,20 +178,31 @@ def _look(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
 
 
 def require_current(engine: Engine) -> None:
-    """Raise IngestError unless the database answers and has exactly the schema that this version knows."""
+    """Raise IngestError unless the database answers, has this version's schema, and shows us its rows."""
     try:
         with engine.connect() as conn:
-            found = conn.execute(text("select version_num from ingest.alembic_version")).scalar()
-    except OperationalError as error:
-        raise IngestError(unreachable(engine)) from error
-    except ProgrammingError:
+            found = conn.execute(text(_LOOK_AROUND)).one_or_none()
+    except TROUBLES as error:
+        if _state(error) not in NO_TABLES:
+            raise IngestError(trouble(error, engine) or str(error)) from error
         found = None
     if found is None:
         raise ProcessFault("The database has no ingest_assets tables yet; run `ingest-assets migrate`.")
-    if found != (expected := head_revision()):
+    if found.version_num != (expected := head_revision()):
         raise ProcessFault(
-            f"The database is at schema version {found} and this program expects {expected}; "
+            f"The database is at schema version {found.version_num} and this program expects {expected}; "
             "run `ingest-assets migrate`, or update ingest_assets if the database is the newer one."
+        )
+    if found.server_encoding != ENCODING:
+        raise ProcessFault(
+            f"The database is encoded in {found.server_encoding}, which cannot hold every text; create one with "
+            f"encoding {ENCODING} and migrate it."
+        )
+    if found.blind:
+        raise ProcessFault(
+            f"The role {found.role!r} does not own our tables, so row-level security hides every row from it, and "
+            f"nothing would ever be synced. Either `grant {found.owner} to {found.role}`, or "
+            f"`alter role {found.role} bypassrls`."
         )
 
 
@@ -160,9 +221,3 @@ def require_clock(conn: Connection, now: datetime) -> None:
 def head_revision() -> str:
     """Name the newest migration, by the files' numbers: asking alembic takes a tenth of a second."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]
-
-
-def unreachable(engine: Engine) -> str:
-    """Say which database does not answer, without user and password."""
-    where = f"{engine.url.host or 'the local socket'}:{engine.url.port or 5432}/{engine.url.database or ''}"
-    return f"PostgreSQL at {where} does not let us in; check DATABASE_URL and that the server is running."
