@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-PROGRAMS := redis-server chromium docker-compose
+PROGRAMS := redis-server chromium docker-compose pgbouncer
 
 .PHONY: demo dev test test-all fuzz check bench bench-scale clean
 
@@ -19,8 +19,8 @@ test: $(READY)  ## the whole suite, on an embedded PostgreSQL and simulated vend
 	@echo "Running the tests ..."
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-test-all: $(READY)  ## the same, and what needs Redis, a browser and docker-compose, which it installs (Debian)
-	@for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+test-all: $(READY)  ## the same, and what needs Redis, a browser, docker-compose and PgBouncer, which it installs (Debian)
+	@PATH="$$PATH:/usr/sbin"; for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then \
 	  echo "Installing$$missing ..."; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

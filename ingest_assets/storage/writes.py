@@ -8,6 +8,7 @@ page's transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 import psycopg
@@ -127,8 +128,11 @@ def _copy(conn: Connection, statements: "_Statements", rows: Sequence[tuple[Any,
         raise OperationalError(statements.copy, None, error, hide_parameters=True) from error
 
 
+@cache
 def _staging(table: Table) -> str:
-    return f"stage_{table.name}"
+    """Name a temporary table by its columns: a pooler's session may hold one that an older version of us left."""
+    columns = " ".join(f"{column.name} {column.type}" for column in table.columns)
+    return f"stage_{table.name}_{blake2b(columns.encode(), digest_size=4).hexdigest()}"
 
 
 @dataclass(frozen=True)
