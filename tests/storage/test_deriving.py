@@ -80,6 +80,12 @@ class TestADatabaseOfAnOlderVersion:
         assert "ann@acme.example" in " ".join(copied.cc)
         assert "bob@acme.example" in " ".join(copied.cc)
         assert copied.text == "Shall we meet on Thursday?"
+        [reply] = [row for row in rows(old, GmailMessage.table).values() if "Head of Purchasing" in row.text]
+        assert reply.new_text == "Thursday works for us."
+        assert "> Shall we meet" in reply.text
+        [thread] = [row for row in rows(old, GmailThread.table).values() if row.external_id == reply.thread_id]
+        assert "Thursday works for us." in thread.text
+        assert "> Shall we meet" not in thread.text
 
     def test_has_only_those_rows_touched_that_came_out_differently(self, old: Engine) -> None:
         before = {record.table: rows(old, record.table) for record in RECORDS}
