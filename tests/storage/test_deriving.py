@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -75,6 +76,15 @@ class TestADatabaseOfAnOlderVersion:
         derive(old)
         for row in rows(old, SlackUser.table).values():
             assert (row.name, row.email) == (row.raw.get("name"), row.raw.get("profile", {}).get("email"))
+        [deal] = [row for row in rows(old, SlackMessage.table).values() if row.raw.get("text") == "New deal"]
+        assert "$48,000" in deal.text
+        assert deal.author_name == "Deal Desk"
+        unnamed = [row.text for row in rows(old, GongCall.table).values() if "Unknown speaker" in (row.text or "")]
+        assert unnamed
+        assert all(
+            {"Unknown speaker 1", "Unknown speaker 2"} <= set(re.findall(r"^[^:]+", said, re.M))
+            for said in unnamed
+        )
         [copied] = [row for row in rows(old, GmailMessage.table).values() if "STARRED" in row.label_ids]
         assert "carol@acme.example" in " ".join(copied.bcc)
         assert "ann@acme.example" in " ".join(copied.cc)
