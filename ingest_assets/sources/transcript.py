@@ -4,7 +4,7 @@ People are told apart by the vendor's id, then by mail address, and by shown nam
 Where nobody can know who speaks, each stretch of speech is a turn of its own: no turn holds the words of two.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
@@ -33,8 +33,13 @@ class Segment(NamedTuple):
     """What tells people apart who are called alike; empty where the name does."""
 
 
-Line = Sequence[Segment]
-"""A stretch of one person's speech, as the vendor cut it."""
+class Stretch(NamedTuple):
+    """What one person said, as the vendor cut it: each piece of it, and the vendor's item that holds it."""
+
+    speaker: str
+    side: Side
+    person: str
+    said: Sequence[tuple[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -58,20 +63,25 @@ class Transcript:
         return turns
 
 
-def transcript_of(title: Any, lines: Iterable[Line]) -> Transcript:
-    """Put lines together under a title of any type."""
-    return Transcript(text_of(title) or "", [segment for line in lines for segment in line])
+def transcript_of(
+    title: Any, stretches: Iterable[Stretch], span_of: Callable[[Mapping[str, Any]], tuple[int, int | None]]
+) -> Transcript:
+    """Put stretches together under a title of any type. `span_of`: the start and the end of a piece."""
+    segments = [
+        Segment(speaker, side, *span_of(item), text, person)
+        for speaker, side, person, said in stretches
+        for text, item in said
+    ]
+    return Transcript(text_of(title) or "", segments)
 
 
-def written(lines: Iterable[Line]) -> str | None:
-    """Write each stretch of speech as `name: words` on one line; None where nothing was said."""
-    text = "\n".join(f"{_flat(line[0].speaker)}: {_flat(' '.join(said.text for said in line))}" for line in lines)
-    return text or None
+def written(stretches: Iterable[Stretch]) -> str | None:
+    """Write each stretch as `name: words` on one line; None where nothing was said.
 
-
-def _flat(text: str) -> str:
-    """Take out line breaks, or somebody's words could pose as a line of somebody else."""
-    return " ".join(text.splitlines())
+    Line breaks are taken out, or somebody's words could pose as a line of somebody else.
+    """
+    lines = [f"{speaker}: {' '.join([text for text, _ in said])}" for speaker, _side, _person, said in stretches]
+    return "\n".join([" ".join(line.splitlines()) for line in lines]) or None
 
 
 def unknown_speakers(ids: Iterable[str | None]) -> dict[str | None, str]:

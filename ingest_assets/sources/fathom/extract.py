@@ -17,7 +17,8 @@ from ingest_assets.sources.fathom.records import FathomSession, created_at, hash
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import DAY, Extraction, Page
-from ingest_assets.sources.windows import PRESENCE, Listed, Window, WindowReader
+from ingest_assets.sources.window_plan import Window
+from ingest_assets.sources.windows import PRESENCE, Listed, WindowReader
 from ingest_assets.storage import reads
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from sqlalchemy import Row
 
-from ingest_assets.sources.fathom.transcript import lines_of, recorder_of, title_of
+from ingest_assets.sources.fathom.transcript import recorder_of, stretches_of, title_of
 from ingest_assets.sources.json_values import list_of, text_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
@@ -57,7 +57,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
 
         `was`: its stored transcript_state; `age`: for how long we have known it.
         """
-        said = written(lines_of(meeting))
+        said = written(stretches_of(meeting))
         created, external_id = created_at(meeting), id_of(meeting)
         return cls(
             workspace_id=account.workspace_id,

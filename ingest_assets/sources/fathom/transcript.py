@@ -11,9 +11,8 @@ from ingest_assets.sources.transcript import (
     INTERNAL,
     UNKNOWN,
     UNKNOWN_SPEAKER,
-    Line,
-    Segment,
     Side,
+    Stretch,
     Transcript,
     domain,
     side_by_domain,
@@ -22,12 +21,14 @@ from ingest_assets.sources.transcript import (
 
 SIDES: dict[bool | None, Side] = {False: INTERNAL, True: CUSTOMER}
 SHOWN_NAMES = ("matched_speaker_display_name", "name")
+Who = tuple[str, Side, str | None]
+"""A shown name, a side, and what tells the person from others."""
 STAMP = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,4}):([0-9]{1,4})(?:[.,][0-9]+)?")
 
 
 def of_fathom(raw: Mapping[str, Any]) -> Transcript:
     """Read a row of `raw.fathom_sessions`."""
-    return transcript_of(title_of(raw), lines_of(raw))
+    return transcript_of(title_of(raw), stretches_of(raw), _span)
 
 
 def title_of(meeting: Mapping[str, Any]) -> str | None:
@@ -45,18 +46,16 @@ def _address(value: Any) -> str | None:
     return value if isinstance(value, str) and "@" in value else None
 
 
-def lines_of(meeting: Mapping[str, Any]) -> list[Line]:
+def stretches_of(meeting: Mapping[str, Any]) -> list[Stretch]:
     """Return each utterance that has words."""
     people = _People(meeting)
-    lines: list[Line] = []
+    stretches: list[Stretch] = []
     for place, item in enumerate(mappings_in(meeting.get("transcript"))):
         text = text_of(item.get("text"))
-        if not text or text.isspace():
-            continue
-        start = _milliseconds(item.get("timestamp"))
-        name, side, person = people.who(item.get("speaker"))
-        lines.append([Segment(name, side, start, None, text, person or f"utterance {place}")])
-    return lines
+        if text and not text.isspace():
+            name, side, person = people.who(item.get("speaker"))
+            stretches.append(Stretch(name, side, person or f"utterance {place}", [(text, item)]))
+    return stretches
 
 
 class _People:
@@ -64,6 +63,7 @@ class _People:
 
     def __init__(self, meeting: Mapping[str, Any]) -> None:
         self._own = {domain(recorder_of(meeting))}
+        self._known: dict[tuple[str, str | None], Who] = {}
         self._sides: dict[str, set[Side]] = defaultdict(set)
         self._emails: dict[str, set[str | None]] = defaultdict(set)
         for invitee in mappings_in(meeting.get("calendar_invitees")):
@@ -75,12 +75,18 @@ class _People:
             for name in names:
                 self._emails[name].add(email)
 
-    def who(self, speaker: Any) -> tuple[str, Side, str | None]:
+    def who(self, speaker: Any) -> Who:
         """Return the shown name, the side, and what tells the person from others; None where nothing does."""
         told = {"display_name": speaker} if isinstance(speaker, str) else mapping_of(speaker)
         shown = text_of(told.get("display_name")) or ""
+        email = text_of(told.get("matched_calendar_invitee_email"))
+        known = self._known.get((shown, email))
+        if known is None:
+            known = self._known[shown, email] = self._who(shown, _lower(email))
+        return known
+
+    def _who(self, shown: str, email: str | None) -> Who:
         called_so = self._emails.get(shown, {None})
-        email = _lower(text_of(told.get("matched_calendar_invitee_email")))
         if email is None and len(called_so) == 1:
             email = next(iter(called_so))
         side = self._side(email or "") or self._side(shown) or side_by_domain(email, self._own)
@@ -96,6 +102,10 @@ class _People:
 
 def _lower(email: str | None) -> str | None:
     return email.lower() or None if email else None
+
+
+def _span(item: Mapping[str, Any]) -> tuple[int, int | None]:
+    return _milliseconds(item.get("timestamp")), None
 
 
 def _milliseconds(stamp: Any) -> int:

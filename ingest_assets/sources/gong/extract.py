@@ -22,7 +22,8 @@ from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.values import UnusableValue, checked_id
-from ingest_assets.sources.windows import Listed, Window, WindowReader
+from ingest_assets.sources.window_plan import Window
+from ingest_assets.sources.windows import Listed, WindowReader
 from ingest_assets.storage import reads
 
 Answer = TypeVar("Answer")

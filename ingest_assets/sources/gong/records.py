@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from sqlalchemy import Row
 
-from ingest_assets.sources.gong.transcript import lines_of
+from ingest_assets.sources.gong.transcript import stretches_of
 from ingest_assets.sources.json_values import flag_of, text_of, whole_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
@@ -72,7 +72,7 @@ class GongCall(ConversationRecord, table="gong_calls"):
         """
         facts = call["metaData"]
         parties = call.get("parties")
-        said = written(lines_of(transcript, parties))
+        said = written(stretches_of(transcript, parties))
         external_id = facts["id"]
         return cls(
             workspace_id=account.workspace_id,

@@ -8,9 +8,8 @@ from ingest_assets.sources.transcript import (
     CUSTOMER,
     INTERNAL,
     UNKNOWN,
-    Line,
-    Segment,
     Side,
+    Stretch,
     Transcript,
     domain,
     side_by_domain,
@@ -28,21 +27,13 @@ class Party(NamedTuple):
     side: Side
 
 
-class Said(NamedTuple):
-    """A sentence with words."""
-
-    start: int
-    end: int | None
-    text: str
-
-
 def of_gong(raw: Mapping[str, Any]) -> Transcript:
     """Read a row of `raw.gong_calls`."""
     title = mapping_of(raw.get("metaData")).get("title")
-    return transcript_of(title, lines_of(raw.get("transcript"), raw.get("parties")))
+    return transcript_of(title, stretches_of(raw.get("transcript"), raw.get("parties")), _span)
 
 
-def lines_of(transcript: Any, parties: Any) -> list[Line]:
+def stretches_of(transcript: Any, parties: Any) -> list[Stretch]:
     """Return each monologue that has words. One of somebody who is not among the parties is nobody else's."""
     people = _people(parties)
     spoken = [
@@ -50,24 +41,26 @@ def lines_of(transcript: Any, parties: Any) -> list[Line]:
         for monologue in mappings_in(transcript)
         if (said := _sentences(monologue))
     ]
-    nameless = unknown_speakers(speaker for speaker, _ in spoken if _name(people, speaker) is None)
-    lines: list[Line] = []
+    nameless = unknown_speakers(
+        speaker for speaker, _ in spoken if (party := people.get(speaker)) is None or party.name is None
+    )
+    stretches: list[Stretch] = []
     for place, (speaker, said) in enumerate(spoken):
-        party = None if speaker is None else people.get(speaker)
-        name = _name(people, speaker) or nameless[speaker]
-        side = UNKNOWN if party is None else party.side
-        person = f"monologue {place}" if party is None else f"speaker {speaker}"
-        lines.append([Segment(name, side, *sentence, person) for sentence in said])
-    return lines
+        party = people.get(speaker)
+        if party is None:
+            stretches.append(Stretch(nameless[speaker], UNKNOWN, f"monologue {place}", said))
+        else:
+            stretches.append(Stretch(party.name or nameless[speaker], party.side, f"speaker {speaker}", said))
+    return stretches
 
 
-def _people(parties: Any) -> dict[str, Party]:
+def _people(parties: Any) -> dict[str | None, Party]:
     """Return who spoke by speakerId. A party's affiliation says its side, or else its mail domain."""
     present = mappings_in(parties)
     own = {
         domain(text_of(party.get("emailAddress"))) for party in present if party.get("affiliation") == "Internal"
     }
-    people: dict[str, Party] = {}
+    people: dict[str | None, Party] = {}
     for party in present:
         if speaker := text_of(party.get("speakerId")):
             email = text_of(party.get("emailAddress"))
@@ -76,16 +69,15 @@ def _people(parties: Any) -> dict[str, Party]:
     return people
 
 
-def _name(people: Mapping[str, Party], speaker: str | None) -> str | None:
-    party = None if speaker is None else people.get(speaker)
-    return None if party is None else party.name
-
-
-def _sentences(monologue: Mapping[str, Any]) -> list[Said]:
-    found: list[Said] = []
+def _sentences(monologue: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    found: list[tuple[str, Mapping[str, Any]]] = []
     for sentence in list_of(monologue.get("sentences")):
         told = {"text": sentence} if isinstance(sentence, str) else mapping_of(sentence)
         text = text_of(told.get("text"))
         if text and not text.isspace():
-            found.append(Said(whole_of(told.get("start")) or 0, whole_of(told.get("end")), text))
+            found.append((text, told))
     return found
+
+
+def _span(sentence: Mapping[str, Any]) -> tuple[int, int | None]:
+    return whole_of(sentence.get("start")) or 0, whole_of(sentence.get("end"))
