@@ -11,33 +11,23 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from openai import NotFoundError, OpenAI, OpenAIError
-from openai.types.chat import ChatCompletion
+from openai import DefaultHttpxClient, NotFoundError, OpenAI, OpenAIError
 from sqlalchemy import Engine
 
-from ingest_assets.features.client import (
-    FILTERED,
-    FILTERED_CODES,
-    RETRIED_STATUSES,
-    TOO_LONG_CODES,
-    LanguageModel,
-    ModelStopped,
-    Rejected,
-    TooLong,
-    Usage,
-    is_completion,
-    read,
-)
+from ingest_assets.features.answer import FILTERED, Asked, NoAnswer, Rejected, Usage, read
+from ingest_assets.features.client import TOO_LONG, TRIES, Failed, LanguageModel, ModelStopped, TooLong
 from ingest_assets.features.model import digest
+from ingest_assets.features.refusals import Meaning, Refusal
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.storage import features as storage
 
 T = TypeVar("T")
-OK, SERVER_ERROR = 200, 500
+OK = 200
 ENDED = {"completed", "failed", "expired", "cancelled"}
 MOST_REQUESTS, MOST_BYTES = 20_000, 100_000_000  # OpenAI takes 50,000 and 200 MB
 WINDOW: Final = "24h"
+COMPLETIONS: Final = "/v1/chat/completions"
 LISTED = 100  # the newest batches, in which one is looked for that was submitted as we died
 MARK = "ingest_assets"
 LOOKED_AT, LOOK_SECONDS = 10, 5  # batches looked at a time, and for how long each: a sensor has a minute
@@ -48,7 +38,7 @@ def name_of(messages: Sequence[Mapping[str, Any]]) -> str:
     return digest(json.dumps(messages))
 
 
-Answer = ChatCompletion | TooLong | Rejected | None
+Answer = dict[str, Any] | TooLong | Rejected | None
 """What a batch says to a request. None: a refusal, whose reason a direct request tells."""
 
 
@@ -57,17 +47,26 @@ def answer_of(line: str) -> tuple[str, Answer] | None:
     try:
         entry = json.loads(line)
         name, status, body = entry["custom_id"], entry["response"]["status_code"], entry["response"]["body"]
-        if status in RETRIED_STATUSES or status >= SERVER_ERROR:
-            return None
         if status == OK:
-            completion = ChatCompletion.construct(**body)
-            return name, completion if is_completion(completion) else None
-        code = body["error"]["code"]
+            return name, body if _is_completion(body) else None
+        refusal = Refusal.of(status, {"error": body["error"]})
     except UNPARSEABLE:
         return None
-    if code in TOO_LONG_CODES:
-        return name, TooLong("The transcript is longer than the model reads.")
-    return name, Rejected(FILTERED, Usage()) if code in FILTERED_CODES else None
+    if refusal.meaning in {Meaning.TROUBLE, Meaning.TOO_OFTEN}:
+        return None
+    if refusal.meaning is Meaning.TOO_LONG:
+        return name, TooLong(TOO_LONG)
+    return name, Rejected(FILTERED, Usage()) if refusal.meaning is Meaning.FILTERED else None
+
+
+def _is_completion(body: Any) -> bool:
+    try:
+        read(body, Asked(0, 0))
+    except Rejected:
+        return True
+    except NoAnswer:
+        return False
+    return True
 
 
 class Answered(LanguageModel):
@@ -79,12 +78,14 @@ class Answered(LanguageModel):
     def holds(self, messages: Sequence[dict[str, Any]]) -> bool:
         return self._answers.get(name_of(messages)) is not None
 
-    async def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, Usage]:
+    async def ask(
+        self, messages: list[dict[str, Any]], failed: Failed | None = None, *, tries: int = TRIES
+    ) -> tuple[str, Usage]:
         answer = self._answers.pop(name_of(messages), None)
         if answer is None:
-            return await self._model.ask(messages)
-        if isinstance(answer, ChatCompletion):
-            return read(answer, batched=True)
+            return await self._model.ask(messages, failed, tries=tries)
+        if isinstance(answer, dict):
+            return read(answer, Asked.of(messages), batched=True)
         raise answer
 
 
@@ -117,21 +118,22 @@ class Batches:
             if batch is None:
                 self._close([row.batch_key])
                 continue
-            if batch.status not in ENDED:
+            if _status(batch) not in ENDED:
                 self.under_way |= set(row.conversations)
                 self.estimated += Usage(row.input_tokens, row.output_tokens)
                 continue
-            for file_id in (batch.output_file_id, batch.error_file_id):
-                if file_id:
+            for name in ("output_file_id", "error_file_id"):
+                if isinstance(file_id := getattr(batch, name, None), str) and file_id:
                     await self._fetch(file_id)
-            if batch.status == "failed":
+            if _status(batch) == "failed":
                 self._close([row.batch_key])
                 raise ModelStopped("The language model refuses our batch; look at it in its console.")
             self._ended.append(row.batch_key)
 
     async def _fetch(self, file_id: str) -> None:
         content = await self._known(partial(self.model.client.files.content, file_id))
-        for line in () if content is None else content.text.splitlines():
+        # not splitlines(): a text may hold other ends of lines, U+2028 say
+        for line in () if content is None else content.text.split("\n"):
             if found := answer_of(line):
                 self.answers.update([found])
 
@@ -151,11 +153,12 @@ class Batches:
     async def _found(self, batch_key: str) -> str | None:
         """Look for a batch whose id we did not live to store, and store it."""
 
-        async def newest() -> Any:
-            return await self.model.client.batches.list(limit=LISTED)
+        async def newest() -> list[Any]:
+            page = await self.model.client.batches.list(limit=LISTED)
+            return page.data or []
 
-        page = await self.model.patiently(newest)
-        batch_id = next((one.id for one in page.data if (one.metadata or {}).get(MARK) == batch_key), None)
+        found = await self.model.patiently(newest)
+        batch_id = next((_id(one) for one in found if _mark(one) == batch_key), None)
         if batch_id is not None:
             with self.engine.begin() as conn:
                 storage.name_batch(conn, batch_key, batch_id)
@@ -169,23 +172,16 @@ class Batches:
         with self.engine.begin() as conn:
             storage.close_batches(conn, keys)
 
+    def _line(self, messages: list[dict[str, Any]]) -> str:
+        body = self.model.body(messages)
+        return json.dumps({"custom_id": name_of(messages), "method": "POST", "url": COMPLETIONS, "body": body})
+
     async def submit(
         self, asked: Sequence[list[dict[str, Any]]], conversations: Sequence[str], usage: Usage
     ) -> None:
         """Send requests as a batch. Its row is written first, so that a crash leaves a trace to find it by."""
         key = uuid4().hex
-        lines = [
-            json.dumps(
-                {
-                    "custom_id": name_of(messages),
-                    "method": "POST",
-                    "url": "/v1/chat/completions",
-                    "body": self.model.body(messages),
-                }
-            )
-            for messages in asked
-        ]
-        unique = "\n".join(dict.fromkeys(lines)).encode()  # conversations may be alike; a custom_id may not
+        lines = dict.fromkeys(map(self._line, asked))  # conversations may be alike; a custom_id may not
         with self.engine.begin() as conn:
             storage.open_batch(
                 conn,
@@ -199,18 +195,36 @@ class Batches:
             )
         client = self.model.client
         file = await self.model.patiently(
-            lambda: client.files.create(file=("requests.jsonl", unique), purpose="batch")
+            lambda: client.files.create(file=("requests.jsonl", "\n".join(lines).encode()), purpose="batch")
         )
         batch = await self.model.patiently(
             lambda: client.batches.create(
-                input_file_id=file.id,
-                endpoint="/v1/chat/completions",
+                input_file_id=_id(file),
+                endpoint=COMPLETIONS,
                 completion_window=WINDOW,
                 metadata={MARK: key},
             )
         )
         with self.engine.begin() as conn:
-            storage.name_batch(conn, key, batch.id)
+            storage.name_batch(conn, key, _id(batch))
+
+
+def _status(batch: Any) -> str:
+    """Give a batch's status; the library does not check what it was sent."""
+    return str(getattr(batch, "status", None))
+
+
+def _mark(batch: Any) -> Any:
+    metadata = getattr(batch, "metadata", None)
+    return metadata.get(MARK) if isinstance(metadata, dict) else None
+
+
+def _id(thing: Any) -> str:
+    """Give the id of a file or a batch. Raises ModelStopped where there is none."""
+    found = getattr(thing, "id", None)
+    if not isinstance(found, str):
+        raise ModelStopped("The language model's address does not serve the Batch API; unset INGEST_LLM_MODE.")
+    return found
 
 
 def ended(settings: ModelSettings, batch_ids: Sequence[str]) -> set[str]:
@@ -223,10 +237,13 @@ def ended(settings: ModelSettings, batch_ids: Sequence[str]) -> set[str]:
     found = set()
     key = settings.api_key.get_secret_value()
     some = random.sample(batch_ids, min(LOOKED_AT, len(batch_ids)))  # not in turn: nobody remembers whose it was
-    with OpenAI(api_key=key, base_url=settings.base_url, timeout=LOOK_SECONDS, max_retries=0) as client:
+    http = DefaultHttpxClient(follow_redirects=False, timeout=LOOK_SECONDS)
+    with OpenAI(
+        api_key=key, base_url=settings.base_url, timeout=LOOK_SECONDS, max_retries=0, http_client=http
+    ) as client:
         for batch_id in some:
             try:
-                if client.batches.retrieve(batch_id).status in ENDED:
+                if _status(client.batches.retrieve(batch_id)) in ENDED:
                     found.add(batch_id)
             except OpenAIError:
                 found.add(batch_id)

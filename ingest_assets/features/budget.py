@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import Engine
 
-from ingest_assets.features.client import Usage
+from ingest_assets.features.answer import Usage
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.storage import features as storage
 

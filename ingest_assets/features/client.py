@@ -1,46 +1,51 @@
-"""The language model: one request, its answer or why there is none, told apart by status and code.
+"""The language model: one request, its answer or why there is none.
 
 The SDK's own retries are off: it retries an exhausted quota like any 429, and gives up at once when asked to wait
-for more than two minutes (openai 3.54.0).
+for more than two minutes (openai 3.54.0). Its models are not used either: it builds them without validation.
+Redirects are not followed: they would carry the transcript to another host.
 """
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from math import inf
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
-from openai import APIConnectionError, APIResponseValidationError, APIStatusError, AsyncOpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionMessage
+from openai import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError, AsyncOpenAI
+from openai import DefaultAsyncHttpxClient as HttpClient
 
 from ingest_assets.errors import IngestError
-from ingest_assets.features.model import RESPONSE_FORMAT
-from ingest_assets.features.parts import tokens
+from ingest_assets.features.answer import FILTERED, Asked, NoAnswer, Rejected, Usage, read
+from ingest_assets.features.refusals import Meaning, Refusal
+from ingest_assets.features.request import Endpoint
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.sources.client.headers import pause_of
+from ingest_assets.sources.client.http import parse_json
 from ingest_assets.sources.login import Clock
 
 T = TypeVar("T")
-TRIES = 4
+Failed = Callable[[str, Usage], Awaitable[None]]
+"""Notes a try that was not answered: why, and what it may have cost."""
+
+TRIES, TIMEOUT_TRIES = 4, 2  # what took its whole time without an answer mostly does so again
+MOST_CHANGES = 12  # of a request's form: all that there is to shed, guessed and named
 LONGEST_WAIT = timedelta(seconds=60)  # beyond it the run ends, and a later one goes on
+SHORTEST_WAIT = timedelta(minutes=1)  # between runs
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds
 STOP_PAUSE = timedelta(minutes=15)  # before anybody tries again what an operator has to put right
 
-STOPPING_CODES = {
-    "insufficient_quota": "The language model's account has no quota left; look at its plan and billing.",
+SENTENCES = {
+    Meaning.KEY: "The language model refuses OPENAI_API_KEY; set a valid one.",
+    Meaning.QUOTA: "The language model's account has no quota left; look at its plan and billing.",
+    Meaning.NO_MODEL: "There is no such model or address; check OPENAI_MODEL and OPENAI_BASE_URL.",
+    Meaning.REDIRECT: "The language model's address redirects to another; set OPENAI_BASE_URL to the final one.",
 }
-STOPPING_STATUSES = {
-    401: "The language model refuses OPENAI_API_KEY; set a valid one.",
-    403: "OPENAI_API_KEY may not use this model; choose another OPENAI_MODEL or allow it.",
-    404: "There is no such model or address; check OPENAI_MODEL and OPENAI_BASE_URL.",
-}
-TOO_LONG_CODES = {"context_length_exceeded", "string_above_max_length"}
-FILTERED_CODES = {"content_filter", "content_policy_violation", "content_policy"}
-TOO_MANY = 429
-RETRIED_STATUSES = {408, 409, TOO_MANY}
-REFUSAL, FILTERED, CUT_OFF, EMPTY, MALFORMED = "refusal", "content_filter", "length", "empty", "malformed"
+TOO_LONG = "The transcript is longer than the model reads."
+TOO_LONG_FOR_A_MINUTE = "The transcript is longer than the model reads in a minute."
+UNNAMED_TOO_LONG = {400, 422}  # what servers answer to too long a prompt, where they do not say so
+TIMED_OUT, NOT_REACHED, NO_COMPLETION = "timeout", "no connection", "no completion"
 
 
 class ModelStopped(IngestError):
@@ -48,7 +53,7 @@ class ModelStopped(IngestError):
 
 
 class ModelBusy(IngestError):
-    """The model asks for a longer pause, or does not answer: a later run goes on."""
+    """The model asks for a longer pause: a later run goes on."""
 
     def __init__(self, message: str, until: datetime) -> None:
         super().__init__(message)
@@ -59,52 +64,30 @@ class TooLong(IngestError):
     """The request is longer than the model reads."""
 
 
-class Rejected(IngestError):
-    """There is an answer, and it cannot be used."""
+class Unanswered(IngestError):
+    """A request met nothing but failures: the conversation's fault, or, if others fail too, the endpoint's."""
 
-    def __init__(self, outcome: str, usage: "Usage") -> None:
-        super().__init__(REASONS[outcome])
-        self.outcome, self.usage = outcome, usage
-
-
-REASONS = {
-    REFUSAL: "the model declined to answer",
-    FILTERED: "the model's content filter stopped the answer",
-    CUT_OFF: "the answer was longer than OPENAI_ANSWER_TOKENS",
-    EMPTY: "the answer was empty",
-    MALFORMED: "the answer does not follow the schema, nor did the corrected one",
-}
-FINAL = {REFUSAL, FILTERED}
-"""What the same request would meet again."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one answer, or of several."""
-
-    input: int = 0
-    output: int = 0
-    batched: bool = False
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(self.input + other.input, self.output + other.output)
-
-    @property
-    def total(self) -> int:
-        return self.input + self.output
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+        """Whether the server answered that it will not; else it failed."""
 
 
 class LanguageModel:
     """A client for the time of a run."""
 
-    def __init__(self, settings: ModelSettings, client: AsyncOpenAI, clock: Clock) -> None:
+    def __init__(
+        self, settings: ModelSettings, client: AsyncOpenAI, clock: Clock, endpoint: Endpoint | None = None
+    ) -> None:
         self._settings, self.client, self._clock = settings, client, clock
-        self.format: dict[str, Any] = RESPONSE_FORMAT
+        self.endpoint = endpoint or Endpoint()
         self.requests = 0
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: ModelSettings, clock: Clock) -> AsyncGenerator["LanguageModel"]:
+    async def open(
+        cls, settings: ModelSettings, clock: Clock, endpoint: Endpoint | None = None
+    ) -> AsyncGenerator["LanguageModel"]:
         """Raises ModelStopped without a key."""
         if settings.api_key is None:
             raise ModelStopped("OPENAI_API_KEY is not set; no features are extracted without it.")
@@ -113,137 +96,179 @@ class LanguageModel:
             base_url=settings.base_url,
             timeout=settings.timeout_seconds,
             max_retries=0,
+            http_client=HttpClient(follow_redirects=False, timeout=settings.timeout_seconds),
         ) as client:
-            yield cls(settings, client, clock)
+            yield cls(settings, client, clock, endpoint)
 
     def holds(self, _messages: Sequence[dict[str, Any]]) -> bool:
         """Tell whether the answer is there already, and paid for."""
         return False
 
-    async def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, Usage]:
+    async def ask(
+        self, messages: list[dict[str, Any]], failed: Failed | None = None, *, tries: int = TRIES
+    ) -> tuple[str, Usage]:
         """Give the answer's text and what it cost.
 
-        Raises ModelStopped, ModelBusy, TooLong, or Rejected for an answer that is none.
+        Raises ModelStopped, ModelBusy, TooLong, Unanswered, or Rejected for an answer that is none.
         """
-        return read(await self.patiently(lambda: self._request(messages), messages))
+        asked = Asked.of(messages)
+        changes = 0
 
-    async def patiently(self, call: Callable[[], Awaitable[T]], messages: Sequence[dict[str, Any]] = ()) -> T:
+        async def request() -> tuple[str, Usage]:
+            nonlocal changes
+            while True:
+                sent = self.endpoint.shape
+                body = self.endpoint.body(self._settings, messages, asked.prompt)
+                try:
+                    answer = read(await self._post(body), asked)
+                except APIStatusError as error:
+                    changes += 1
+                    if changes > MOST_CHANGES or not self._adapts(_refusal(error), sent, body, asked):
+                        raise
+                    continue
+                self.endpoint.answered(sent, asked.prompt, answer[1].input)
+                return answer
+
+        return await self.patiently(request, messages, asked=asked, failed=failed, tries=tries)
+
+    async def patiently(
+        self,
+        call: Callable[[], Awaitable[T]],
+        messages: Sequence[dict[str, Any]] = (),
+        *,
+        asked: Asked | None = None,
+        failed: Failed | None = None,
+        tries: int = TRIES,
+    ) -> T:
         """Make a call, `messages` where it asks any, again after a hiccup. Raises what `ask` raises."""
+        asked = asked or Asked(0, 0)
+        prompt = [message["content"] for message in messages]
         attempt = 0
         while True:
-            attempt, sent = attempt + 1, self.format
+            attempt += 1
             try:
                 return await call()
-            except APIStatusError as error:
-                if self._without_schema(error, sent):
-                    continue
-                _refuse(error)
-                pause = self._asked_pause(error) or _pause(attempt)
-                what = f"answers {error.status_code}"
-                if attempt == TRIES and self._exceeds(messages, _tokens_a_minute(error)):
-                    raise TooLong("The transcript is longer than the model reads in a minute.") from None
+            except (APIStatusError, NoAnswer) as error:
+                refusal = _refusal(error)
+                self._raise(refusal, asked, prompt)
+                outcome = f"status {refusal.status}" if isinstance(error, APIStatusError) else NO_COMPLETION
+                pause = self._asked_pause(error)
+                if attempt == tries and self._exceeds(asked, _tokens_a_minute(error)):
+                    raise TooLong(TOO_LONG_FOR_A_MINUTE) from None
+            except (TimeoutError, APITimeoutError):
+                refusal, outcome, pause = None, TIMED_OUT, None
+                tries = min(tries, TIMEOUT_TRIES)
             except APIConnectionError:
-                pause, what = _pause(attempt), "does not answer"
-            except (APIResponseValidationError, ValueError):
-                pause, what = _pause(attempt), "answers something that is not its API's"
-            if pause > LONGEST_WAIT or attempt >= TRIES:
-                until = self._clock.now() + max(pause, timedelta(minutes=1))
-                raise ModelBusy(f"The language model {what}; a run after {until:%H:%M} UTC goes on.", until)
-            await self._clock.sleep(pause.total_seconds())
+                refusal, outcome, pause = None, NOT_REACHED, None
+            except (APIResponseValidationError, ValueError, RecursionError):
+                refusal, outcome, pause = None, NO_COMPLETION, None
+            if failed is not None and outcome != NOT_REACHED and _reached(refusal):
+                await failed(outcome, Usage(self.endpoint.expected(asked.prompt)))
+            await self._wait(pause or _pause(attempt), refusal, outcome, prompt, last=attempt >= tries)
 
-    async def _request(self, messages: Sequence[dict[str, Any]]) -> ChatCompletion:
+    async def _wait(
+        self, pause: timedelta, refusal: Refusal | None, outcome: str, prompt: Sequence[str], *, last: bool
+    ) -> None:
+        """Wait before the next try. Raises ModelBusy or Unanswered where there is none."""
+        what = _what(refusal, outcome, prompt)
+        if pause > LONGEST_WAIT or (last and _too_often(refusal)):
+            until = self._clock.now() + max(pause, SHORTEST_WAIT)
+            raise ModelBusy(f"The language model {what}; a run after {until:%H:%M} UTC goes on.", until) from None
+        if last:
+            raise Unanswered(f"The language model {what}.") from None
+        await self._clock.sleep(pause.total_seconds())
+
+    async def _post(self, body: dict[str, Any]) -> Any:
+        """Send a request and parse what comes. Raises ValueError where that is no JSON."""
         self.requests += 1
-        answer = await self.client.chat.completions.create(**self.body(messages))
-        if not is_completion(answer):
-            raise ValueError("no completion")
-        return answer
+        async with asyncio.timeout(self._settings.timeout_seconds):  # the SDK's is for each read of some bytes
+            answer = await self.client.chat.completions.with_raw_response.create(**body)
+        return parse_json(answer.content)
 
-    def body(self, messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def body(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """Give a request's whole body, as a batch takes it, too."""
-        return {
-            "model": self._settings.model,
-            "messages": list(messages),
-            "response_format": self.format,
-            "max_completion_tokens": self._settings.answer_tokens,
-            "store": False,
-        }
+        return self.endpoint.body(self._settings, messages, Asked.of(messages).prompt)
 
-    def _exceeds(self, messages: Sequence[dict[str, Any]], limit: float) -> bool:
+    def _adapts(self, refusal: Refusal, sent: Any, body: dict[str, Any], asked: Asked) -> bool:
+        """Whether the request can be made again in another form, or with less room for the answer."""
+        if refusal.meaning is Meaning.TOO_LONG:
+            if refusal.context is None:
+                return False
+            self.endpoint.context = refusal.context
+            room = refusal.context - self.endpoint.expected(asked.prompt)
+            answer_tokens = self.endpoint.answer_tokens(self._settings, asked.prompt)
+            return room >= answer_tokens < (body.get("max_completion_tokens") or body.get("max_tokens") or 0)
+        unknown_form = {Meaning.REFUSED, Meaning.TROUBLE} if refusal.status >= 400 else set()
+        if refusal.meaning not in unknown_form:
+            return False
+        if refusal.meaning is Meaning.TROUBLE:  # a proxy's 500 may hold the refusal of the server behind it
+            return self.endpoint.adapt(refusal, sent, guess=False)
+        return self.endpoint.adapt(refusal, sent)
+
+    def _raise(self, refusal: Refusal, asked: Asked, prompt: Sequence[str]) -> None:
+        """Raise for what no second try puts right."""
+        meaning, words = refusal.meaning, refusal.words(prompt)
+        if meaning is Meaning.KEY:
+            raise ModelStopped(SENTENCES[meaning]) from None
+        if meaning in SENTENCES:
+            raise ModelStopped(_with_words(SENTENCES[meaning], words)) from None
+        longer = refusal.status in UNNAMED_TOO_LONG and 0 < self.endpoint.longest < asked.prompt
+        if meaning is Meaning.TOO_LONG or (meaning is Meaning.REFUSED and longer):
+            raise TooLong(_with_words(TOO_LONG, words)) from None
+        if meaning is Meaning.FILTERED:
+            raise Rejected(FILTERED, Usage()) from None
+        if meaning is Meaning.REFUSED:
+            sentence = f"The language model refuses our request ({refusal.status})."
+            raise Unanswered(_with_words(sentence, words), refused=True) from None
+
+    def _exceeds(self, asked: Asked, limit: float) -> bool:
         """Whether a request may take more tokens, its answer's included."""
-        if limit == inf:
-            return False
-        return sum(tokens(message["content"]) for message in messages) + self._settings.answer_tokens > limit
+        return limit != inf and asked.prompt + self._settings.answer_tokens > limit
 
-    def _without_schema(self, error: APIStatusError, sent: dict[str, Any]) -> bool:
-        """Fall back for a server that knows no schemas; the prompt holds ours, and we validate anyway.
-
-        `sent`: the format of the refused request, since another one may have fallen back meanwhile.
-        """
-        unknown = error.status_code in {400, 422} and str(error.param or "").startswith("response_format")
-        if not unknown or sent is not RESPONSE_FORMAT:
-            return False
-        self.format = {"type": "json_object"}
-        return True
-
-    def _asked_pause(self, error: APIStatusError) -> timedelta | None:
-        value = error.response.headers.get("retry-after")
-        if value is None:
-            return None
-        try:
-            return timedelta(seconds=max(0.0, float(value)))
-        except ValueError:
-            pass
-        try:
-            return max(timedelta(0), parsedate_to_datetime(value).astimezone(UTC) - self._clock.now())
-        except ValueError:
-            return None
+    def _asked_pause(self, error: APIStatusError | NoAnswer) -> timedelta | None:
+        return pause_of(error.response.headers, self._clock.now()) if isinstance(error, APIStatusError) else None
 
 
-def is_completion(answer: Any) -> TypeGuard[ChatCompletion]:
-    """Tell whether there is a message in what a server, OpenAI's or a compatible one, calls a completion."""
-    choices = answer.choices if isinstance(answer, ChatCompletion) else None
-    return isinstance(choices, list) and bool(choices) and isinstance(choices[0].message, ChatCompletionMessage)
+def _refusal(error: APIStatusError | NoAnswer) -> Refusal:
+    if isinstance(error, APIStatusError):
+        return Refusal.of(error.status_code, error.response.text)
+    return error.refusal or Refusal(status=200)
 
 
-def _tokens_a_minute(error: APIStatusError) -> float:
+def _too_often(refusal: Refusal | None) -> bool:
+    return refusal is not None and refusal.meaning is Meaning.TOO_OFTEN
+
+
+def _reached(refusal: Refusal | None) -> bool:
+    """Whether the model may have read the prompt; one that came too soon was not read."""
+    return not _too_often(refusal)
+
+
+def _what(refusal: Refusal | None, outcome: str, prompt: Sequence[str]) -> str:
+    if outcome in {TIMED_OUT, NOT_REACHED}:
+        return "does not answer in OPENAI_TIMEOUT_SECONDS" if outcome == TIMED_OUT else "cannot be reached"
+    if refusal is None or outcome == NO_COMPLETION:
+        words = refusal.words(prompt) if refusal else ""
+        return f"answers something that is no completion{_quoted(words)}"
+    return f"answers {refusal.status}{_quoted(refusal.words(prompt))}"
+
+
+def _with_words(sentence: str, words: str) -> str:
+    return f"{sentence} It says: “{words}”" if words else sentence
+
+
+def _quoted(words: str) -> str:
+    return f" (“{words}”)" if words else ""
+
+
+def _tokens_a_minute(error: APIStatusError | NoAnswer) -> float:
     """Give the limit that a request ran into, if it was that of tokens: one that is larger never succeeds."""
-    if error.status_code != TOO_MANY or error.type != "tokens":
+    if not isinstance(error, APIStatusError) or error.status_code != 429 or error.type != "tokens":
         return inf
     try:
         return float(error.response.headers.get("x-ratelimit-limit-tokens", inf))
     except ValueError:
         return inf
-
-
-def read(answer: ChatCompletion, *, batched: bool = False) -> tuple[str, Usage]:
-    """Give an answer's text and what it cost. Raises Rejected for one that is none."""
-    used = answer.usage
-    usage = Usage(used.prompt_tokens, used.completion_tokens, batched) if used else Usage()
-    choice = answer.choices[0]
-    if choice.message.refusal:
-        raise Rejected(REFUSAL, usage)
-    if choice.finish_reason != "stop":
-        raise Rejected(FILTERED if choice.finish_reason == "content_filter" else CUT_OFF, usage)
-    if not choice.message.content:
-        raise Rejected(EMPTY, usage)
-    return choice.message.content, usage
-
-
-def _refuse(error: APIStatusError) -> None:
-    """Raise for what no second request puts right."""
-    status, code = error.status_code, error.code or ""
-    if code in STOPPING_CODES:
-        raise ModelStopped(STOPPING_CODES[code]) from None
-    if status in STOPPING_STATUSES:
-        raise ModelStopped(STOPPING_STATUSES[status]) from None
-    if code in TOO_LONG_CODES or status == 413:
-        raise TooLong("The transcript is longer than the model reads.") from None
-    if code in FILTERED_CODES:
-        raise Rejected(FILTERED, Usage()) from None
-    if status not in RETRIED_STATUSES and status < 500:
-        raise ModelStopped(
-            f"The language model refuses our request ({status}); check OPENAI_MODEL and OPENAI_BASE_URL."
-        ) from None
 
 
 def _pause(attempt: int) -> timedelta:

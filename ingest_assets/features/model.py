@@ -1,4 +1,4 @@
-"""What is asked of the model, as a JSON schema, and what is kept of its answer.
+"""What is asked of the model, as a JSON schema, and what is kept of its answer. findings.py reads what comes.
 
 The schema is flat, one list whose items say their kind: far below the strict limits of all documented
 deployments (5 levels, 100 properties). Keys are in the order in which a model writes: the quote before what is
@@ -6,11 +6,10 @@ concluded from it, the items before the summary.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ingest_assets.sources.transcript import Side
 
@@ -58,10 +57,6 @@ class Findings(_Strict):
 
 
 SCHEMA: dict[str, Any] = Findings.model_json_schema()
-RESPONSE_FORMAT = {
-    "type": "json_schema",
-    "json_schema": {"name": "findings", "strict": True, "schema": SCHEMA},
-}
 
 
 @dataclass(frozen=True)
@@ -78,36 +73,6 @@ class Feature:
     side: Side
     start: int
     end: int | None
-
-
-def parse(content: str) -> tuple[Findings | None, list[str]]:
-    """Read an answer; give what is valid of it, and what is wrong, without any of its text.
-
-    Prose or a fence around the JSON object, as servers without schemas add them, is cut off.
-    """
-    inner = content[content.find("{") : content.rfind("}") + 1]
-    try:
-        document = json.loads(inner)
-    except (ValueError, RecursionError):
-        return None, ["the answer is not a JSON object"]
-    try:
-        return Findings.model_validate(document), []
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-    items = document.get("items")
-    if not isinstance(items, list) or not isinstance(document.get("summary"), str):
-        return None, faults
-    return Findings(items=[item for item in map(_item, items) if item], summary=document["summary"]), faults
-
-
-def _item(document: Any) -> Item | None:
-    try:
-        return Item.model_validate(document)
-    except ValidationError:
-        return None
 
 
 def digest(*parts: str) -> str:

@@ -1,27 +1,13 @@
 """Long transcripts in parts: cut between turns, each part repeating the end of the one before."""
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
+
+import regex
+
+from ingest_assets.features.tokens import tokens
 
 OVERLAP = 1  # turns
-COUNTED = (
-    50_000  # characters at once: the library refuses more than 200,000 tokens, and a character has up to four
-)
-
-
-@cache
-def _encoding() -> Any:
-    import bpe_openai  # reads its tables when it is imported, which only an extraction needs
-
-    return bpe_openai.get_encoding("o200k_base")  # bundled: no download
-
-
-def tokens(text: str) -> int:
-    """Count a text's tokens, as the models of today do."""
-    clean = text.encode("utf-8", "replace").decode()
-    pieces = (clean[start : start + COUNTED] for start in range(0, len(clean), COUNTED))
-    return sum(len(_encoding().encode_ordinary(piece)) for piece in pieces)
+LEAST_GRAPHEMES = 100  # of a turn without spaces; a shorter one is a word, or as good as one
 
 
 def parts(lines: Sequence[str], most: int) -> list[list[str]]:
@@ -42,13 +28,17 @@ def parts(lines: Sequence[str], most: int) -> list[list[str]]:
 
 
 def halves(lines: Sequence[str]) -> tuple[list[str], list[str]] | None:
-    """Cut a part in two, a single line between two words under the same speaker; None if that is not possible."""
+    """Cut a part in two, a single line between two words under the same speaker; None if that is not possible.
+
+    What is written without spaces is cut between two graphemes.
+    """
     if len(lines) > 1:
         middle = len(lines) // 2
         return list(lines[:middle]), list(lines[middle:])
     head, colon, said = lines[0].partition("): ")
-    words = said.split(" ")
-    if len(words) < 2:
-        return None
-    middle = len(words) // 2
-    return [f"{head}{colon}{' '.join(words[:middle])}"], [f"{head}{colon}{' '.join(words[middle:])}"]
+    for units, between in ((said.split(" "), " "), (regex.findall(r"\X", said), "")):
+        if len(units) >= (2 if between else LEAST_GRAPHEMES):
+            middle = len(units) // 2
+            first, second = between.join(units[:middle]), between.join(units[middle:])
+            return [f"{head}{colon}{first}"], [f"{head}{colon}{second}"]
+    return None

@@ -27,6 +27,7 @@ You read the transcript of a business conversation and report what matters about
 
 REPAIR = "Your answer does not follow the JSON schema. Send the whole corrected JSON object. What is wrong: "
 FAULTS_TOLD = 10
+MOST_REPEATED = 60_000  # characters of a wrong answer: twice the longest that is right
 READING = "2"
 """Another one where a release reads turns of other people, or other words, from the same stored conversation.
 
@@ -70,7 +71,7 @@ def repair(asked: list[dict[str, Any]], content: str, faults: Sequence[str]) -> 
     """Ask once more, and say what was wrong."""
     return [
         *asked,
-        {"role": "assistant", "content": content},
+        {"role": "assistant", "content": content[:MOST_REPEATED]},
         {"role": "user", "content": REPAIR + "; ".join(faults[:FAULTS_TOLD])},
     ]
 

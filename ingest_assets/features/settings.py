@@ -1,8 +1,9 @@
 """How the language model is reached, and how much it may cost."""
 
+import re
 from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from ingest_assets.settings import SettingsGroup
 
@@ -50,3 +51,23 @@ class ModelSettings(SettingsGroup):
         default=None, gt=0, description="US dollars that a workspace may use a day (UTC), by the prices above."
     )
     run_dollars: float | None = Field(default=None, gt=0, description="US dollars for a workspace in one run.")
+
+    @field_validator("api_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        """Strip what a file or a shell leaves around a key; refuse what no HTTP header may carry."""
+        if value is None:
+            return None
+        key = value.get_secret_value().strip().strip("\"'\ufeff").strip()
+        place = re.search(r"[^\x21-\x7e]", key)
+        if place is not None:
+            raise ValueError(
+                f"holds a character that no key has, at place {place.start() + 1}; copy the key again"
+            )
+        return SecretStr(key) if key else None
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        """Leave the method out, which the client adds itself."""
+        return value.strip().rstrip("/").removesuffix("/chat/completions")

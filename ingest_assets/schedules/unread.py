@@ -45,6 +45,8 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
     def look(context: dg.SensorEvaluationContext) -> Any:
         settings = context.resources.language_model.options()
         if settings.api_key is None:
+            with context.resources.database.engine().begin() as conn:  # what was deleted goes all the same
+                storage.forget_gone(conn, kind.records, kind.table)
             return dg.SkipReason(NO_KEY)
         now = datetime.now(UTC)
         with context.resources.database.engine().connect() as conn:

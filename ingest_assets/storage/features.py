@@ -28,10 +28,18 @@ READY, RETRY, REJECTED = "ready", "retry", "rejected"
 HAS_TRANSCRIPT = "ready"  # in transcript_state
 
 
-def _pending(records: Table, features: Table, version: str) -> Select[Any]:
-    """Select customers' conversations whose transcript was not read as it is now, at this version."""
+def _pending(records: Table, features: Table, version: str, now: datetime | None = None) -> Select[Any]:
+    """Select customers' conversations whose transcript was not read as it is now, at this version.
+
+    Those whose pause is not over are left out: what failed is asked again later, unless it changed.
+    """
     return (
-        select(records.c.workspace_id, records.c.external_id, func.max(records.c.occurred_at).label("occurred_at"))
+        select(
+            records.c.workspace_id,
+            records.c.external_id,
+            func.max(records.c.occurred_at).label("occurred_at"),
+            func.bool_or(func.coalesce(_failed(features, version), False)).label("failed"),
+        )
         .outerjoin(
             features,
             and_(
@@ -46,35 +54,64 @@ def _pending(records: Table, features: Table, version: str) -> Select[Any]:
             or_(
                 features.c.external_id.is_(None),
                 features.c.version != version,
-                features.c.state == RETRY,
-                ~exists(
-                    select(1)
-                    .select_from(again := records.alias())
-                    .where(
-                        again.c.workspace_id == features.c.workspace_id,
-                        again.c.external_id == features.c.external_id,
-                        again.c.deleted_at.is_(None),
-                        again.c.content_hash == features.c.record_hash,
-                    )
-                ),
+                and_(features.c.state == RETRY, ~_paused(features, func.now() if now is None else now)),
+                ~_as_last_tried(records, features),
             ),
         )
         .group_by(records.c.workspace_id, records.c.external_id)
     )
 
 
-def pending(conn: Connection, records: Table, features: Table, version: str, workspace_id: str) -> list[str]:
-    """Name a workspace's conversations that are to be read, newest first."""
-    found = _pending(records, features, version).where(records.c.workspace_id == workspace_id).subquery()
-    ordered = select(found.c.external_id).order_by(found.c.occurred_at.desc(), found.c.external_id)
+def _as_last_tried(records: Table, features: Table) -> Any:
+    again = records.alias()
+    return exists(
+        select(1)
+        .select_from(again)
+        .where(
+            again.c.workspace_id == features.c.workspace_id,
+            again.c.external_id == features.c.external_id,
+            again.c.deleted_at.is_(None),
+            again.c.content_hash == features.c.record_hash,
+        )
+    )
+
+
+def _failed(features: Table, version: str) -> Any:
+    return and_(features.c.state == RETRY, features.c.version == version)
+
+
+def _paused(features: Table, now: Any) -> Any:
+    return and_(features.c.retry_at.is_not(None), features.c.retry_at > now)
+
+
+def pending(
+    conn: Connection,
+    records: Table,
+    features: Table,
+    version: str,
+    workspace_id: str,
+    now: datetime | None = None,
+) -> list[str]:
+    """Name a workspace's conversations that are to be read, newest first; those that failed come last."""
+    found = _pending(records, features, version, now).where(records.c.workspace_id == workspace_id).subquery()
+    ordered = select(found.c.external_id).order_by(found.c.failed, found.c.occurred_at.desc(), found.c.external_id)
     return list(conn.execute(ordered).scalars())
+
+
+def postponed(conn: Connection, features: Table, version: str, workspace_id: str, now: datetime) -> int:
+    """Count a workspace's conversations that failed and whose pause is not over."""
+    return conn.execute(
+        select(func.count()).where(
+            features.c.workspace_id == workspace_id, _failed(features, version), _paused(features, now)
+        )
+    ).scalar_one()
 
 
 def due_workspaces(
     conn: Connection, records: Table, features: Table, version: str, now: datetime, source: str
 ) -> list[str]:
     """Name the workspaces that have something to be read by no batch, and nothing that tells to wait."""
-    found = _pending(records, features, version).subquery()
+    found = _pending(records, features, version, now).subquery()
     waits = exists(
         select(1).where(
             model_requests.c.workspace_id == found.c.workspace_id,
@@ -142,11 +179,10 @@ def save(conn: Connection, features: Table, values: Mapping[str, Any]) -> None:
     )
 
 
-def forget_gone(conn: Connection, records: Table, features: Table, workspace_id: str) -> int:
-    """Delete features of conversations that the vendor shows no more; return how many."""
-    return conn.execute(
-        delete(features).where(features.c.workspace_id == workspace_id, _orphaned(records, features))
-    ).rowcount
+def forget_gone(conn: Connection, records: Table, features: Table, workspace_id: str | None = None) -> int:
+    """Delete features of conversations that the vendor shows no more, of one workspace or of all; count them."""
+    whose = features.c.workspace_id == workspace_id if workspace_id else features.c.workspace_id.in_(customers())
+    return conn.execute(delete(features).where(whose, _orphaned(records, features))).rowcount
 
 
 def _orphaned(records: Table, features: Table) -> Any:

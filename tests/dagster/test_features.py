@@ -66,6 +66,18 @@ def test_a_partition_run_shows_counts_tokens_and_no_text(calls: Calls, instance:
     assert not [line for line in LINES if line in str(metadata)]
 
 
+def test_without_a_key_the_sensor_forgets_what_was_deleted(
+    calls: Calls, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = calls.add(2)
+    calls.extract()
+    calls.bench.execute("update raw.gong_calls set deleted_at = now() where external_id = :id", id=first)
+    calls.bench.configure(OPENAI_API_KEY="")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert "OPENAI_API_KEY is not set" in str(look(build(calls.bench.app), instance).skip_message)
+    assert set(calls.rows) == {second}
+
+
 def test_a_batch_reads_every_workspace_that_it_names(calls: Calls, instance: dg.DagsterInstance) -> None:
     calls.add()
     calls.bench.execute("insert into ingest.workspaces (workspace_id) values ('globex')")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from ingest_assets.features.answer import Asked, Rejected, Usage, read
 from ingest_assets.features.batches import answer_of, ended
-from ingest_assets.features.client import Rejected, TooLong
+from ingest_assets.features.client import TooLong
 from ingest_assets.features.extract import Report
 from ingest_assets.storage import features as storage
 from tests.features.test_extraction import LINES, Calls
@@ -173,8 +174,9 @@ def test_lines_are_read_leniently_and_hiccups_left_for_the_next_batch() -> None:
     said = {"index": 0, "finish_reason": "novelty", "message": {"role": "assistant", "content": "x"}, "more": 1}
     found = answer_of(line(200, {"id": "1", "service_tier": "novelty", "choices": [said]}))
     assert found is not None
-    assert found[1].choices[0].message.content == "x"  # type: ignore[union-attr]  # a completion
+    assert read(found[1], Asked(0, 0)) == ("x", Usage(0, 1))
     assert answer_of(line(200, {"choices": []})) == ("c", None)
+    assert answer_of(line(200, None)) == ("c", None)
     assert answer_of(line(400, {"error": {"code": "invalid"}})) == ("c", None)
     for lost in (
         line(500, {}),

@@ -11,7 +11,8 @@ import regex
 from ingest_assets.features import prompt
 from ingest_assets.features.evidence import Evidence
 from ingest_assets.features.model import KINDS, SCHEMA, Item, digest
-from ingest_assets.features.parts import halves, parts, tokens
+from ingest_assets.features.parts import halves, parts
+from ingest_assets.features.tokens import tokens
 from ingest_assets.features.words import words
 from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.sources.gong.transcript import of_gong

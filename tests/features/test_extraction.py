@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from sqlalchemy import Row, select, text
 from ingest_assets.features.extract import Extractor, Report
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.features.prompt import version
+from ingest_assets.features.request import Endpoint
 from ingest_assets.sources.login import Clock
 from ingest_assets.storage import features as storage
 from ingest_assets.storage.leases import lease
@@ -61,23 +65,29 @@ class Calls:
     def key(self, **settings: Any) -> None:
         self.bench.order("openai/key", key=KEY, **settings)
 
-    def say(self, content: str | None, **fields: Any) -> None:
+    def say(self, content: Any = None, **fields: Any) -> None:
         self.bench.order("openai/say", key=KEY, content=content, **fields)
 
     def fault(self, kind: str, **fields: Any) -> None:
         self.bench.order("fault", kind=kind, vendor="openai", **fields)
 
-    def add(self, count: int = 1, lines: list[str] = LINES) -> list[str]:
+    def add(self, count: int = 1, lines: list[str] = LINES, *, titles: Sequence[str] = ()) -> list[str]:
+        """Make calls, the newest last; read them from Gong."""
         made = [
-            str(self.gong.order("call", lines=lines, hours_ago=count - place)["call"]) for place in range(count)
+            str(self.gong.order("call", lines=lines, hours_ago=count - place, title=title)["call"])
+            for place, title in zip_longest(range(count), titles)
         ]
         self.gong.reads()
         return made
 
-    def extract(self, **settings: Any) -> Report:
+    def extract(self, endpoint: Endpoint | None = None, **settings: Any) -> Report:
+        """Extract once; `endpoint` is what the process knows of the model already."""
         clock = Clock(now=self.bench.clock.now, sleep=self.bench.clock.sleep)
         chosen = self.bench.app.model.model_copy(update=settings)
-        report = Extractor(engine=self.bench.engine, settings=chosen, owner="test", clock=clock).run(GONG, "acme")
+        extractor = Extractor(
+            engine=self.bench.engine, settings=chosen, owner="test", clock=clock, endpoint=endpoint or Endpoint()
+        )
+        report = extractor.run(GONG, "acme")
         self.check(chosen.model)
         return report
 
@@ -91,16 +101,25 @@ class Calls:
             for item in row.items:
                 assert item["quote"] in said
         assert {key for key in self.gong.living if key not in rows} <= set(self.waiting(model))
+        assert {row.state for row in rows.values() if row.retry_at is not None} <= {"retry"}
 
     def waiting(self, model: str = "gpt-test") -> list[str]:
         with self.bench.engine.connect() as conn:
-            return storage.pending(conn, GONG.records, GONG.table, version(model), "acme")
+            return storage.pending(conn, GONG.records, GONG.table, version(model), "acme", self.bench.clock.now())
 
     def due(self) -> list[str]:
         with self.bench.engine.connect() as conn:
             return storage.due_workspaces(
                 conn, GONG.records, GONG.table, version("gpt-test"), self.bench.clock.now(), "gong"
             )
+
+    @contextmanager
+    def alone(self) -> Iterator[datetime]:
+        """Read, as another run does; give the end of its lease."""
+        name = f"{GONG.table.fullname} acme"
+        with lease(self.bench.engine, name, owner="another", length=timedelta(minutes=1)) as held:
+            assert held.taken
+            yield held.until
 
     @property
     def rows(self) -> dict[str, Row[Any]]:
@@ -187,18 +206,17 @@ class TestAGoodAnswer:
 
     def test_two_extractions_at_once_pay_once(self, calls: Calls) -> None:
         calls.add()
-        name, minute = f"{GONG.table.fullname} acme", timedelta(minutes=1)
-        with lease(calls.bench.engine, name, owner="another", length=minute) as held:
-            assert held.taken
+        with calls.alone() as until:
             skipped = calls.extract()
-            assert (skipped.status, f"{held.until:%H:%M:%S} UTC" in str(skipped.reason)) == ("skipped", True)
+            assert (skipped.status, f"{until:%H:%M:%S} UTC" in str(skipped.reason)) == ("skipped", True)
         assert calls.extract().requests == 1
 
     def test_what_is_sent_is_not_stored_at_the_vendor_and_offers_no_tools(self, calls: Calls) -> None:
         calls.add()
         calls.extract()
         [entry] = [one for one in calls.bench.ask("ledger")["requests"] if one["vendor"] == "openai"]
-        assert entry["params"] == {"model": "gpt-test", "format": "json_schema", "store": "False"}
+        assert (entry["params"]["model"], entry["params"]["store"]) == ("gpt-test", "False")
+        assert entry["params"]["sent"] == "max_completion_tokens,messages,model,response_format,store"
 
 
 class TestAnswersThatAreNone:
@@ -223,7 +241,7 @@ class TestAnswersThatAreNone:
         assert calls.paid[0].input_tokens > 0
         assert len(calls.waiting()) == (state == "retry")
 
-    @pytest.mark.parametrize("content", [answer(PROVEN)[:60], answer(PROVEN)])
+    @pytest.mark.parametrize("content", [answer(PROVEN)[:60], "", f"<think>I think of {answer(PROVEN)} and"])
     def test_an_answer_that_was_cut_off_is_not_used_and_halves_are_asked(self, calls: Calls, content: str) -> None:
         calls.add()
         calls.say(content, finish_reason="length")
@@ -233,7 +251,7 @@ class TestAnswersThatAreNone:
 
     def test_an_answer_that_stays_cut_off_is_tried_in_three_runs(self, calls: Calls) -> None:
         calls.add()
-        calls.say(answer(PROVEN), finish_reason="length", times=100)
+        calls.say(answer(PROVEN)[:60], finish_reason="length", times=100)
         for attempts in (1, 2, 3):
             calls.extract()
             assert calls.row.attempts == attempts
@@ -377,7 +395,7 @@ class TestAnswersThatNeedHelp:
         calls.add(3)
         calls.key(knows_schemas=False)
         report = calls.extract(parallel=1)
-        assert (report.extracted, report.requests, report.format) == (3, 4, "json_object")
+        assert (report.extracted, report.requests, report.format) == (3, 5, "json_object")
 
     def test_requests_side_by_side_all_fall_back(self, calls: Calls) -> None:
         calls.add(4)
@@ -514,7 +532,7 @@ class TestBudget:
 
     def test_money_is_counted_by_the_prices_and_capped(self, calls: Calls) -> None:
         calls.add(6)
-        prices = {"input_price": 10.0, "output_price": 100.0}
+        prices: dict[str, Any] = {"input_price": 10.0, "output_price": 100.0}
         report = calls.extract(parallel=1, run_dollars=0.25, **prices)
         assert report.status == "partial"
         assert 0 < report.dollars <= 0.25

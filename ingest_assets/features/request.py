@@ -1,0 +1,180 @@
+"""The body of a request, and how it sheds what a server does not know: one thing at a time, kept for the process.
+
+`temperature` is never sent: the default model refuses any, and an answer is checked quote by quote.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ingest_assets.features.model import SCHEMA
+from ingest_assets.features.refusals import Refusal
+from ingest_assets.features.settings import ModelSettings
+
+NAME = "findings"
+FORMATS: tuple[tuple[str, dict[str, Any] | None], ...] = (
+    ("strict schema", {"type": "json_schema", "json_schema": {"name": NAME, "strict": True, "schema": SCHEMA}}),
+    ("json schema", {"type": "json_schema", "json_schema": {"name": NAME, "schema": SCHEMA}}),
+    ("json_object", {"type": "json_object"}),
+    ("no response_format", None),
+)
+TOKEN_FIELDS = ("max_completion_tokens", "max_tokens", None)
+LEAST_ANSWER = 1_000  # tokens; a context that leaves less to the answer is too short for the prompt
+TOKEN_MARGIN = 1.15  # of our count, as far as it is corrected, against the server's
+RATES = 0.8, 3.0  # between which a server's count can be of ours
+LEARNED = 0.2  # the share of the newest answer in what is known of a server's count
+
+_UNKNOWN = re.compile(
+    r"un(?:supported|recogni[sz]ed|known|available|expected)"
+    r"|not (?:supported|permitted|allowed|available|recogni[sz]ed)|does(?: not|n't) support"
+    r"|extra (?:inputs|fields)|invalid|must be",
+    re.IGNORECASE,
+)
+_STORE = re.compile(r"\bstore\b")
+_TOKENS = re.compile(r"\bmax_(?:completion_)?tokens\b")
+_USE_INSTEAD = re.compile(r"\buse\W+(max_(?:completion_)?tokens)\b", re.IGNORECASE)
+_FORMAT = re.compile(
+    r"response_?format|json_?(?:schema|object)|structured.outputs?|guided|grammar|additionalProperties|\bstrict\b",
+    re.IGNORECASE,
+)
+_SYSTEM = re.compile(
+    r"system role|role\W+system|only user and assistant roles|roles must alternate", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a request's optional part a server is sent."""
+
+    store: bool = True
+    tokens: int = 0
+    """In TOKEN_FIELDS."""
+    format: int = 0
+    """In FORMATS."""
+    system: bool = True
+    """Whether the instructions are a message of their own."""
+
+    def without(self, refusal: Refusal) -> "Shape | None":
+        """Shed what a refusal names, if this shape holds it."""
+        fields = " ".join(refusal.fields)
+        text = refusal.message if _UNKNOWN.search(refusal.message) else ""
+        for named in (fields, text):
+            if self.store and _STORE.search(named):
+                return replace(self, store=False)
+            if self.tokens + 1 < len(TOKEN_FIELDS) and _TOKENS.search(named):
+                return replace(self, tokens=self._next_tokens(refusal.message))
+            if self.format + 1 < len(FORMATS) and _FORMAT.search(named):
+                return replace(self, format=self.format + 1)
+        if self.system and _SYSTEM.search(refusal.message):
+            return replace(self, system=False)
+        return None
+
+    def _next_tokens(self, message: str) -> int:
+        wanted = _USE_INSTEAD.search(message)
+        name = wanted.group(1).lower() if wanted else None
+        if name is not None and name != TOKEN_FIELDS[self.tokens]:
+            return TOKEN_FIELDS.index(name)
+        return self.tokens + 1
+
+    def guesses(self) -> Iterator["Shape"]:
+        """Shed one thing after the other, for a server that does not say what it refuses."""
+        shape = self
+        if shape.store:
+            yield (shape := replace(shape, store=False))
+        if shape.tokens == 0:
+            yield (shape := replace(shape, tokens=1))
+        for place in range(shape.format + 1, len(FORMATS)):
+            yield (shape := replace(shape, format=place))
+
+    @property
+    def format_name(self) -> str:
+        return FORMATS[self.format][0]
+
+    @property
+    def shed(self) -> list[str]:
+        """Name what is sent no more, or sent instead."""
+        found = [] if self.store else ["store"]
+        if self.tokens:
+            found.append(f"max_completion_tokens -> {TOKEN_FIELDS[self.tokens] or 'none'}")
+        if self.format:
+            found.append(f"strict schema -> {self.format_name}")
+        return found if self.system else [*found, "system message -> user message"]
+
+
+class Endpoint:
+    """What a process has learned about a model at an address."""
+
+    def __init__(self) -> None:
+        self.shape = Shape()
+        self.longest = 0
+        """Tokens of the longest prompt that was answered; 0 while nothing was."""
+        self.context: int | None = None
+        self.rate = 1.0
+        """The server's count of tokens by ours."""
+        self._guesses: Iterator[Shape] | None = None
+        self._before = self.shape
+
+    def answered(self, sent: Shape, tokens: int, counted: int) -> None:
+        """Learn from an answer: what was sent, and the prompt's tokens, by our count and by the server's."""
+        if self._guesses is not None and not self.longest:
+            self.shape = sent  # whatever is being guessed meanwhile
+        self.longest = max(self.longest, tokens)
+        least, most = RATES
+        self.rate += LEARNED * (min(most, max(least, counted / tokens)) - self.rate)
+
+    def expected(self, tokens: int) -> int:
+        """Correct our count of a prompt by what the server counted before."""
+        return round(tokens * self.rate)
+
+    def adapt(self, refusal: Refusal, sent: Shape, *, guess: bool = True) -> bool:
+        """Shed one thing; whether another try makes sense. `sent`: others may have shed something meanwhile.
+
+        While nothing was answered, a server that names nothing makes us guess.
+        """
+        if sent != self.shape:
+            return True
+        shape = self.shape.without(refusal)
+        if shape is None and guess and not self.longest:
+            shape = self._guess()
+        if shape is None:
+            return False
+        self.shape = shape
+        return True
+
+    def _guess(self) -> Shape | None:
+        """Try the next shape; after the last the first again, since nothing that is optional was the reason."""
+        if self._guesses is None:
+            self._before, self._guesses = self.shape, self.shape.guesses()
+        shape = next(self._guesses, None)
+        if shape is None:
+            self.shape = self._before
+        return shape
+
+    def body(self, settings: ModelSettings, messages: Sequence[dict[str, Any]], tokens: int) -> dict[str, Any]:
+        """Give a request's whole body, as a batch takes it, too. `tokens`: the prompt's."""
+        shape = self.shape
+        body: dict[str, Any] = {
+            "model": settings.model,
+            "messages": list(messages) if shape.system else _without_system(messages),
+        }
+        if (form := FORMATS[shape.format][1]) is not None:
+            body["response_format"] = form
+        if (name := TOKEN_FIELDS[shape.tokens]) is not None:
+            body[name] = self.answer_tokens(settings, tokens)
+        if shape.store:
+            body["store"] = False
+        return body
+
+    def answer_tokens(self, settings: ModelSettings, tokens: int) -> int:
+        """Give what may be asked for next to a prompt, where the server told how much it reads and writes."""
+        if self.context is None:
+            return settings.answer_tokens
+        room = self.context - int(self.expected(tokens) * TOKEN_MARGIN)
+        return min(settings.answer_tokens, max(LEAST_ANSWER, room))
+
+
+def _without_system(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put the instructions in front of the first message of the user, for models that know no other role."""
+    system, user, *rest = messages
+    return [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]
