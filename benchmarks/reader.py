@@ -1,13 +1,12 @@
 """Ours: the language model reads what is new of the database's only workspace, the way that every run does.
 
-Before the measuring begins: imports, settings, the first connection to the database, the tokenizer's tables.
+Before the measuring begins: imports, settings, the first connection to the database.
 """
 
 from benchmarks.measure import told
 from ingest_assets.app import App
 from ingest_assets.features.extract import SUCCESS
 from ingest_assets.features.kinds import FEATURED
-from ingest_assets.features.parts import tokens
 from ingest_assets.storage.accounts import find_accounts
 
 
@@ -17,7 +16,6 @@ def main() -> None:
     with app.engine.connect() as conn:
         [row] = find_accounts(conn)
     [kind] = [kind for kind in FEATURED if kind.source.name == row.source]
-    tokens("warm")
     with told():
         report = extractor.run(kind, row.workspace_id)
         assert report.status == SUCCESS, report.reason
