@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import Parsed, Rejected, parsed
-from ingest_assets.sources.source import Extraction
+from ingest_assets.sources.source import Extraction, Page
 from ingest_assets.storage.engine import reading
 
 Result = TypeVar("Result")
@@ -33,6 +33,17 @@ class Batch:
         self.gone += other.gone
         self.unreadable += other.unreadable
         self.read += other.read
+
+    def page(self, **more: Any) -> Page:
+        """Make a page of it."""
+        return Page(
+            self.records,
+            gone=self.gone,
+            rejected=self.rejected,
+            unreadable=self.unreadable,
+            read=self.read,
+            **more,
+        )
 
     def parse(
         self, record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None

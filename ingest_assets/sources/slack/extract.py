@@ -29,34 +29,32 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
         async with aclosing(directory.read()) as pages:
             async for page in pages:
                 yield page
-        reader = ChannelReader(run, client, directory)
-        selected, unreadable = await directory.selected()
-        if unreadable:
-            yield Page(unreadable=unreadable)
-        channels = [reader.read(channel) for channel in sorted(selected, key=lambda channel: _order(run, channel))]
-        at_once = (
-            1 if client.limited else CHANNELS_AT_ONCE
-        )  # a request a minute ends nothing that is begun at once
         known = directory.account
-        async with aclosing(interleave(channels, at_once=at_once)) as pages:
+        async with aclosing(_channels(run, client, directory)) as pages:
             async for page in pages:
                 yield page
-                if detect and client.limited and not directory.account.limited:
-                    directory.account = directory.account.model_copy(update={"limited": True})
-                    known = directory.account
+                if detect and client.limited and not known.limited:
+                    known = known.model_copy(update={"limited": True})
                     yield Page(stream=ACCOUNT, cursor=known)
-        if reader.held is not None:
-            raise reader.held
         batch = await directory.waiting()
-        if len(batch) or batch.unreadable or batch.read or directory.account != known:
-            yield Page(
-                batch.records,
-                rejected=batch.rejected,
-                unreadable=batch.unreadable,
-                read=batch.read,
-                stream=ACCOUNT,
-                cursor=directory.account,
-            )
+        after = directory.account.model_copy(update={"limited": known.limited})
+        if len(batch) or batch.unreadable or batch.read or after != known:
+            yield batch.page(stream=ACCOUNT, cursor=after)
+
+
+async def _channels(run: Extraction, client: SlackClient, directory: Directory) -> AsyncGenerator[Page]:
+    """Read the channels. Raises, once all was tried, the error of a pause that is too long for this sync."""
+    reader = ChannelReader(run, client, directory)
+    selected, unreadable = await directory.selected()
+    if unreadable:
+        yield Page(unreadable=unreadable)
+    channels = [reader.read(channel) for channel in sorted(selected, key=lambda channel: _order(run, channel))]
+    at_once = 1 if client.limited else CHANNELS_AT_ONCE  # a request a minute ends nothing that is begun at once
+    async with aclosing(interleave(channels, at_once=at_once)) as pages:
+        async for page in pages:
+            yield page
+    if reader.held is not None:
+        raise reader.held
 
 
 def _order(run: Extraction, channel: dict[str, Any]) -> tuple[bool, str]:

@@ -131,11 +131,6 @@ def next_plan(
         oldest=min(new.oldest, max(ts_of(now.earlier - deepest), covered_from)),
         latest=new.oldest,
     )
-    if unread:  # finish what is missing before looking at what may have changed since it was read
-        steps = [Step(part, part.oldest) for part in (new, *unread)]
-        steps += [Step(part, fresh_from=start) for part in _without(again, unread)]
-    else:
-        steps = [Step(Range(oldest=again.oldest, latest=start), fresh_from=new.oldest)]
     after = cursor.model_copy(
         update={
             "covered_from": covered_from,
@@ -148,7 +143,15 @@ def next_plan(
     # only a walk through the whole watch window meets the parents of all threads
     threads_due = parts[-1].key in reread and not _within(cursor.threads_at, THREADS_RHYTHM, now.ours)
     threads_since = ts_of(now.earlier - THREADS_REREAD) if threads_due else None
-    return Plan(after, steps, reread, stored=stored_pages > 0, threads_since=threads_since)
+    return Plan(after, _steps(new, unread, again), reread, stored=stored_pages > 0, threads_since=threads_since)
+
+
+def _steps(new: Range, unread: list[Range], again: Range) -> list[Step]:
+    """Finish what is missing before looking again at what may have changed since it was read."""
+    if not unread:
+        return [Step(Range(oldest=again.oldest, latest=new.latest), fresh_from=new.oldest)]
+    steps = [Step(part, part.oldest) for part in (new, *unread)]
+    return [*steps, *(Step(part, fresh_from=new.latest) for part in _without(again, unread))]
 
 
 def _without(whole: Range, holes: list[Range]) -> list[Range]:

@@ -93,7 +93,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         ts = message["ts"]
         if not TS.fullmatch(ts):
             raise UnusableValue("not seconds.micros", "ts", ts)
-        thread_ts = message.get("thread_ts")
+        thread_ts, reply_count = message.get("thread_ts"), message.get("reply_count")
         subtype = message.get("subtype")
         deleted = subtype == TOMBSTONE
         said = Said(None) if deleted else said or said_by(message)
@@ -115,7 +115,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             author_name=_author_name(message, names),
             subtype=subtype,
             edited_ts=(message.get("edited") or {}).get("ts"),
-            reply_count=message.get("reply_count"),
+            reply_count=reply_count if isinstance(reply_count, int) else None,
             latest_reply=message.get("latest_reply"),
         )
         if said.mentions:

@@ -1,0 +1,189 @@
+"""Read one thread to its end, whichever way it was noticed.
+
+A parent's stored `reply_count` and `latest_reply` are the ledger of its thread: they are those of the last read of
+it that came to its end, and commit with its last replies. A thread that is refused is a part of its own, asked
+again wherever it stands.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest_assets.errors import PartUnreadable, SourceError, Transient
+from ingest_assets.sources.batch import Batch, Result, stored
+from ingest_assets.sources.client.retry import PATIENCE
+from ingest_assets.sources.slack.client import SlackClient
+from ingest_assets.sources.slack.directory import Directory, Spoken
+from ingest_assets.sources.slack.plan import Plan
+from ingest_assets.sources.slack.records import BROADCAST, TS, SlackMessage, at
+from ingest_assets.sources.slack.text import said_by
+from ingest_assets.sources.source import Extraction
+from ingest_assets.storage import reads
+
+LEDGER = ["reply_count", "latest_reply"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One channel while it is read."""
+
+    channel_id: str
+    label: str
+    plan: Plan
+    tried: set[str] = field(default_factory=set)
+    """The threads that were asked for."""
+    read: set[str] = field(default_factory=set)
+    """Those of them that were read to their end."""
+    roots: dict[str, tuple[int, str | None]] = field(default_factory=dict)
+    """What broadcasts say of threads that began before what is read now: by the parent's ts, its ledger."""
+
+
+@dataclass
+class _Thread:
+    """One thread while it is read."""
+
+    channel_id: str
+    root_ts: str
+    parent: SlackMessage | None
+    shown: set[str]
+    present: set[str] = field(default_factory=set)
+
+
+class ThreadReader:
+    """Reads the threads of one account's channels."""
+
+    def __init__(self, run: Extraction, client: SlackClient, directory: Directory) -> None:
+        self.run, self.client, self.directory = run, client, directory
+
+    def is_due(self, record: SlackMessage, row: Any, reading: Reading) -> bool:
+        """Tell whether a message's thread is to be read: it changed, or could not be read before."""
+        if record.thread_ts not in (None, record.ts):
+            return False  # a broadcast reply; its parent tells
+        if self.run.parts.known(record.external_id):
+            return True
+        return _thread_changed(record, row, reading.plan.threads_since)
+
+    async def read(
+        self, reading: Reading, root_ts: str, parent: SlackMessage | None, row: Any, *, shown: set[str]
+    ) -> AsyncGenerator[Batch]:
+        """Read a thread to its end; the parent comes last, and with it the right to say that all is there.
+
+        `parent`: None where only the thread itself shows it. `row`: the parent's ledger. `shown`: the ts that the
+        channel's history has given already.
+        """
+        parts, limited = self.run.parts, self.client.limited
+        root = SlackMessage.id_of(reading.channel_id, root_ts)
+        held = await self.replies_of(root) if row is not None or limited else set()
+        # a request a minute may not reach a long thread's end in one sync; where replies went, from its front
+        resumed = bool(held) and limited and parent is not None and len(held) <= (parent.reply_count or 0)
+        after = max(held).partition(":")[2] if resumed else None
+        asked = self.client.replies(reading.channel_id, root_ts, after=after, tries=parts.tries(root))
+        thread = _Thread(reading.channel_id, root_ts, parent, shown)
+        try:
+            async with aclosing(asked) as pages:
+                async for messages in pages:
+                    yield await self._taken(thread, messages)
+            if thread.parent is None:
+                raise PartUnreadable("Slack shows a thread without its first message.", code="no_parent")
+        except SourceError as error:
+            if holds_all(error):
+                raise
+            name = f"thread of {at(root_ts):%Y-%m-%d %H:%M} UTC in {reading.label}"
+            refused = Batch([] if parent is None else [parent.as_of(row)])
+            refused.unreadable.append(await parts.failed(root, name, error))
+            yield refused
+            return
+        reading.read.add(root)
+        gone = [] if resumed else sorted(held - thread.present)
+        yield Batch([thread.parent], gone=gone, read=parts.succeeded(root))
+
+    async def _taken(self, thread: "_Thread", messages: list[Any]) -> Batch:
+        """Make the rows of one page of a thread; its parent is kept for the end."""
+        heard = spoken(messages)
+        batch = await self.directory.guests(heard)
+        for one in heard:
+            ts = ts_of_message(one[0])
+            if ts is not None:
+                thread.present.add(SlackMessage.id_of(thread.channel_id, ts))
+            if ts == thread.root_ts:
+                thread.parent = thread.parent or self.message(batch, thread.channel_id, one, in_channel=True)
+            elif ts not in thread.shown:  # else it stands in the channel's history
+                reply = self.message(batch, thread.channel_id, one, in_channel=False)
+                batch.records += [] if reply is None else [reply]
+        return batch
+
+    async def others(self, reading: Reading) -> AsyncGenerator[Batch]:
+        """Read threads that no walk meets: those that broadcasts tell of, and those that were refused before."""
+        channel_id = reading.channel_id
+        roots = {SlackMessage.id_of(channel_id, ts): claimed for ts, claimed in reading.roots.items()}
+        again = [part for part in self.run.parts.waiting(f"{channel_id}:") if part not in roots]
+        if not roots and not again:
+            return
+        ledger = await self.held(reads.stored, [*roots, *again], LEDGER)
+        if self.run.settings.last_hours is not None:  # then only older threads that are stored are wanted
+            roots = {root: claimed for root, claimed in roots.items() if root in ledger}
+        known = self.run.parts.known
+        changed = [root for root, told in roots.items() if told != _claims(ledger.get(root)) or known(root)]
+        for root in [*changed, *again]:
+            if root not in reading.tried and self.run.parts.due(root):
+                reading.tried.add(root)
+                ts = root.partition(":")[2]
+                async with aclosing(self.read(reading, ts, None, ledger.get(root), shown=set())) as batches:
+                    async for batch in batches:
+                        yield batch
+
+    def message(self, batch: Batch, channel_id: str, heard: Spoken, *, in_channel: bool) -> SlackMessage | None:
+        message, said = heard
+
+        def parse(item: Any) -> SlackMessage:
+            account, names = self.run.account, self.directory.names
+            return SlackMessage.from_api(account, channel_id, item, names, in_channel=in_channel, said=said)
+
+        ts = ts_of_message(message)
+        external_id = SlackMessage.id_of(channel_id, ts) if ts else None
+        return batch.parsed(SlackMessage, message, parse, external_id=external_id)
+
+    async def replies_of(self, conversation_id: str) -> set[str]:
+        where = {"conversation_id": conversation_id, "in_channel": False}
+        return {row.external_id for row in await self.held(reads.rows_where, where, ["external_id"])}
+
+    async def held(self, read: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Ask what we hold of the account's messages."""
+        return await stored(self.run, read, SlackMessage.table, self.run.account.account_id, *args, **kwargs)
+
+
+def spoken(messages: Sequence[Any]) -> list[Spoken]:
+    return [(message, said_by(message) if isinstance(message, dict) else None) for message in messages]
+
+
+def ts_of_message(message: Any) -> str | None:
+    ts = message.get("ts") if isinstance(message, dict) else None
+    return ts if isinstance(ts, str) and TS.fullmatch(ts) else None
+
+
+def holds_all(error: SourceError) -> bool:
+    """Tell whether Slack asks for a pause that is too long for this sync: it counts by method, not by channel."""
+    return isinstance(error, Transient) and error.retry_after is not None and error.retry_after > PATIENCE
+
+
+def note_root(reading: Reading, record: SlackMessage) -> None:
+    """Take note of what a broadcast says of its thread, where no walk meets the thread's parent."""
+    root, begun = record.raw.get("root"), record.thread_ts
+    if record.subtype != BROADCAST or not isinstance(root, dict) or begun is None or not TS.fullmatch(begun):
+        return
+    walked = any(step.range.oldest <= begun <= step.range.latest for step in reading.plan.steps)
+    count, latest = root.get("reply_count"), root.get("latest_reply")
+    if not walked and isinstance(count, int) and isinstance(latest, str):
+        reading.roots[begun] = (count, latest)
+
+
+def _claims(row: Any) -> tuple[int, str | None]:
+    return (row.reply_count or 0, row.latest_reply) if row is not None else (0, None)
+
+
+def _thread_changed(parent: SlackMessage, row: Any, threads_since: str | None) -> bool:
+    """Compare a message's claims about its thread with the ledger."""
+    if _claims(parent) != _claims(row):
+        return True
+    return threads_since is not None and parent.latest_reply is not None and parent.latest_reply > threads_since
