@@ -31,6 +31,7 @@ PARTS = {
 }
 """What a fault may concern, as the clients' own tables say."""
 HEALTHY = 4  # parts beside the sick one
+JOINED = "the channel was joined, and only the answer got lost"
 GONE = "the vendor says that the item does not exist, which is an answer"
 PENDING = "an answer without a transcript is how one says that there is none yet"
 
@@ -44,8 +45,14 @@ class Case(ABC):
     """Answers that are none of a fault, with the reason; of these only the healthy parts are looked at."""
     lists_names: ClassVar[bool] = False
     """The part is a list of names: no argument tells its requests from others."""
-    counts_by_account: ClassVar[bool] = False
-    """A request that is put off for long speaks of the account's limit: nothing may be asked meanwhile."""
+    counts_together: ClassVar[bool] = False
+    """A request that is put off for long speaks of a limit that the healthy parts share: nobody may ask."""
+    once: ClassVar[bool] = False
+    """A part is asked once and never again."""
+    requests: ClassVar[str] = ""
+    """What the vendor calls the method, where one method serves several purposes."""
+    halved: ClassVar[bool] = False
+    """One request asks for several parts, and is halved down to the sick one."""
     many: ClassVar[bool] = False
     """There may be as many sick parts as Slack has codes."""
 
@@ -122,6 +129,7 @@ class SlackCase(Case):
 
 class History(SlackCase):
     method = "conversations.history"
+    counts_together = True
     many = True
 
     def fall_ill(self) -> str:
@@ -136,6 +144,7 @@ class History(SlackCase):
 
 class Replies(SlackCase):
     method = "conversations.replies"
+    counts_together = True
     many = True
 
     def fall_ill(self) -> str:
@@ -181,6 +190,8 @@ class Members(SlackCase):
 
 class Joining(SlackCase):
     method = "conversations.join"
+    once = True
+    exempt: ClassVar = {"cut off": JOINED}
 
     def customer(self, bench: Bench, name: str) -> Channels:
         tenant = Channels(bench, name)
@@ -196,7 +207,7 @@ class Joining(SlackCase):
 
 class GmailCase(Case):
     source = "gmail"
-    counts_by_account = True
+    counts_together = True
     tenant: GmailTenant
 
     def customer(self, bench: Bench, name: str) -> GmailTenant:
@@ -238,7 +249,7 @@ class MailBody(GmailCase):
 
 class GongCase(Case):
     source = "gong"
-    counts_by_account = True
+    counts_together = True
     tenant: GongTenant
 
     def customer(self, bench: Bench, name: str) -> GongTenant:
@@ -256,6 +267,7 @@ class GongCase(Case):
 
 class Transcript(GongCase):
     method = "calls.transcript"
+    halved = True
 
     def fall_ill(self) -> str:
         call = self.tenant.add(hours_ago=1)
@@ -278,6 +290,22 @@ class Existence(GongCase):
 
     def whole(self) -> bool:
         return self.sick.isdisjoint(self.tenant.living)
+
+
+class Again(GongCase):
+    """A call without a transcript is looked at again by its id."""
+
+    method = "calls.by_id"
+    requests = "calls.extensive"
+    halved = True
+    exempt: ClassVar = dict.fromkeys(("error 404",), "to a list, this says that nothing was found")
+
+    def fall_ill(self) -> str:
+        call = str(self.tenant.order("call", hours_ago=30, transcript_after_seconds=None)["call"])
+        self.tenant.sync()
+        self.tenant.order("transcript", call=call, sentences=4)
+        self.sick.add(call)
+        return call
 
 
 class GongNames(GongCase):
@@ -304,16 +332,18 @@ class App(FathomTenant):
 
     def found(self) -> str:
         self.secrets = {"client_secret": "app-secret", "refresh_token": f"refresh-{self.name}"}
-        made = self.bench.order("fathom/org", id=self.name, client_id="app", page_size=50, **self.secrets)
+        made = self.bench.order(
+            "fathom/org", id=self.name, client_id=f"app-{self.name}", page_size=50, **self.secrets
+        )
         return str(made["org"])
 
     def given(self) -> dict[str, Any]:
-        return {"client_id": "app", "client_secret": "-", "refresh_token": "-"}
+        return {"client_id": f"app-{self.name}", "client_secret": "-", "refresh_token": "-"}
 
 
 class FathomCase(Case):
     source = "fathom"
-    counts_by_account = True
+    counts_together = True
     tenant: FathomTenant
 
     def customer(self, bench: Bench, name: str) -> FathomTenant:
@@ -360,6 +390,7 @@ CASES: dict[tuple[str, str], type[Case]] = {
         MailBody,
         Transcript,
         Existence,
+        Again,
         GongUsers,
         GongWorkspaces,
         SessionTranscript,

@@ -163,9 +163,11 @@ class GongClient:
         """Tell whether Gong still knows a call. Raises SourceError where the answer does not tell."""
         request = Request("calls.get", "GET", f"/v2/calls/{quote(call_id, safe='')}")
         try:
-            await self._api.call(request, tries=tries)
+            answer = await self._api.call(request, tries=tries)
         except NoSuchCall:
             return False
+        if not mapping_of(answer.get("call")):
+            raise PartUnreadable("Gong's answer about one call holds no call.", code="no_call")
         return True
 
     async def users(self, *, tries: int) -> AsyncGenerator[list[Any]]:

@@ -124,8 +124,8 @@ class SlackClient:
     async def identity(self) -> dict[str, Any]:
         return await self._call("auth.test")
 
-    async def join(self, channel: str) -> None:
-        await self._call("conversations.join", channel=channel)
+    async def join(self, channel: str, *, tries: int = TRIES) -> None:
+        await self._call("conversations.join", tries=tries, channel=channel)
 
     async def user(self, user: str, *, tries: int = TRIES) -> dict[str, Any]:
         answer = (await self._call("users.info", tries=tries, user=user)).get("user")

@@ -116,6 +116,8 @@ class Directory:
         by_name = {channel.get("name"): channel for channel in self.listed.values()}
         for wanted in choice:
             channel = self.listed.get(wanted) or by_name.get(wanted.removeprefix("#"))
+            if channel is None and not self.run.parts.due(wanted):
+                continue  # it could not be joined before: noted, and asked for later
             try:
                 if channel is None:
                     await self._join(wanted)
@@ -128,7 +130,7 @@ class Directory:
     async def _join(self, channel_id: str) -> None:
         if not self.run.settings.join:
             raise PartUnreadable("The bot is not in the channel; invite it.", code="not_in_channel")
-        await self.client.join(channel_id)
+        await self.client.join(channel_id, tries=self.run.parts.tries(channel_id))
 
     async def _left(self, selected: set[str]) -> list[UnreadablePart]:
         """Return the channels that were read before and that Slack lists no more."""
