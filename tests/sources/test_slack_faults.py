@@ -75,8 +75,7 @@ class TestARequestToSlowDown:
         acme.say("general", "answer", thread_ts=parent, hours_ago=2)
         said = [acme.say_many(f"c{number}", 3) for number in range(6)]
         acme.fault("ratelimit", method="conversations.replies", retry_after=1200)
-        verdict = acme.sync()
-        assert (verdict.status, type(verdict.error)) == ("failed", Transient)
+        assert acme.sync().status == "partial"
         assert {ts for channel in said for ts in channel} <= set(acme.rows)
 
     def test_for_twenty_minutes_in_the_middle_keeps_what_was_read(self, bench: Bench) -> None:
@@ -117,12 +116,11 @@ class TestATroubleOfTheMoment:
         acme.fault(kind, method="conversations.history", times=-1)
         assert acme.sync().status == "partial"
         assert (acme.account.state, acme.account.attempts) == ("active", 0)
-        asked_twice = 2 if kind == "drop" else 1  # aiohttp asks again at once where a kept connection was cut
-        assert acme.calls()["conversations.history"] <= 5 * asked_twice
+        assert acme.calls()["conversations.history"] <= 5
         assert sum(acme.bench.clock.pauses) <= PATIENCE
         since = acme.bench.requests()
         assert acme.sync().status == "partial"
-        assert acme.calls(since=since)["conversations.history"] == asked_twice
+        assert acme.calls(since=since)["conversations.history"] == 1
         acme.heal()
         acme.reads()
         assert acme.held() == acme.shown()

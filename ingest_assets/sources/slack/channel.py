@@ -13,7 +13,7 @@ from typing import Any
 from ingest_assets.errors import CursorExpired, SourceError, UnexpectedResponse
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.concurrency import interleave
-from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, SlackClient
+from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, RATELIMITED, SlackClient
 from ingest_assets.sources.slack.directory import Directory
 from ingest_assets.sources.slack.plan import (
     ChannelCursor,
@@ -33,7 +33,7 @@ from ingest_assets.sources.slack.threads import (
     LEDGER,
     Reading,
     ThreadReader,
-    holds_all,
+    is_long_pause,
     note_root,
     spoken,
     ts_of_message,
@@ -53,7 +53,8 @@ class ChannelReader:
         self.run, self.client, self.directory = run, client, directory
         self.threads = ThreadReader(run, client, directory)
         self.held: SourceError | None = None
-        """A pause that Slack asks for, and that is too long for this sync: for the caller, once all was tried."""
+        """A pause that Slack asks for, and that is too long for this sync."""
+        self.any_read = False
 
     async def read(self, channel: dict[str, Any]) -> AsyncGenerator[Page]:
         """Read one channel; one that Slack does not let us read is told, and ends nothing else."""
@@ -65,9 +66,13 @@ class ChannelReader:
             async with aclosing(self._pages(channel, label)) as pages:
                 async for page in pages:
                     yield page
+            self.any_read = True
         except SourceError as error:
-            if holds_all(error):
-                self.held = error
+            self.held = error if is_long_pause(error) else self.held
+            if is_long_pause(error) and error.code != RATELIMITED:
+                self.run.skipped[label] = (
+                    RATELIMITED  # Slack asked it of another channel: this one was not asked for
+                )
             else:
                 refused = await parts.failed(channel_id, label, error)
                 yield Page(unreadable=[refused], stream=channel_id, label=label)

@@ -50,6 +50,7 @@ LIMITED_PAUSE, FEW = timedelta(seconds=30), TIER_3 // 2  # what gives such an ap
 PAGE = 999  # the most that conversations.* accept
 USERS_PAGE = 500  # users.list answers limit_required or 500 to what it finds too much
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
+RATELIMITED = "ratelimited"
 CODE = re.compile(r"[a-z0-9_]{1,60}")
 SCOPE = re.compile(r"[a-z:._, -]{1,200}")
 NEXT_CURSOR = ("response_metadata", "next_cursor")
@@ -215,13 +216,13 @@ class SlackClient:
         status, data, headers = response.status_code, response.data, response.headers
         self.vendor_clock.note(headers, self._clock.now())
         code, needed = data.get("error"), data.get("needed")
-        if status == HTTPStatus.TOO_MANY_REQUESTS or code == "ratelimited":
+        if status == HTTPStatus.TOO_MANY_REQUESTS or code == RATELIMITED:
             pause = pause_of(headers, self._clock.now(), self._ignored)
             self._limiters[method].hold(pause)
             if self.may_become_limited and self._gives_itself_away(method, pause):
                 self._become_limited()
             told = f"Slack asks us to slow down on {method} (429)."
-            return Transient(told, retry_after=pause, code="ratelimited")
+            return Transient(told, retry_after=pause, code=RATELIMITED)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Transient(f"Slack answered {method} with HTTP {status}.", code=f"HTTP {status}")
         if not isinstance(code, str) or not CODE.fullmatch(code):
@@ -281,11 +282,14 @@ def _has_cursor(answer: dict[str, Any]) -> bool:
 
 
 def _session(in_flight: int) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         timeout=TIMEOUT,
         connector=aiohttp.TCPConnector(limit=in_flight),
         headers={"accept-encoding": ENCODINGS},
     )
+    # else a GET goes out twice where a kept connection was cut; `retried` decides, and counts. There is no option.
+    session._retry_connection = False
+    return session
 
 
 def _web(session: aiohttp.ClientSession, base_url: str, token: str | None) -> AsyncWebClient:

@@ -43,7 +43,7 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
 
 
 async def _channels(run: Extraction, client: SlackClient, directory: Directory) -> AsyncGenerator[Page]:
-    """Read the channels. Raises, once all was tried, the error of a pause that is too long for this sync."""
+    """Read the channels. Raises the error of a pause that is too long for this sync, where none could be read."""
     reader = ChannelReader(run, client, directory)
     selected, unreadable = await directory.selected()
     if unreadable:
@@ -53,7 +53,7 @@ async def _channels(run: Extraction, client: SlackClient, directory: Directory) 
     async with aclosing(interleave(channels, at_once=at_once)) as pages:
         async for page in pages:
             yield page
-    if reader.held is not None:
+    if reader.held is not None and not reader.any_read:
         raise reader.held
 
 

@@ -87,8 +87,6 @@ class ThreadReader:
             if thread.parent is None:
                 raise PartUnreadable("Slack shows a thread without its first message.", code="no_parent")
         except SourceError as error:
-            if holds_all(error):
-                raise
             name = f"thread of {at(root_ts):%Y-%m-%d %H:%M} UTC in {reading.label}"
             refused = Batch([] if parent is None else [parent.as_of(row)])
             refused.unreadable.append(await parts.failed(root, name, error))
@@ -162,8 +160,8 @@ def ts_of_message(message: Any) -> str | None:
     return ts if isinstance(ts, str) and TS.fullmatch(ts) else None
 
 
-def holds_all(error: SourceError) -> bool:
-    """Tell whether Slack asks for a pause that is too long for this sync: it counts by method, not by channel."""
+def is_long_pause(error: SourceError) -> bool:
+    """Tell whether Slack asks for a pause that is too long for this sync."""
     return isinstance(error, Transient) and error.retry_after is not None and error.retry_after > PATIENCE
 
 
