@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import resource
 import time
 import traceback
@@ -24,7 +25,8 @@ AGAIN = 3  # times a slow input is measured, of which the fastest counts: other 
 MEGABYTES = 300
 """Peak memory of the whole process, of which the program itself has about a third."""
 FREE_OUTPUT = 200_000  # bytes of output that any input may have
-HANG_SECONDS = 30.0  # of wall time without a next input, after which the process is killed
+HANG_SECONDS = 30.0  # of CPU time without a next input, after which the process is killed
+STALL_SECONDS = 240.0  # the same, of wall time: it waits for something
 TOLD = 0.25  # seconds between two words of a worker to its watcher
 LARGE = 100_000  # characters of an input, after which garbage is collected
 KEPT = 8  # findings a parser; more of them are counted
@@ -183,17 +185,28 @@ def run(parser: str, count: int, seed: int) -> Iterator[Figures]:
 
 def _told(process: Any, queue: Any, place: Any) -> Iterator[Figures | None]:
     """Yield what a worker tells, None at its end; end without, where it hangs or dies."""
-    heard, seen = time.monotonic(), -1
+    heard, spent, seen = time.monotonic(), 0.0, -1
     while process.is_alive() or not queue.empty():
         try:
             news = queue.get(timeout=TOLD)
         except Empty:
+            used = _cpu_seconds(process.pid)
             if place.value != seen:
-                heard, seen = time.monotonic(), place.value
-            elif time.monotonic() - heard > HANG_SECONDS:
+                heard, spent, seen = time.monotonic(), used, place.value
+            elif used - spent > HANG_SECONDS or time.monotonic() - heard > STALL_SECONDS:
                 return
             continue
         yield news
         if news is None:
             return
-        heard, seen = time.monotonic(), place.value
+        seen = -1
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time that another process has used, 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    user, system = fields[11:13]  # proc(5): utime and stime, counted from the state, which is the third field
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
