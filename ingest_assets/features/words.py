@@ -32,7 +32,7 @@ _ASCII_WORD = regex.compile(r"[a-z0-9]+(?:['`][a-z0-9]+)*", regex.ASCII)
 FRACTION_SLASH = "\u2044"
 MOST_ESCAPES = 3  # "&amp;amp;quot;": more than that nobody has seen
 LONGEST_GRAPHEME = 30  # characters normalised together: Unicode's Stream-Safe Text Format; the sort is quadratic
-LONGEST_CACHED = 40  # characters; the words of conversations are few and repeat
+LONGEST_CACHED, CACHED = 40, 20_000  # characters; the words of conversations are few and repeat
 
 
 class Word(NamedTuple):
@@ -46,25 +46,20 @@ class Word(NamedTuple):
 def words(text: str) -> Iterator[Word]:
     """Cut a text into words, in time that grows with its length alone."""
     for match in _CHUNK.finditer(text):
-        start = match.start()
-        for word in _cut(match.group()):
+        start, chunk = match.start(), match.group()
+        for word in _cached_cut(chunk) if len(chunk) <= LONGEST_CACHED else _cut(chunk):
             yield Word(word.folded, start + word.start, start + word.end)
 
 
 def folded(text: str) -> str:
     """Give the words of a text as they are compared, each with a space before it."""
-    return "".join(_joined(chunk) for chunk in _CHUNK.findall(text))
-
-
-def _joined(chunk: str) -> str:
-    return _cached(chunk) if len(chunk) <= LONGEST_CACHED else _join(chunk)
+    return "".join(
+        _cached_join(chunk) if len(chunk) <= LONGEST_CACHED else _join(chunk) for chunk in _CHUNK.findall(text)
+    )
 
 
 def _join(chunk: str) -> str:
     return "".join(f" {word.folded}" for word in _cut(chunk))
-
-
-_cached = lru_cache(maxsize=50_000)(_join)
 
 
 def _cut(chunk: str) -> tuple[Word, ...]:
@@ -84,13 +79,17 @@ def _cut(chunk: str) -> tuple[Word, ...]:
     return tuple(found)
 
 
+_cached_join = lru_cache(maxsize=CACHED)(_join)
+_cached_cut = lru_cache(maxsize=CACHED)(_cut)
+
+
 def _normal(chunk: str) -> tuple[str, list[tuple[int, int]]]:
     """Normalise, and give for each character the place of the grapheme that it comes from."""
     pieces: list[str] = []
     places: list[tuple[int, int]] = []
     for match in _UNIT.finditer(chunk):
         unit = match.group()
-        piece = _quickly(unit) if len(unit) <= LONGEST_GRAPHEME else _fold(unit)
+        piece = _cached_fold(unit) if len(unit) <= LONGEST_GRAPHEME else _fold(unit)
         pieces.append(piece)
         places += [match.span()] * len(piece)
     return "".join(pieces), places
@@ -106,7 +105,7 @@ def _fold(unit: str) -> str:
     )
 
 
-_quickly = lru_cache(maxsize=50_000)(_fold)
+_cached_fold = lru_cache(maxsize=CACHED)(_fold)
 
 
 def _compared(unit: str) -> str:
