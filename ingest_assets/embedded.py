@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
-        self.socket_dir = Path(server.get_postmaster_info().socket_dir)
+        self.socket_dir = Path(str(server.get_postmaster_info().socket_dir))
 
     @property
     def pid(self) -> int:

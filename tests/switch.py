@@ -106,7 +106,7 @@ def _copy(primary: embedded.Server, folder: Path) -> embedded.Server:
     if user is not None:
         shutil.chown(folder, user)
     program = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pg_basebackup"
-    follow = ["-h", primary.socket_dir, "-U", "postgres", "-D", folder, "-R", "-c", "fast"]
+    follow = ["-h", str(primary.socket_dir), "-U", "postgres", "-D", str(folder), "-R", "-c", "fast"]
     subprocess.run([program, *follow], user=user, check=True, cwd=folder, capture_output=True)  # noqa: S603  (ours)
     (folder / f"{SOCKET}.lock").unlink()  # the primary's, whose socket is among its data
     return embedded.start(folder, durable=False)

@@ -64,8 +64,11 @@ def test_a_command_after_it_needs_nothing(pair: Pair, moved: Bench) -> None:
     acme = moved.workspace("acme", "general")
     acme.say("general", "before")
     pair.fail_over()
-    done = moved.run("sync", "slack", "--all")
-    assert (done.returncode, done.stderr) == (0, "")
+    both = f"{pair.primary.socket_dir},{pair.standby.socket_dir}"
+    either = f"postgresql://postgres@/{DATABASE}?host={both}&target_session_attrs=read-write"
+    for url in (moved.database_url, either):
+        done = moved.run("sync", "slack", "--all", DATABASE_URL=url)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_dagsters_kept_connections_go_on_there(
