@@ -33,7 +33,7 @@ from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.writes import BOOKKEEPING
-from tests.fuzz import corpus, mail, refusals
+from tests.fuzz import corpus, mail, model_answers, refusals
 from tests.fuzz.mutations import UNITS, deeply, mutated, odd, rewritten
 from tests.fuzz.storable import Refused, check, check_rejected
 
@@ -323,6 +323,7 @@ PARSERS: dict[str, Parser] = {
     "headers": Parser(_header_values, _headers),
     "paging": Parser(_answers, _paging),
     "json": Parser(_json_bytes, _json),
+    "model_answers": Parser(model_answers.make, lambda item: Outcome(rejected=not model_answers.understand(item))),
     "gong_transcripts": Parser(_mutated(corpus.GONG_CALLS), partial(_transcript, of_gong)),
     "fathom_transcripts": Parser(_mutated(corpus.FATHOM_SESSIONS), partial(_transcript, of_fathom)),
 }
