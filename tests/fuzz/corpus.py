@@ -441,7 +441,7 @@ MODEL_ERRORS: list[Json] = [
 
 def completion(text: str) -> Json:
     """Make a chat completion that says a text."""
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",

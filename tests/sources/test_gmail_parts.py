@@ -315,7 +315,7 @@ class TestABodyThatCannotBeRead:
     @pytest.mark.parametrize("place", ["partId", "attachmentId"])
     def test_because_of_its_id_spoils_its_own_message_only(self, acme: GmailTenant, place: str, odd: Any) -> None:
         fine = acme.message(text="Kept apart", body_as_attachment=True)
-        part = {"partId": "1", "mimeType": "text/plain", "filename": "", "headers": []}
+        part: dict[str, Any] = {"partId": "1", "mimeType": "text/plain", "filename": "", "headers": []}
         part["body"] = {"attachmentId": "a1", "size": 4}
         (part if place == "partId" else part["body"])[place] = odd
         acme.message(payload={"mimeType": "multipart/mixed", "headers": [], "parts": [part]})
