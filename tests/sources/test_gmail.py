@@ -314,8 +314,9 @@ class TestSelection:
         acme = GmailTenant(bench, "acme")
         acme.connect(newest_threads=2)
         made = [acme.message(hours_ago=hours)["thread"] for hours in (8, 6, 4, 2)]
-        acme.reads()
+        told = acme.reads().left_out
         assert acme.living == set(made[-2:])
+        assert told == {"older than the newest 2": 1}  # on the page of three that was listed
 
     def test_of_the_newest_counts_none_that_is_excluded(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")
@@ -323,8 +324,9 @@ class TestSelection:
         made = [acme.message(hours_ago=hours)["thread"] for hours in (8, 7, 6)]
         for hours in (4, 3, 2, 1):
             acme.message(labels=["Customers"], hours_ago=hours)
-        acme.reads()
+        told = acme.reads().left_out
         assert acme.living == set(made[-2:])
+        assert told["excluded label"] == 4
 
     def test_of_the_newest_counts_no_draft(self, bench: Bench) -> None:
         acme = GmailTenant(bench, "acme")

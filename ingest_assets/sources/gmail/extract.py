@@ -122,6 +122,7 @@ class _Mailbox:
         if pinned is None:
             raise UnexpectedResponse("Gmail's profile has no historyId.")
         listing = await self._listed(since)
+        self.run.left_out.update(+listing.left_out)
         if listing.rejected:
             yield Page(rejected=listing.rejected, stream=MAILBOX)
         listed = listing.threads

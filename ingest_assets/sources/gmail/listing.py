@@ -1,9 +1,9 @@
 """The threads that a mailbox's search finds."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailSettings
@@ -19,35 +19,49 @@ class Listing:
     threads: dict[str, str | None] = field(default_factory=dict)
     """By thread its historyId."""
     rejected: list[Rejected] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Threads that the mailbox's settings keep out, by the reason: of older ones those that were listed anyway."""
 
     async def read(self, client: GmailClient, query: str, chosen: GmailSettings) -> None:
         """List what a search finds in the chosen labels; a thread may have several.
 
         Raises CursorExpired where Gmail lost its place.
         """
-        left_out = set()  # by listing them: a search term names a label by its name, which may hold anything
-        for excluded in chosen.exclude_labels:
-            left_out |= {thread["id"] async for thread in self._found(client, query, excluded)}
+        excluded: set[str] = (
+            set()
+        )  # by listing them: a search term names a label by its name, which may hold anything
+        for label in chosen.exclude_labels:
+            async with aclosing(self._found(client, query, label)) as pages:
+                async for threads in pages:
+                    excluded |= threads.keys()
         searched: Sequence[str | None] = chosen.labels or [None]
-        for label in searched:
+        for wanted in searched:
             taken = 0
-            async with aclosing(self._found(client, query, label)) as threads:
-                async for thread in threads:
-                    if thread["id"] in left_out:
-                        continue
-                    self.threads[thread["id"]] = thread.get("historyId")
-                    taken += 1
+            async with aclosing(self._found(client, query, wanted)) as pages:
+                async for threads in pages:
+                    left = {one: history_id for one, history_id in threads.items() if one not in excluded}
+                    self.left_out["excluded label"] += len(threads) - len(left)
+                    ids = (
+                        list(left)
+                        if chosen.newest_threads is None
+                        else list(left)[: chosen.newest_threads - taken]
+                    )
+                    self.threads |= {one: left[one] for one in ids}
+                    taken += len(ids)
                     if taken == chosen.newest_threads:
+                        self.left_out[f"older than the newest {taken}"] += len(left) - len(ids)
                         break
 
-    async def _found(self, client: GmailClient, query: str, label: str | None) -> AsyncGenerator[dict[str, Any]]:
-        """Give what a search finds, newest first, but for what has no id."""
+    async def _found(
+        self, client: GmailClient, query: str, label: str | None
+    ) -> AsyncGenerator[dict[str, str | None]]:
+        """Yield pages of what a search finds, newest first, but for what has no id: by thread its historyId."""
         async with aclosing(client.threads_list(query, label)) as pages:
             async for threads in pages:
+                found: dict[str, str | None] = {}
                 for thread in threads:
                     try:
-                        thread_id_of(thread, "id")
+                        found[thread_id_of(thread, "id")] = thread.get("historyId")
                     except UNPARSEABLE as error:
                         self.rejected.append(rejection(GmailThread, thread, error, external_id=None))
-                    else:
-                        yield thread
+                yield found
