@@ -9,15 +9,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
+import dagster as dg
 import httpx
 import psycopg
 import pytest
 
 from benchmarks.deployment import free_port
 from ingest_assets import embedded
+from ingest_assets.schedules.maintenance import prune_dagster
+from ingest_assets.settings import sqlalchemy_url
 from tests import needs
 from tests.features.test_extraction import Calls
 from tests.sources.tenants import TENANTS
@@ -37,6 +41,7 @@ default_pool_size = 4
 ignore_startup_parameters = extra_float_digits
 """
 START_SECONDS = 20
+DEPLOY = Path(__file__).parent.parent / "deploy"
 
 
 @pytest.fixture
@@ -143,3 +148,24 @@ def test_commands_work_and_say_what_is_wrong(pooled: Bench) -> None:
         assert pooled.run(*command).returncode == 0
     done = pooled.run("accounts", DATABASE_URL=pooled.database_url + "_none")
     assert (done.returncode, "does not let us in" in done.stderr) == (2, True)
+
+
+@dg.asset
+def thing() -> None:
+    pass
+
+
+@pytest.mark.usefixtures("others")
+def test_dagsters_storage_works_and_is_pruned(
+    pooled: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", sqlalchemy_url(pooled.database_url, "psycopg2"))
+    (tmp_path / "dagster.yaml").write_text((DEPLOY / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        for _ in range(3):
+            assert dg.materialize([thing], instance=instance).success
+        told: list[tuple[object, ...]] = []
+        prune_dagster(instance, datetime.now(UTC) + timedelta(minutes=1), lambda *line: told.append(line))
+        assert {line[1] for line in told} == {"event_logs", "asset_event_tags", "asset_check_executions", "runs"}
+        assert instance.get_runs() == []
+        assert instance.get_latest_materialization_event(dg.AssetKey("thing")) is not None

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from ingest_assets import embedded
 from tests.test_cli import refused
@@ -168,3 +170,24 @@ class TestARoleThatRowLevelSecurityBlinds:
         bench.execute(way.format(role))
         done = self.run(bench, role, "sync", "slack", "--all")
         assert (done.returncode, done.stderr, len(acme.rows)) == (0, "", 3)
+
+
+@pytest.mark.parametrize("setting", ["idle_session_timeout", "idle_in_transaction_session_timeout", None])
+def test_sessions_that_the_server_ended_are_replaced(bench: Bench, setting: str | None) -> None:
+    if setting is not None:
+        bench.execute(f"alter database {database(bench)} set {setting} = '20ms'")
+        bench.close()  # connections from now on have it
+    acme = bench.workspace("acme", "general")
+    with bench.engine.connect() as conn, psycopg.connect(bench.database_url, autocommit=True) as other:
+        other.execute("set idle_session_timeout = 0")
+        pid = conn.exec_driver_sql("select pg_backend_pid()").scalar_one()
+        if setting != "idle_in_transaction_session_timeout":
+            conn.commit()
+        if setting is None:
+            other.execute("select pg_terminate_backend(%s)", (pid,))
+        while other.execute("select pid from pg_stat_activity where pid = %s", (pid,)).fetchone():
+            pass
+        with pytest.raises(DBAPIError):
+            conn.exec_driver_sql("select 1")
+    bench.execute(f"alter database {database(bench)} reset all")
+    acme.reads()

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.checks import report_health
-from ingest_assets.assets.features import features_key
+from ingest_assets.assets.features import POOL, features_key
 from ingest_assets.assets.health import observe
 from ingest_assets.assets.records import asset_keys
 from ingest_assets.features.kinds import FEATURED
@@ -63,6 +63,8 @@ def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
         if (run.job_name in jobs or (run.asset_selection and run.asset_selection <= assets))
         and (start_time or 0) < since.timestamp()
     }
+    waiting = context.instance.event_log_storage.get_concurrency_info(POOL).pending_run_ids
+    started = {run_id: run for run_id, run in started.items() if run_id not in waiting}
     if not started:
         return dg.SkipReason("No run is under way for that long.")
     with context.resources.database.engine().connect() as conn:

@@ -21,6 +21,7 @@ from sqlalchemy import Engine, text
 from ingest_assets.app import App
 from ingest_assets.assets import records
 from ingest_assets.assets.checks import report_health
+from ingest_assets.assets.features import POOL
 from ingest_assets.assets.health import HEALTH
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.connecting import connect_account
@@ -608,7 +609,13 @@ class TestTicks:
                 run=started.run_id,
                 until=until[name],
             )
-        assert "3 of them were abandoned" in self.look(defs, instance, "abandoned_runs").skip_message
+        waiting = instance.create_run_for_job(defs.resolve_job_def("gong_features"))  # for a slot of its pool
+        start_long_ago(instance, waiting.run_id, "gong_features")
+        instance.event_log_storage.set_concurrency_slots(POOL, 0)
+        instance.event_log_storage.claim_concurrency_slot(POOL, waiting.run_id, "read_gong_calls")
+        assert "9 runs are under way, 3 of them were abandoned" in str(
+            self.look(defs, instance, "abandoned_runs").skip_message
+        )
         records = {key: instance.get_run_by_id(started.run_id) for key, started in runs.items()}
         ended = {key for key, record in records.items() if record and record.status == dg.DagsterRunStatus.FAILURE}
         assert ended == {(job, "dead") for job in jobs}
