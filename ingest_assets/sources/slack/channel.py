@@ -70,9 +70,7 @@ class ChannelReader:
         except SourceError as error:
             self.held = error if is_long_pause(error) else self.held
             if is_long_pause(error) and error.code != RATELIMITED:
-                self.run.skipped[label] = (
-                    RATELIMITED  # Slack asked it of another channel: this one was not asked for
-                )
+                self.run.skipped[label] = RATELIMITED  # another channel was told so; this one was not asked for
             else:
                 refused = await parts.failed(channel_id, label, error)
                 yield Page(unreadable=[refused], stream=channel_id, label=label)
@@ -178,7 +176,8 @@ class ChannelReader:
                 known = True  # what came before is stored: to be compared with, and not read again
                 stuck = stuck + 1 if walk.remaining == begun else 0
         else:
-            raise UnexpectedResponse(f"Slack gave up its page cursor {RESTARTS + 1} times in one range.")
+            told = f"Slack gave up its page cursor {RESTARTS + 1} times in one range."
+            raise UnexpectedResponse(told, code="invalid_cursor")
         if known and (gone := await self._gone(channel_id, step.range, seen)).gone:
             yield gone, None
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.batch import Batch, stored
-from ingest_assets.sources.parts import UnreadablePart
+from ingest_assets.sources.parts import LONGEST_PAUSE, UnreadablePart
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.errors import UNSEEN
 from ingest_assets.sources.slack.markup import USER
@@ -21,7 +21,7 @@ from ingest_assets.storage import reads
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
 RHYTHM = timedelta(days=1)  # how often users are read anew
 GUESTS_RHYTHM = timedelta(days=7)  # the same for people of other companies: a request each
-REFUSED_RHYTHM = timedelta(days=1)  # how soon a profile is asked for again that Slack kept from us
+REFUSED_RHYTHM = LONGEST_PAUSE  # how soon a profile is asked for again that Slack kept from us
 
 USERS = "users"  # the list of people as a part; a profile is one, too
 PROFILE = "user:"
