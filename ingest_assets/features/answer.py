@@ -44,6 +44,7 @@ FINISHED_FOR = {
     "spii": FILTERED,
     "refusal": REFUSAL,
 }
+PARTS_DEEP = 3  # a list of parts with a text each
 MOST_TOKENS = 10_000_000  # of one answer; a larger count is no count
 CUT_SHARE = (
     0.65  # of our count: no tokeniser is that much better than ours, and Ollama keeps half its context at most
@@ -139,14 +140,14 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _text(content: Any) -> str:
+def _text(content: Any, depth: int = PARTS_DEEP) -> str:
     """Give the text of content in any of its forms; parts of other types, thinking say, are none of the answer."""
     if isinstance(content, str):
         return content
-    if isinstance(content, dict):
-        return _text(content.get("text")) if content.get("type", "text") in {"text", "output_text"} else ""
-    if isinstance(content, list):
-        return "".join(map(_text, content))
+    if depth and isinstance(content, dict) and content.get("type", "text") in ("text", "output_text"):
+        return _text(content.get("text"), depth - 1)
+    if depth and isinstance(content, list):
+        return "".join(_text(part, depth - 1) for part in content)
     return ""
 
 

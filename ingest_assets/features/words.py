@@ -21,12 +21,11 @@ APOSTROPHES = frozenset(
     "\u00b4\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb\u2018\u2019\u201a\u201b\u2032\u2035\u05f3\ua78c\uff07\uff40"
 )
 APOSTROPHE = "'"
-_CHUNK = regex.compile(r"\S+")
+_CHUNK = regex.compile(r"[^\s\p{M}]\S*")  # a mark after white space belongs to no letter
 _UNIT = regex.compile(r"&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});|\X")
 _UNSPACED = r"\p{Ideographic}\p{Hiragana}\p{Katakana}\p{Line_Break=SA}"
-_RUN = rf"[\p{{L}}\p{{N}}\p{{M}}--[{_UNSPACED}]]+"
-_WORD = regex.compile(rf"[{_UNSPACED}]\p{{M}}*|{_RUN}(?:'{_RUN})*", regex.VERSION1)
-_LETTER = regex.compile(r"[\p{L}\p{N}]")
+_RUN = rf"[\p{{L}}\p{{N}}--[{_UNSPACED}]][\p{{L}}\p{{N}}\p{{M}}--[{_UNSPACED}]]*"
+_WORD = regex.compile(rf"(?=[\p{{L}}\p{{N}}])[{_UNSPACED}]\p{{M}}*|{_RUN}(?:'{_RUN})*", regex.VERSION1)
 _IGNORED = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
 _ASCII_WORD = regex.compile(r"[a-z0-9]+(?:['`][a-z0-9]+)*", regex.ASCII)
 FRACTION_SLASH = "\u2044"
@@ -72,10 +71,8 @@ def _cut(chunk: str) -> tuple[Word, ...]:
     normal, places = _normal(chunk)
     found = []
     for match in _WORD.finditer(normal):
-        word = match.group()
-        if _LETTER.search(word):
-            first, last = places[match.start()], places[match.end() - 1]
-            found.append(Word(word.replace(APOSTROPHE, ""), first[0], last[1]))
+        first, last = places[match.start()], places[match.end() - 1]
+        found.append(Word(match.group().replace(APOSTROPHE, ""), first[0], last[1]))
     return tuple(found)
 
 

@@ -53,7 +53,9 @@ class TestTheText:
         assert (report.status, report.extracted, report.requests) == ("success", 1, 1)
         assert [item["quote"] for item in calls.row.items] == [PROVEN["quote"]]
 
-    @pytest.mark.parametrize("content", [[], [{"type": "image_url"}], {}, 7, [None], "<think>And so on"])
+    @pytest.mark.parametrize(
+        "content", [[], [{"type": "image_url"}], {}, 7, [None], [{"type": []}], "<think>And so on"]
+    )
     def test_what_holds_no_text_is_empty(self, calls: Calls, content: Any) -> None:
         calls.add()
         calls.say(content, times=2)
@@ -96,6 +98,7 @@ class TestTheText:
             {"choices": [None]},
             {"choices": [[]]},
             {"choices": [{}]},
+            {"choices": [{"message": {"content": {"type": {}, "text": [[[[[]]]]]}}}], "error": [7]},
             {"error": "overloaded"},
             {"error": {"code": None, "message": None}},
             {"choices": [{"error": {"code": 502}, "message": {"content": ""}}]},

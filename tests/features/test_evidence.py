@@ -162,7 +162,15 @@ class TestWhatPeopleRead:
         assert quoted(said, quote) == stored
 
     @pytest.mark.parametrize(
-        "text", [HINDI, normalize("NFD", GERMAN), "ไม่มีเวลาพอ", "그 가격은 비싸요", "é👍🏽 ok 👨‍👩‍👧 go"]
+        "text",
+        [
+            HINDI,
+            normalize("NFD", GERMAN),
+            "ไม่มีเวลาพอ",
+            "그 가격은 비싸요",
+            "é👍🏽 ok 👨‍👩‍👧 go",
+            "a \u093fb \u0301c",
+        ],
     )
     def test_no_place_of_a_word_is_within_a_grapheme(self, text: str) -> None:
         ends = {0, *(match.end() for match in regex.finditer(r"\X", text))}
