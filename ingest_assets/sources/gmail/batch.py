@@ -18,7 +18,7 @@ from itertools import count
 from typing import Any, Generic, TypeVar
 
 from ingest_assets.errors import AnswerTooLarge, SourceError, TokenRefused, Transient, UnexpectedResponse
-from ingest_assets.sources.client.http import Answer, JsonApi, Request, parse_json
+from ingest_assets.sources.client.http import LONGEST_ANSWER, Answer, JsonApi, Request, parse_json
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import FIRST_PAUSE, PATIENCE, TRIES, retried
 from ingest_assets.sources.gmail.errors import GONE, SHORTEST_PAUSE, call_error, meaning, parsed
@@ -26,6 +26,7 @@ from ingest_assets.sources.gmail.methods import BATCH, PROFILE
 from ingest_assets.sources.gmail.multipart import packed, unpacked
 from ingest_assets.sources.login import Login
 
+LONGEST_OF_MANY = 8 * 2**20  # bytes of a batch's answer; one call's may be as long as any answer
 IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many
 TRIES_OF_FAULTS, TRIES_OF_REFUSALS = (
     3,
@@ -45,6 +46,20 @@ class Calls(Generic[Item]):
     """What to GET, by the keys of the calls."""
     read: Callable[[str, Any], Item]
     """(key, parsed body) -> the item; raises ValueError where the body is not what the call asked for."""
+
+
+@dataclass
+class _Chunk:
+    """Calls that are sent in one request."""
+
+    keys: Sequence[str]
+    tries: int
+    large: bool = False
+    """Whether the answer may take much memory: then it is the only one that is waited for."""
+
+    def halves(self) -> list["_Chunk"]:
+        middle = len(self.keys) // 2
+        return [_Chunk(keys, 1, self.large) for keys in (self.keys[:middle], self.keys[middle:])]
 
 
 class BatchEndpoint:
@@ -101,34 +116,39 @@ class BatchEndpoint:
         known = [key for key in keys if tries(key) == 1]
         others = [key for key in keys if tries(key) > 1]
         chunks = deque(
-            some[start : start + size] for some in (others, known) for start in range(0, len(some), size)
+            _Chunk(some[start : start + size], max(map(tries, some)) if attempt == 1 else 1)
+            for some in (others, known)
+            for start in range(0, len(some), size)
         )
-        flying: deque[asyncio.Task[dict[str, Item | SourceError]]] = deque()
+        flying: deque[tuple[_Chunk, asyncio.Task[dict[str, Item | SourceError] | None]]] = deque()
         try:
             while chunks or flying:
-                while chunks and len(flying) < IN_FLIGHT:
+                while chunks and len(flying) < (1 if chunks[0].large else IN_FLIGHT):
                     chunk = chunks.popleft()
-                    times = max(map(tries, chunk)) if attempt == 1 else 1
-                    flying.append(asyncio.create_task(self._sent(calls, chunk, times)))
-                yield await flying.popleft()
+                    flying.append((chunk, asyncio.create_task(self._sent(calls, chunk))))
+                chunk, task = flying.popleft()
+                answers = await task
+                if answers is None:
+                    chunks.extendleft(reversed(chunk.halves()))
+                else:
+                    yield answers
         finally:
-            for task in flying:
+            for _chunk, task in flying:
                 task.cancel()
-            await asyncio.gather(*flying, return_exceptions=True)
+            await asyncio.gather(*(task for _chunk, task in flying), return_exceptions=True)
 
-    async def _sent(self, calls: Calls[Item], keys: Sequence[str], tries: int) -> dict[str, Item | SourceError]:
-        """Send a batch. One that fails as a whole is halved, down to the call that it fails for."""
+    async def _sent(self, calls: Calls[Item], chunk: "_Chunk") -> dict[str, Item | SourceError] | None:
+        """Send a batch; None where it fails as a whole and is to be halved, down to the call that it fails for."""
         try:
-            return await retried(partial(self._authorised, calls, keys), self._login.clock, tries=tries)
+            send = partial(self._authorised, calls, chunk.keys)
+            return await retried(send, self._login.clock, tries=chunk.tries)
         except (Transient, UnexpectedResponse) as error:
             if isinstance(error, Transient) and error.retry_after is not None:
                 raise  # the quota
-            if not isinstance(error, AnswerTooLarge):
+            chunk.large = isinstance(error, AnswerTooLarge)
+            if not chunk.large or len(chunk.keys) == 1:
                 await self._check(error)
-            if len(keys) == 1:
-                return {keys[0]: error}
-        middle = len(keys) // 2
-        return await self._sent(calls, keys[:middle], 1) | await self._sent(calls, keys[middle:], 1)
+            return {chunk.keys[0]: error} if len(chunk.keys) == 1 else None
 
     async def _check(self, error: SourceError) -> None:
         """Raise the error of a batch, unless the endpoint answers another one."""
@@ -160,7 +180,14 @@ class BatchEndpoint:
 
     async def _once(self, calls: Calls[Item], keys: Sequence[str]) -> dict[str, Item | SourceError]:
         body = packed({key: calls.paths[key] for key in keys})
-        request = Request(BATCH, "POST", self._url, content=body.content, content_type=body.content_type)
+        request = Request(
+            BATCH,
+            "POST",
+            self._url,
+            content=body.content,
+            content_type=body.content_type,
+            longest=LONGEST_ANSWER if len(keys) == 1 else LONGEST_OF_MANY,
+        )
         answer = await self._api.answer(request, cost=self._costs[calls.method] * len(keys))
         if not answer.ok:
             raise meaning(BATCH, answer.status, parsed(answer.content))
@@ -168,7 +195,7 @@ class BatchEndpoint:
         if not found:
             raise Transient(f"Gmail's answer to {BATCH} holds none of {len(keys)} parts.", code="no answer")
         answers: dict[str, Item | SourceError] = {
-            key: self._understood(calls.method, calls.read, key, found.get(key)) for key in keys
+            key: self._understood(calls.method, calls.read, key, found.pop(key, None)) for key in keys
         }
         self._hold(list(answers.values()))
         return answers
