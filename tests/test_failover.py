@@ -71,8 +71,9 @@ def test_a_command_after_it_needs_nothing(pair: Pair, moved: Bench) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("web", [False, True], ids=["daemon and runs", "web server"])
 def test_dagsters_kept_connections_go_on_there(
-    pair: Pair, moved: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: Pair, moved: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: bool
 ) -> None:
     url = sqlalchemy_url(moved.database_url, "psycopg2")
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
@@ -80,6 +81,8 @@ def test_dagsters_kept_connections_go_on_there(
     home.mkdir()
     (home / "dagster.yaml").write_text((Path(__file__).parent.parent / "deploy/dagster.yaml").read_text())
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        if web:
+            instance.optimize_for_webserver(statement_timeout=15_000, pool_recycle=3600, max_overflow=20)
         instance.add_dynamic_partitions("workspaces", ["acme"])
         pair.fail_over()
         with pytest.raises(Exception, match="read-only"):

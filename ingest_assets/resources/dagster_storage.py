@@ -35,12 +35,12 @@ def _engine(url: str) -> Engine:
         pool_recycle=RECYCLE_SECONDS,
         pool_pre_ping=True,  # a restart of the server is noticed before a query, and not by it
     )
-    replace_stale_connections(engine)
     os.register_at_fork(after_in_child=partial(engine.dispose, close=False))
     return engine
 
 
 def _keep(*storages: Any) -> None:
+    replace_stale_connections(Engine)  # also those that Dagster's web server makes for itself
     for storage in storages:
         if isinstance(storage, PostgresRunStorage | PostgresEventLogStorage | PostgresScheduleStorage):
             storage._engine = _engine(storage.postgres_url)

@@ -91,9 +91,13 @@ def connect(url: str, *, pool_size: int = 5) -> Engine:
     return engine
 
 
-def replace_stale_connections(engine: Engine) -> None:
-    """Let the pool connect anew after an error that a new connection may not meet, as after a failover."""
-    event.listen(engine, "handle_error", _stale)
+def replace_stale_connections(engine: Engine | type[Engine]) -> None:
+    """Let the pool connect anew after an error that a new connection may not meet, as after a failover.
+
+    `engine`: one, or the class for all that the process makes.
+    """
+    if not event.contains(engine, "handle_error", _stale):
+        event.listen(engine, "handle_error", _stale)
 
 
 def _stale(context: ExceptionContext) -> None:
