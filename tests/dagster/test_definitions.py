@@ -359,6 +359,28 @@ class TestOneFunctionForAllRuns:
             [row] = conn.execute(text("select state, attempts, last_sync_at, lease_until from ingest.accounts"))
         assert tuple(row) == ("active", 0, None, None)
 
+    def test_a_login_that_the_process_cannot_read_turns_a_batch_red_that_reads_the_others(
+        self,
+        app: App,
+        sim: httpx.Client,
+        defs: dg.Definitions,
+        instance: dg.DagsterInstance,
+    ) -> None:
+        join(app, sim, "acme", "globex")
+        execute(
+            app,
+            'update ingest.accounts set credential = \'{"token": {"env": "GLOBEX_TOKEN"}}\''
+            " where workspace_id = 'globex'",
+        )
+        instance.add_dynamic_partitions("workspaces", ["acme", "globex"])
+        result = run(defs, instance, run_config=config("acme", "globex"))
+        assert not result.success
+        assert "GLOBEX_TOKEN, which is not set here" in described(result)
+        assert set(statuses(instance)) == {"acme"}
+        with app.engine.connect() as conn:
+            query = text("select state, last_sync_at from ingest.accounts where workspace_id = 'globex'")
+            assert tuple(conn.execute(query).one()) == ("active", None)
+
 
 class TestTicks:
     def call_up(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> str:
