@@ -177,10 +177,9 @@ class TestAFleet:
         bench.execute("create index on raw.slack_messages (text)")
         acme.say("general", noise)
         found = run(bench, *names_of(fleet))
-        assert [verdict.status for verdict in found["acme"]] == ["failed"]
-        assert "A bug of ours" in str(found["acme"][0].reason)
-        assert noise[:20] not in str(found["acme"][0])
-        assert acme.account.state == "failing"
+        [verdict] = found["acme"]
+        assert (verdict.status, verdict.counts.rejected, len(acme.rejected)) == ("success", 1, 1)
+        assert noise[:20] not in str(verdict)
         for workspace in others:
             assert workspace.held() == workspace.shown()
 
