@@ -49,8 +49,6 @@ class Case(ABC):
     """A request that is put off for long speaks of a limit that the healthy parts share: nobody may ask."""
     once: ClassVar[bool] = False
     """A part is asked once and never again."""
-    requests: ClassVar[str] = ""
-    """What the vendor calls the method, where one method serves several purposes."""
     halved: ClassVar[bool] = False
     """One request asks for several parts, and is halved down to the sick one."""
     many: ClassVar[bool] = False
@@ -296,7 +294,6 @@ class Again(GongCase):
     """A call without a transcript is looked at again by its id."""
 
     method = "calls.by_id"
-    requests = "calls.extensive"
     halved = True
     exempt: ClassVar = dict.fromkeys(("error 404",), "to a list, this says that nothing was found")
 

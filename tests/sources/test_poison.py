@@ -53,7 +53,7 @@ def poison(case: Case, answer: dict[str, Any]) -> None:
     named = {} if case.lists_names else {"part": case.part}
     if case.source == "gmail" and answer["kind"] == "drop":
         answer = {"kind": "missing"}  # of what is sent together nothing drops alone
-    case.tenant.fault(method=case.requests or case.method, times=-1, **named, **answer)
+    case.tenant.fault(method=case.method, times=-1, **named, **answer)
 
 
 def recovers(case: Case) -> None:
