@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from ingest_assets.errors import CredentialRejected, Transient, UnexpectedResponse
+from ingest_assets.sources.slack import SLACK
+from ingest_assets.sync import sync
 from tests.workbench import MESSAGES, Bench, Workspace
 
 MINUTE = timedelta(minutes=1)
@@ -276,12 +279,13 @@ class TestEveryErrorCode:
 
 
 class TestARevokedToken:
-    def test_is_not_tried_again_until_the_account_is_connected(self, acme: Workspace) -> None:
+    def test_is_not_tried_again_by_a_schedule_until_the_account_is_connected(self, acme: Workspace) -> None:
         acme.reads()
         acme.order("token", revoked=True)
         assert isinstance(acme.sync().error, CredentialRejected)
         since = acme.bench.requests()
-        verdict = acme.sync()
+        scheduled = replace(acme.bench.worker(), turn=acme.bench.clock.now() + MINUTE)
+        verdict = sync(SLACK, acme.account, acme.bench.options, scheduled)
         assert (verdict.status, type(verdict.error)) == ("failed", CredentialRejected)
         assert "Connect the account again" in str(verdict.reason)
         assert acme.bench.requests() == since
