@@ -8,6 +8,7 @@ prompt_tokens  far below ours: the server cut the prompt to its context (Ollama)
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ingest_assets.errors import IngestError
@@ -70,6 +71,9 @@ class Usage:
         return self.input + self.output
 
 
+_tokens = lru_cache(maxsize=32)(tokens)  # a prompt is counted for the budget and for the request
+
+
 @dataclass(frozen=True)
 class Asked:
     """The size of a prompt by our own count, in tokens."""
@@ -79,7 +83,7 @@ class Asked:
 
     @classmethod
     def of(cls, messages: list[dict[str, Any]]) -> "Asked":
-        sizes = [tokens(message["content"]) for message in messages]
+        sizes = [_tokens(message["content"]) for message in messages]
         return cls(sum(sizes), sum(sizes[1:2]))
 
 
