@@ -30,10 +30,12 @@ async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -
         except asyncio.CancelledError:
             raise  # the reader has left: nobody would take the end from a full queue
         except BaseException:  # whatever it is, the reader gets what came before it, and then this
-            await queue.put(None)
+            if reading:  # else the group has swallowed that it was cancelled, since a stream had failed before
+                await queue.put(None)
             raise
         await queue.put(None)
 
+    reading = True
     pumping = asyncio.create_task(pump_all())
     try:
         while (item := await queue.get()) is not None:
@@ -42,6 +44,7 @@ async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -
     except BaseExceptionGroup as group:  # of one stream that failed and others that were stopped for it
         raise _first(group) from group
     finally:
+        reading = False
         pumping.cancel()
         await asyncio.gather(pumping, return_exceptions=True)
 

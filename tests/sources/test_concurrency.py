@@ -55,3 +55,26 @@ class TestStreams:
             return first
 
         assert asyncio.run(read_one()) == 0
+
+    def test_may_be_left_while_one_fails_and_another_takes_its_time_to_stop(self) -> None:
+        async def slow_to_stop() -> AsyncGenerator[int]:
+            try:
+                for number in range(50):
+                    yield number
+            finally:
+                await asyncio.sleep(0.05)
+
+        async def fails() -> AsyncGenerator[int]:
+            await asyncio.sleep(0)
+            raise LookupError("gone")
+            yield 0
+
+        async def read_one() -> int:
+            stream = interleave([slow_to_stop(), fails()], at_once=AT_ONCE)
+            first = await anext(stream)
+            for _ in range(5):  # one has failed, and the other is not done yet
+                await asyncio.sleep(0)
+            await asyncio.wait_for(stream.aclose(), SOON)
+            return first
+
+        assert asyncio.run(read_one()) == 0
