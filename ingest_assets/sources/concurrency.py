@@ -27,13 +27,11 @@ async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(at_once, len(streams))):
                     group.create_task(pump())
-        except asyncio.CancelledError:
-            raise  # the reader has left: nobody would take the end from a full queue
-        except BaseException:  # whatever it is, the reader gets what came before it, and then this
-            if reading:  # else the group has swallowed that it was cancelled, since a stream had failed before
+        finally:  # whatever it is, the reader gets what came before it, and then this
+            if (
+                reading
+            ):  # one that has left takes nothing from a full queue; and a group may swallow its cancellation
                 await queue.put(None)
-            raise
-        await queue.put(None)
 
     reading = True
     pumping = asyncio.create_task(pump_all())
