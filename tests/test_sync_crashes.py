@@ -243,7 +243,7 @@ class TestATimeLimit:
         assert "time limit" in acme.history[-1].summary["accounts"][0]["reason"]
         assert (account.state, account.attempts, account.last_success_at) == ("active", 0, None)
         assert account.next_attempt_at <= acme.bench.clock.now()
-        assert any(self.sync(acme) and acme.held() == acme.shown() for _ in range(10))
+        assert any(self.sync(acme) and acme.held() == acme.shown() for _ in range(40))
         acme.bench.order("latency", seconds=0)
         assert acme.content() == undisturbed(acme)
 
