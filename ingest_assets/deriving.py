@@ -82,7 +82,7 @@ def _step(engine: Engine, record: type[Record], rows: Sequence[Row[Any]], beside
 
 
 def _values(record: type[Record], row: Row[Any], beside: Any) -> dict[str, Any] | None:
-    """Give the columns that are derived, and the hash where one of them tells; None for what does not parse."""
+    """Return the columns that are derived, and the hash where one of them tells; None for what does not parse."""
     try:
         made = record.rederive(row, beside)
         made.row()

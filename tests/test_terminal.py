@@ -78,7 +78,7 @@ INVISIBLE = set("\u00ad\u034f\u115f\u1160\u200b\u2060\u3164\ufeff\uffa0\U000e004
 
 
 def unsafe(shown: str) -> set[str]:
-    """Give the characters of a text that a terminal obeys or hides."""
+    """Return the characters of a text that a terminal obeys or hides."""
     return {
         character
         for character in shown
@@ -220,7 +220,7 @@ class TestNoCommandPrintsRaw:
 
 
 def on_terminal(bench: Bench, *arguments: str, encoding: str = "utf-8") -> str:
-    """Give what a command writes to a pseudo-terminal."""
+    """Return what a command writes to a pseudo-terminal."""
     environ = bench.shell(TERM="xterm", PYTHONIOENCODING=encoding)
     ours, theirs = pty.openpty()
     with subprocess.Popen(  # noqa: S603  (our own command)

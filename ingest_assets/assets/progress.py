@@ -60,7 +60,7 @@ class Progress:
 
 
 def _most(reasons: Counter[str]) -> str:
-    """Give the reason of most workspaces, and how many have others."""
+    """Return the reason of most workspaces, and how many have others."""
     [(reason, count)] = reasons.most_common(1)
     others = reasons.total() - count
     return f"{reason} ({others} for other reasons)" if others else reason

@@ -104,7 +104,7 @@ class NoAnswer(Exception):
 
 
 def read(document: Any, asked: Asked, *, batched: bool = False) -> tuple[str, Usage]:
-    """Give an answer's text and what it cost. Raises Rejected, or NoAnswer."""
+    """Return an answer's text and what it cost. Raises Rejected, or NoAnswer."""
     choice = _choice(document)
     message = _mapping(choice.get("message"))
     text = _text(message.get("content")) or _text(choice.get("text"))
@@ -122,7 +122,7 @@ def read(document: Any, asked: Asked, *, batched: bool = False) -> tuple[str, Us
 
 
 def _choice(document: Any) -> dict[str, Any]:
-    """Give the first choice that holds anything. OpenRouter tells an error instead, or within the choice."""
+    """Return the first choice that holds anything. OpenRouter tells an error instead, or within the choice."""
     choices = document.get("choices") if isinstance(document, dict) else None
     choice = next((one for one in choices if isinstance(one, dict)), {}) if isinstance(choices, list) else {}
     error = choice.get("error") or (document.get("error") if isinstance(document, dict) else None)
@@ -134,7 +134,7 @@ def _choice(document: Any) -> dict[str, Any]:
 
 
 def _status(error: Any) -> int:
-    """Give the status that the error would have had by itself, where it names one."""
+    """Return the status that the error would have had by itself, where it names one."""
     code = error.get("code") if isinstance(error, dict) else None
     code = int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code
     return code if isinstance(code, int) and 400 <= code < 600 else 200
@@ -161,7 +161,7 @@ def _usage(usage: dict[str, Any], asked: Asked, text: str, *, batched: bool) -> 
 
 
 def _count(value: Any) -> int | None:
-    """Give a count of tokens, if it can be one."""
+    """Return a count of tokens, if it can be one."""
     plausible = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
     return int(value) if plausible else None
 

@@ -210,7 +210,7 @@ class Batches:
 
 
 def _status(batch: Any) -> str:
-    """Give a batch's status; the library does not check what it was sent."""
+    """Return a batch's status; the library does not check what it was sent."""
     return str(getattr(batch, "status", None))
 
 
@@ -220,7 +220,7 @@ def _mark(batch: Any) -> Any:
 
 
 def _id(thing: Any) -> str:
-    """Give the id of a file or a batch. Raises ModelStopped where there is none."""
+    """Return the id of a file or a batch. Raises ModelStopped where there is none."""
     found = getattr(thing, "id", None)
     if not isinstance(found, str):
         raise ModelStopped("The language model's address does not serve the Batch API; unset INGEST_LLM_MODE.")

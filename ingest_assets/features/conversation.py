@@ -39,7 +39,7 @@ class Reading:
                 self.features.setdefault((feature.kind, feature.start, feature.quote), feature)
 
     def columns(self) -> dict[str, Any]:
-        """Give what is stored of it."""
+        """Return what is stored of it."""
         features = sorted(self.features.values(), key=lambda one: (one.start, one.kind))
         return {
             "summary": storable_text("\n\n".join(self.summaries)),

@@ -47,7 +47,7 @@ class _Index:
         self._text = "".join(pieces)
 
     def find(self, wanted: str) -> Place | None:
-        """Give the first place where these words stand within a turn."""
+        """Return the first place where these words stand within a turn."""
         text = f"{wanted} "
         if wanted.count(" ") < FEWEST_WORDS:
             text = f"{TURN_END}{text}{TURN_END}"

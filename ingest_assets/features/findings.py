@@ -47,7 +47,7 @@ def parse(text: str) -> tuple[Findings | None, list[str]]:
 
 
 def complete(text: str) -> dict[str, Any] | None:
-    """Give the last whole object with items; None if there is none, as in an answer that was cut off."""
+    """Return the last whole object with items; None if there is none, as in an answer that was cut off."""
     found = None
     for document in _objects(_said(text)):
         named = _with_items(document)
@@ -137,7 +137,7 @@ def _kind(text: str) -> str:
 
 
 def _sentiment(text: str, kind: Any) -> str | None:
-    """Give a mood; of other kinds of items, which have none, only one that is known."""
+    """Return a mood; of other kinds of items, which have none, only one that is known."""
     name = _name(text)
     known = name in {"positive", "neutral", "negative", "mixed"}
     return name if known or kind == CUSTOMER_SENTIMENT else None

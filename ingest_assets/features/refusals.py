@@ -82,7 +82,7 @@ class Refusal:
         return _by_status(self.status)
 
     def words(self, prompt: Iterable[str] = ()) -> str:
-        """Give the server's own words to show: cut, cleaned, and without what they repeat of the prompt."""
+        """Return the server's own words to show: cut, cleaned, and without what they repeat of the prompt."""
         text = _clean(self.message)
         text = _without(_SECRET.sub("[key]", text), _clean("\n".join(prompt)))
         return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3].rstrip() + "..."
@@ -213,7 +213,7 @@ def _collect(key: str, value: Any, found: _Found, depth: int) -> None:
 
 
 def _document(text: str) -> Any:
-    """Give the JSON that a text is, or the text; of a page of HTML its title."""
+    """Return the JSON that a text is, or the text; of a page of HTML its title."""
     stripped = text.strip()
     if stripped.startswith(("{", "[")):
         try:

@@ -152,7 +152,7 @@ class Endpoint:
         return shape
 
     def body(self, settings: ModelSettings, messages: Sequence[dict[str, Any]], tokens: int) -> dict[str, Any]:
-        """Give a request's whole body, as a batch takes it, too. `tokens`: the prompt's."""
+        """Return a request's whole body, as a batch takes it, too. `tokens`: the prompt's."""
         shape = self.shape
         body: dict[str, Any] = {
             "model": settings.model,
@@ -167,7 +167,7 @@ class Endpoint:
         return body
 
     def answer_tokens(self, settings: ModelSettings, tokens: int) -> int:
-        """Give what may be asked for next to a prompt, where the server told how much it reads and writes."""
+        """Return what may be asked for next to a prompt, where the server told how much it reads and writes."""
         if self.context is None:
             return settings.answer_tokens
         room = self.context - int(self.expected(tokens) * TOKEN_MARGIN)

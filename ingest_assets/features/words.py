@@ -51,7 +51,7 @@ def words(text: str) -> Iterator[Word]:
 
 
 def folded(text: str) -> str:
-    """Give the words of a text as they are compared, each with a space before it."""
+    """Return the words of a text as they are compared, each with a space before it."""
     return "".join(
         _cached_join(chunk) if len(chunk) <= LONGEST_CACHED else _join(chunk) for chunk in _CHUNK.findall(text)
     )

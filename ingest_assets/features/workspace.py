@@ -114,7 +114,7 @@ class Workspace:
             self.report.reason = f"{self.report.postponed} failed in earlier runs and are asked again later."
 
     def _endpoint_verdict(self) -> tuple[str, str, datetime]:
-        """Give status, reason and when to go on, where all that was asked failed."""
+        """Return status, reason and when to go on, where all that was asked failed."""
         _values, error = self._failing[-1]
         failures = min(values["failures"] for values, _error in self._failing)
         wait = _growing(FIRST_WAIT, LONGEST_WAIT, failures)
@@ -292,7 +292,7 @@ class Workspace:
             await self._postpone()
 
     async def _postpone(self) -> None:
-        """Give the conversations that failed a pause, since the endpoint answers."""
+        """Set pauses for the conversations that failed, since the endpoint answers."""
         failing, self._failing = self._failing, []
         for values, _error in failing:
             pause = _growing(FIRST_PAUSE, LONGEST_PAUSE, values["failures"])

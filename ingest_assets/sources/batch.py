@@ -57,7 +57,7 @@ class Batch:
     def parsed(
         self, record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None
     ) -> Parsed | None:
-        """Give the item's record without adding it, or add the item itself to the rejected ones."""
+        """Return the item's record without adding it, or add the item itself to the rejected ones."""
         made = parsed(record, item, parse, external_id=external_id)
         if isinstance(made, Rejected):
             self.rejected.append(made)

@@ -66,7 +66,7 @@ class Kind:
         )
 
     def fitting(self, name: str, value: Any) -> Any:
-        """Give what the column holds of a value, None where it cannot and may be None. Raises UnusableValue."""
+        """Return what the column holds of a value, None where it cannot and may be None. Raises UnusableValue."""
         problem = None
         match value:
             case list():

@@ -47,10 +47,10 @@ class Tokens(Protocol):
     """The current pair of a login whose refresh tokens work once, shared by all workers through the database."""
 
     async def current(self) -> TokenPair:
-        """Give a pair that is still valid, refreshed first if need be."""
+        """Return a pair that is still valid, refreshed first if need be."""
 
     async def after(self, refused: TokenPair) -> TokenPair:
-        """Give the pair that follows one that the vendor refused."""
+        """Return the pair that follows one that the vendor refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class Credential(BaseModel):
     """Whether a refresh token works once: then the pairs that follow must be stored, whatever happens."""
 
     def first_token(self) -> str | None:
-        """Give the refresh token that this login begins with, or None where it needs no other token."""
+        """Return the refresh token that this login begins with, or None where it needs no other token."""
         token = getattr(self, "refresh_token", None)
         return None if token is None else str(token.get_secret_value())
 

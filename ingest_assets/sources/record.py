@@ -123,12 +123,12 @@ class Record(BaseModel):
         return made
 
     def row(self) -> tuple[Any, ...]:
-        """Give the values in the order of `COPY`: envelope, own columns, parser, raw, content_hash, deleted."""
+        """Return the values in the order of `COPY`: envelope, own columns, parser, raw, content_hash, deleted."""
         return self._row
 
 
 def account_of(row: Row[Any]) -> Account:
-    """Give as much of an account as a record takes from it, for a stored row."""
+    """Return as much of an account as a record takes from it, for a stored row."""
     return Account(account_id=row.account_id, workspace_id=row.workspace_id, name="", external_id="", settings={})
 
 

@@ -45,14 +45,14 @@ class Rejected:
 
     @property
     def key(self) -> str:
-        """Give the item's id, or a hash of the item where that is no id."""
+        """Return the item's id, or a hash of the item where that is no id."""
         if is_id(self.external_id):
             return str(self.external_id)
         return hashlib.blake2b(dump_json(self.payload), digest_size=HASH_BYTES).hexdigest()
 
     @property
     def json(self) -> str:
-        """Give the payload for JSONB: whatever it is, and of a huge one the beginning."""
+        """Return the payload for JSONB: whatever it is, and of a huge one the beginning."""
         return shortened_json(dump_json(self.payload))
 
 
@@ -124,7 +124,7 @@ class _Trail:
     """The path of the last field that was asked for and not there."""
 
     def follow(self, value: Any, path: str, levels: int = TRACED_LEVELS) -> Any:
-        """Give a copy of a JSON value that notes what is read of it."""
+        """Return a copy of a JSON value that notes what is read of it."""
         if not isinstance(value, dict | list) or levels == 0:
             return value
         if isinstance(value, list):

@@ -64,7 +64,7 @@ def is_id(value: Any) -> bool:
 
 
 def checked_id(value: Any, path: str) -> str:
-    """Give an id that stands at a path of an item. Raises UnusableValue for what is none."""
+    """Return an id that stands at a path of an item. Raises UnusableValue for what is none."""
     if not isinstance(value, str):
         raise UnusableValue(f"{json_type(value)} where text is needed", path, value)
     if not is_id(value):
@@ -123,7 +123,7 @@ def _integer(value: int) -> int | str:
 
 
 def shortened_json(dumped: bytes) -> str:
-    """Give JSON as it is, or of a long one the beginning, as JSON that says so."""
+    """Return JSON as it is, or of a long one the beginning, as JSON that says so."""
     if len(dumped) <= LONGEST_PAYLOAD:
         return dumped.decode()
     head = dumped[:LONGEST_PAYLOAD].decode(errors="ignore")

@@ -237,7 +237,7 @@ class WindowReader(ABC):
         yield self._position()
 
     async def _waiting(self, others: set[str]) -> list[Any]:
-        """Give the rows of items of which a part is to be asked again; drop the parts of items that are gone."""
+        """Return the rows of items of which a part is to be asked again; drop the parts of items that are gone."""
         ids = self._waiting_ids(self.kinds) - others
         if not ids:
             return []

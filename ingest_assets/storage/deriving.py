@@ -14,19 +14,19 @@ def any_stale(conn: Connection, table: Table, version: int) -> bool:
 def stale_rows(
     conn: Connection, table: Table, version: int, after: tuple[Any, ...] | None, limit: int
 ) -> Sequence[Row[Any]]:
-    """Give the next rows of an older parser, in the order of the primary key, without locking them."""
+    """Return the next rows of an older parser, in the order of the primary key, without locking them."""
     key = tuple_(*table.primary_key)
     chosen = select(table).where(table.c.parser_version < version).order_by(*table.primary_key).limit(limit)
     return conn.execute(chosen if after is None else chosen.where(key > after)).all()
 
 
 def key_of(table: Table, row: Row[Any]) -> tuple[Any, ...]:
-    """Give a row's primary key."""
+    """Return a row's primary key."""
     return tuple(getattr(row, column.name) for column in table.primary_key)
 
 
 def mark_derived(conn: Connection, table: Table, version: int, rows: Sequence[Row[Any]]) -> None:
-    """Give rows a parser's version and leave the rest of them as it is."""
+    """Set the parser's version of rows and leave the rest of them as it is."""
     if rows:
         keys = [key_of(table, row) for row in rows]
         conn.execute(

@@ -56,7 +56,7 @@ class Vault:
         return {"sealed": self._fernet().encrypt(value.encode()).decode()}
 
     def open(self, stored: Mapping[str, Any], *, who: str) -> dict[str, Any]:
-        """Give a credential's fields in the clear. Raises ProcessFault when one cannot be read here."""
+        """Return a credential's fields in the clear. Raises ProcessFault when one cannot be read here."""
         return {field: self._open(field, entry, who) for field, entry in stored.items()}
 
     def _open(self, field: str, entry: Mapping[str, Any], who: str) -> Any:

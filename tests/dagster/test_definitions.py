@@ -134,7 +134,7 @@ def statuses(instance: dg.DagsterInstance) -> dict[str, int]:
 
 
 def log_of(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str]]:
-    """Give (level, line) of what a run logged by itself."""
+    """Return (level, line) of what a run logged by itself."""
     return [
         (logging.getLevelName(entry.level), entry.user_message)
         for entry in instance.all_logs(run_id)
@@ -158,7 +158,7 @@ def start_long_ago(instance: dg.DagsterInstance, run_id: str, job: str) -> None:
 
 
 def described(result: Any) -> str:
-    """Give the sentence that a failed step shows."""
+    """Return the sentence that a failed step shows."""
     [failure] = [event for event in result.all_events if event.is_step_failure]
     return str(failure.step_failure_data.user_failure_data.description)
 

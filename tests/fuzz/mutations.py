@@ -159,7 +159,7 @@ def mutated(rng: Random, corpus: Sequence[Any], *, times: int | None = None) -> 
 
 
 def odd(rng: Random) -> Any:
-    """Give a value that no vendor documents."""
+    """Return a value that no vendor documents."""
     if rng.random() < SELDOM:
         return rng.choice(UNITS) * rng.randrange(1, LONG)
     value = rng.choice(SCALARS)

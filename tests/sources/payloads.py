@@ -12,14 +12,14 @@ def encoded(content: bytes) -> str:
 
 
 def part(mime_type: str, content: str | bytes = b"", **fields: Any) -> dict[str, Any]:
-    """Give a part of a payload; fields go over it."""
+    """Return a part of a payload; fields go over it."""
     raw = content.encode() if isinstance(content, str) else content
     body: dict[str, Any] = {"size": len(raw)} | ({"data": encoded(raw)} if raw else {})
     return {"partId": "", "mimeType": mime_type, "filename": "", "headers": [], "body": body} | fields
 
 
 def typed(mime_type: str, content: str | bytes, *headers: tuple[str, str], **fields: Any) -> dict[str, Any]:
-    """Give a part with headers."""
+    """Return a part with headers."""
     shown = [{"name": name, "value": value} for name, value in headers]
     return part(mime_type, content, headers=shown, **fields)
 

@@ -48,7 +48,7 @@ class Dialect:
     """What it answers to the first request, with status 200."""
 
     def refusal(self, asked: Json) -> Error | None:
-        """Give the error for the first thing that this server does not know."""
+        """Return the error for the first thing that this server does not know."""
         for name in asked:
             if name in self.refused:
                 return self.refuse(name, asked[name])

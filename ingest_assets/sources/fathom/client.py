@@ -74,7 +74,7 @@ class FathomClient:
             yield cls(api, inline=await api.session.begin() is None)
 
     async def meetings(self, since: datetime, until: datetime) -> AsyncGenerator[list[Any]]:
-        """Give the meetings created in a range, in Fathom's order, whichever that is; some of them twice."""
+        """Yield the meetings created in a range, in Fathom's order, whichever that is; some of them twice."""
         chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True))
         includes = ALWAYS | INLINE if self.inline else ALWAYS
 
@@ -104,7 +104,7 @@ class FathomClient:
         return found or None
 
     async def summary(self, recording_id: str, tries: int) -> Json | None:
-        """Give a recording's summary, None if there is none yet. Raises SourceError where that is not told."""
+        """Return a recording's summary, None if there is none yet. Raises SourceError where that is not told."""
         found: Json | None = await self._part("summary", recording_id, dict, tries)
         return found
 

@@ -185,7 +185,7 @@ class _Reader:
 
 
 def _short(address: str) -> str:
-    """Give an address as people write it: of a mail's only the mailbox, of a very long one the host."""
+    """Return an address as people write it: of a mail's only the mailbox, of a very long one the host."""
     if address[:7].lower() == "mailto:":
         address = address[7:].partition("?")[0]
     if len(address) <= LONGEST_ADDRESS:

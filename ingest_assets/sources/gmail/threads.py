@@ -226,7 +226,7 @@ class _Bodies:
         return next((self.missing[one] for one in ids if isinstance(one, str) and one in self.missing), None)
 
     def with_stored(self, message: GmailMessage) -> GmailMessage:
-        """Give a message what is stored of its body, where that cannot be read now."""
+        """Put into a message what is stored of its body, where that cannot be read now."""
         held = self.stored.get(message.external_id)
         if held is None:
             return message

@@ -117,13 +117,13 @@ class GongClient:
                 return
 
     async def calls_by_id(self, ids: Sequence[str], tries: int) -> list[Any]:
-        """Give those of up to 100 calls that Gong shows. Raises SourceError, for all because of one."""
+        """Return those of up to 100 calls that Gong shows. Raises SourceError, for all because of one."""
         chosen = {"callIds": list(ids)}
         answers = self._post_pages("calls.by_id", chosen, "calls", tries=tries, contentSelector=CONTENT)
         return [call async for answer in answers for call in _items(answer, "calls")]
 
     async def transcripts(self, ids: Sequence[str], tries: int) -> dict[str, Any]:
-        """Give the monologues of those of up to 100 calls that have any. Raises SourceError as above."""
+        """Return the monologues of those of up to 100 calls that have any. Raises SourceError as above."""
         answers = self._post_pages("calls.transcript", {"callIds": list(ids)}, "callTranscripts", tries=tries)
         return {
             call_id: item["transcript"]
@@ -171,7 +171,7 @@ class GongClient:
         return True
 
     async def users(self, *, tries: int) -> AsyncGenerator[list[Any]]:
-        """Give the company's users, page by page."""
+        """Yield the company's users, page by page."""
 
         async def ask(cursor: str | None) -> Json:
             params = {} if cursor is None else {"cursor": cursor}

@@ -128,7 +128,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         return self.model_copy(update={"reply_count": reply_count, "latest_reply": latest_reply})
 
     def row(self) -> tuple[Any, ...]:
-        """Give the values in the order of `COPY`.
+        """Return the values in the order of `COPY`.
 
         What is unfinished makes it another row than the finished one: a ledger that is behind the message, and
         people in the text whose names nobody told us yet.

@@ -121,7 +121,7 @@ def _shared(attachment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _of_file(file: Mapping[str, Any]) -> Iterator[str]:
-    """Give the words that a file brings along; a name of a file is no word of the message."""
+    """Yield the words that a file brings along; a name of a file is no word of the message."""
     if isinstance(comment := file.get("initial_comment"), dict):
         yield _first(comment, "comment")
     if file.get("mode") in TITLED or file.get("filetype") in TITLED:
