@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import resource
 import time
 import traceback
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 from tests.fuzz.mutations import deeply, size
 from tests.fuzz.parsers import PARSERS
 from tests.fuzz.storable import Refused
+from tests.memory import peak_megabytes
 
 SECONDS = 2.0
 """CPU time of one input. The largest inputs here have a megabyte; a lease lasts 15 s where it is shortest."""
@@ -104,11 +104,6 @@ def measured(parser: str, seed: int, index: int) -> tuple[str | None, Any, float
         if best <= SECONDS:
             return fault, outcome, best, length
     return fault or f"slow: more than {SECONDS:g} s", outcome, best, length
-
-
-def peak_megabytes() -> float:
-    """Return this process's highest memory so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def work(parser: str, seed: int, indexes: range, figures: Figures, place: Any, queue: Any) -> None:

@@ -18,15 +18,16 @@ MOST_SECONDS = 6.0  # for a megabyte, on a machine that does other things as wel
 MOST_MEGABYTES = 300
 
 MEASURE = """
-import json, resource, time
+import json, time
 from ingest_assets.sources.gmail.html import text_of_html
+from tests.memory import peak_megabytes
 from tests.sources.hostile_html import HOSTILE
 for name, make in HOSTILE.items():
     html = make()
     began = time.process_time()
     text, shortened = text_of_html(html)
     seconds = time.process_time() - began
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # the highest so far
+    megabytes = peak_megabytes()
     print(json.dumps([name, seconds, megabytes, len(html), len(text), text[-40:]]))
 """
 
