@@ -20,7 +20,6 @@ some of them at once, and replaces the columns that came out differently, but fo
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from operator import itemgetter
 from typing import Any, ClassVar, Self
 
@@ -84,8 +83,7 @@ class Record(BaseModel):
         cls._door.clean(values)
         return values
 
-    @cached_property
-    def _row(self) -> tuple[Any, ...]:
+    def _made_row(self) -> tuple[Any, ...]:
         raw = dump_json(self.raw)
         hashed = raw
         if not self.volatile.isdisjoint(self.raw):
@@ -124,7 +122,10 @@ class Record(BaseModel):
 
     def row(self) -> tuple[Any, ...]:
         """Return the values in the order of `COPY`: envelope, own columns, parser, raw, content_hash, deleted."""
-        return self._row
+        made: tuple[Any, ...] | None = self.__dict__.get("_row")
+        if made is None:
+            made = self.__dict__["_row"] = self._made_row()
+        return made
 
 
 def account_of(row: Row[Any]) -> Account:

@@ -53,7 +53,7 @@ REASONS: list[tuple[Any, Any, str]] = [
     (slack, {"ts": CANARY}, "ts: not seconds.micros"),
     (slack, {"ts": TS, "user": {"id": CANARY}}, "user: an object where text is needed (column author_id)"),
     (slack, {"ts": TS, "subtype": [CANARY]}, "subtype: a list where text is needed"),
-    (slack, {"ts": TS, "reply_count": CANARY}, "reply_count: a text where an integer is needed"),
+    (slack, {"ts": TS, "latest_reply": {"a": CANARY}}, "latest_reply: an object where text is needed"),
     (slack, [CANARY], "the item: a list of an unknown shape (TypeError)"),
     (slack, CANARY, "the item: a text of an unknown shape (TypeError)"),
     (slack, None, "the item: null of an unknown shape (TypeError)"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from ingest_assets.sources.columns import Id
@@ -69,7 +69,8 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     reply_count: int | None = Field(description="of a parent, as of the last complete read of its thread")
     latest_reply: str | None = Field(description="of a parent, as of the last complete read of its thread")
 
-    _unnamed: tuple[str, ...] = PrivateAttr(())
+    _unnamed: ClassVar[tuple[str, ...]] = ()
+    """People in the text without a known name; an instance has its own only where there are any."""
 
     @staticmethod
     def id_of(channel_id: str, ts: str) -> str:
@@ -119,7 +120,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             latest_reply=message.get("latest_reply"),
         )
         if said.mentions:
-            record._unnamed = tuple(sorted(said.mentions - names.users.keys()))
+            record.__dict__["_unnamed"] = tuple(sorted(said.mentions - names.users.keys()))
         return record
 
     def as_of(self, ledger: Any) -> "SlackMessage":
@@ -162,8 +163,10 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
 
 def _author_name(message: Mapping[str, Any], names: Names) -> str | None:
     """Return the name that people were shown; what the directory says of a person goes before what was sent."""
-    user, profile, bot = message.get("user"), message.get("user_profile"), message.get("bot_profile")
-    given = message.get("username")
+    user, given = message.get("user"), message.get("username")
+    if given is None and isinstance(user, str) and (known := names.users.get(user, "")).strip():  # most
+        return known
+    profile, bot = message.get("user_profile"), message.get("bot_profile")
     found = [given] if message.get("bot_id") or message.get("subtype") == "bot_message" else []
     found.append(names.users.get(user) if isinstance(user, str) else None)
     found.append(name_in(profile))

@@ -9,9 +9,7 @@ files        mail that was sent to a channel, snippets and transcriptions carry 
 import html
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingest_assets.sources.slack.blocks import Blocks
 from ingest_assets.sources.slack.markup import literal, mentioned
@@ -30,6 +28,7 @@ PLACEHOLDERS = frozenset(
     }
 )
 """What Slack writes where a client cannot show blocks (compared without brackets and full stop)."""
+LONGEST_PLACEHOLDER = 80  # characters, white space around it included
 PICTURE = re.compile(r"\d+x\d+px image")  # the fallback that Slack gives a picture
 
 PREVIEW = ("from_url", "original_url", "service_name")
@@ -43,14 +42,13 @@ TAG = re.compile(r"<[^<>]*>")
 TELLING = 3  # words; a shorter text is found in a longer one by chance
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """The markup of a message, and whether a bound cut it."""
 
     markup: str | None
     shortened: bool = False
 
-    @cached_property
+    @property
     def mentions(self) -> set[str]:
         """The ids of the people that it mentions."""
         return set() if self.markup is None else mentioned(self.markup)
@@ -58,6 +56,9 @@ class Said:
 
 def said_by(message: Mapping[str, Any]) -> Said:
     """Return what a message says: its body, what is attached to it, and what its files hold, nothing twice."""
+    if not (message.get("blocks") or message.get("attachments") or message.get("files")):  # most have words only
+        text = _text(message)
+        return Said(text[:LONGEST_TEXT] or _room(message), len(text) > LONGEST_TEXT)
     blocks = Blocks()
     body = _body(message, blocks)
     if not message.get("attachments") and not message.get("files"):
@@ -76,12 +77,16 @@ def said_by(message: Mapping[str, Any]) -> Said:
 
 def _body(message: Mapping[str, Any], blocks: Blocks) -> str:
     """Return the words of the blocks, else the text, then the names of the blocks' pictures."""
-    given = message.get("text")
-    text = given.strip() if isinstance(given, str) and not _is_placeholder(given) else ""
+    text = _text(message)
     if not message.get("blocks"):
         return text
     words, pictures = blocks.body(message["blocks"])
     return "\n".join(filter(None, (words.strip() or text, pictures)))
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    given = message.get("text")
+    return given.strip() if isinstance(given, str) and not _is_placeholder(given) else ""
 
 
 def _add_attached(message: Mapping[str, Any], blocks: Blocks, parts: "_Parts", *, depth: int) -> None:
@@ -152,6 +157,8 @@ def _first(part: Mapping[str, Any], *names: str) -> str:
 
 
 def _is_placeholder(text: str) -> bool:
+    if len(text) > LONGEST_PLACEHOLDER:
+        return False
     plain = text.strip(" []().\n").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower()
     return plain in PLACEHOLDERS or PICTURE.fullmatch(plain) is not None
 
