@@ -63,7 +63,8 @@ class _People:
 
     def __init__(self, meeting: Mapping[str, Any]) -> None:
         self._own = {domain(recorder_of(meeting))}
-        self._known: dict[tuple[str, str | None], Who] = {}
+        self._known: dict[tuple[Any, Any], Who] = {}
+        """By what an utterance says of its speaker, as it says it."""
         self._sides: dict[str, set[Side]] = defaultdict(set)
         self._emails: dict[str, set[str | None]] = defaultdict(set)
         for invitee in mappings_in(meeting.get("calendar_invitees")):
@@ -78,11 +79,12 @@ class _People:
     def who(self, speaker: Any) -> Who:
         """Return the shown name, the side, and what tells the person from others; None where nothing does."""
         told = {"display_name": speaker} if isinstance(speaker, str) else mapping_of(speaker)
-        shown = text_of(told.get("display_name")) or ""
-        email = text_of(told.get("matched_calendar_invitee_email"))
+        shown, email = told.get("display_name"), told.get("matched_calendar_invitee_email")
+        if not isinstance(shown, str | None) or not isinstance(email, str | None):
+            return self._who(text_of(shown) or "", _lower(text_of(email)))
         known = self._known.get((shown, email))
         if known is None:
-            known = self._known[shown, email] = self._who(shown, _lower(email))
+            known = self._known[shown, email] = self._who(shown or "", _lower(email))
         return known
 
     def _who(self, shown: str, email: str | None) -> Who:

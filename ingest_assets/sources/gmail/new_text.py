@@ -81,6 +81,8 @@ class _Mail:
 
     def __init__(self, lines: list[str], *, forwards: bool) -> None:
         self.lines, self.forwards = lines, forwards
+        self.introducing = {place for place, line in enumerate(lines) if line.rstrip().endswith(COLONS)}
+        """Lines that end as an introduction of a quotation does; most mails have few."""
         self.questions = 0
         self.without_signature = 0
         """So many new lines had their signature taken off."""
@@ -117,7 +119,7 @@ class _Mail:
     def _other_mail(self, position: int) -> list[str] | None:
         """Return the lines of a mail that is forwarded here, none of one that is answered; None elsewhere."""
         line = self.lines[position]
-        if len(line) > LONGEST_LINE or not (line[0] in MARKS or any(colon in line for colon in COLONS)):
+        if not (line[0] in MARKS or ":" in line or "：" in line) or len(line) > LONGEST_LINE:
             return None
         begins_block = _begins_block(self.lines, position)
         if _begins_forward(line) or (begins_block and self.forwards):
@@ -126,6 +128,8 @@ class _Mail:
 
     def _introduction(self, position: int) -> int:
         """Return how many lines introduce a quotation here: a date, a person, and a colon at the end."""
+        if self.introducing.isdisjoint(range(position, position + INTRODUCTION_LINES)):
+            return 0
         lines = self.lines[position : position + INTRODUCTION_LINES]
         for length, line in enumerate(lines, start=1):
             if not line.strip() or line.startswith(QUOTED) or len(line) > LONGEST_LINE:
