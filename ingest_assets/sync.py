@@ -136,7 +136,7 @@ def _finished(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
     """Finish with a verdict, or with one that says why it could not be stored: no account stops the others."""
     try:
         return _finish(one, verdict, attempts)
-    except Exception as error:
+    except Exception as error:  # what cannot be stored of one account must not stop the others
         if went_away(error):
             raise
         bug = one.bug(error)
