@@ -2,7 +2,8 @@
 
 fetch   aiohttp, orjson; one request for a token, the list page after page, 50 threads a batch, 3 batches at
         once: Gmail refuses many requests at once for one user, whoever makes them
-store   one COPY a table, once all is fetched: threads, and messages with their bodies as text
+store   one COPY a table, once all is fetched: threads, and messages with their bodies as text, whole and what is
+        new in them; HTML and quotations are read by the same code as ours
 """
 
 import asyncio
@@ -17,10 +18,13 @@ import psycopg
 
 from benchmarks.measure import told
 from ingest_assets.sources.gmail.html import text_of_html
+from ingest_assets.sources.gmail.new_text import new_text_of
 
 TABLES = """
 create table threads (thread_id text primary key, raw jsonb not null);
-create table messages (message_id text primary key, thread_id text not null, text text, raw jsonb not null);
+create table messages (
+    message_id text primary key, thread_id text not null, text text, new_text text, raw jsonb not null
+);
 """
 BATCH, AT_ONCE = 50, 3
 BOUNDARY = "====="
@@ -43,7 +47,7 @@ def batch_answers(body: bytes, content_type: str) -> list[Any]:
 
 
 def text_of(part: dict[str, Any]) -> str | None:
-    """Decode the first body there is; the plain one comes first. HTML is turned into text by the same library."""
+    """Decode the first body there is; the plain one comes first."""
     if "parts" in part:
         return next((text for inner in part["parts"] if (text := text_of(inner)) is not None), None)
     if "data" not in part["body"]:
@@ -99,8 +103,9 @@ def main() -> None:
                     for thread in threads:
                         for message in thread.pop("messages"):
                             text = text_of(message["payload"])
+                            new_text = None if text is None else new_text_of(text)
                             raw = orjson.dumps(message).decode()
-                            copy.write_row((message["id"], thread["id"], text, raw))
+                            copy.write_row((message["id"], thread["id"], text, new_text, raw))
                 with cursor.copy("copy threads from stdin") as copy:
                     for thread in threads:
                         copy.write_row((thread["id"], orjson.dumps(thread).decode()))

@@ -1,8 +1,12 @@
 """Ours: the database's only workspace, synced the way that every run syncs.
 
-Before the measuring begins: imports, settings, the first connection to the database (the check of its
-schema). Within: all of `sync_workspaces()`, from taking the lease to writing history.
+Before the measuring begins: imports (httpx has some with its first request), settings, the first connection to
+the database (the check of its schema). Within: all of `sync_workspaces()`, from taking the lease to writing
+history.
 """
+
+import anyio._backends._asyncio
+import httpcore
 
 from benchmarks.measure import told
 from ingest_assets.app import App
@@ -11,6 +15,8 @@ from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.verdict import SUCCESS
 
+assert anyio._backends._asyncio, httpcore
+
 
 def main() -> None:
     app = App.load()
@@ -18,6 +24,7 @@ def main() -> None:
     with worker.engine.connect() as conn:
         [row] = find_accounts(conn)
     source = BY_NAME[row.source]
+    source.connector()  # imports it
     with told():
         [(_, [verdict])] = sync_workspaces(source, [row.workspace_id], app.options_of(source), worker)
         assert verdict.status == SUCCESS, verdict.reason

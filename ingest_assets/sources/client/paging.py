@@ -1,5 +1,6 @@
 """Page cursors: followed to their end, and not for ever."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -42,26 +43,46 @@ async def numbered_pages(
 ) -> AsyncGenerator[Json]:
     """Yield the answers of a list whose page cursor stands for a number.
 
-    What is deleted while we read moves all that follows up, from a page to come to one that was read. So after
-    each page the one before it is looked at again, by `look`, which may bring less of each item: what it shows and
-    no page has brought is fetched by reading on from there. That is one request more for each page but the last.
+    What is deleted while we read moves all that follows up, from a page to come to one that was read. So each page
+    but the last is looked at again once the next was read, by `look`, which may bring less of each item: what it
+    shows and no page has brought is fetched by reading on from there. That is one request more for each page but
+    the last, along with the ones that go on. Fewer would not do: what is deleted from a page before the next is
+    read changes no other page that we see.
     """
     cursors: list[str | None] = [None]
     seen: set[str] = set()
-    for _request in range(LONGEST_WALK):
-        answer = await ask(cursors[-1])
-        seen |= ids_of(answer)
-        yield answer
-        if len(cursors) > 1 and (moved := ids_of(await look(cursors[-2])) - seen):
-            seen |= moved  # asked for once: a list that shows them in one form only must not keep us here
-            cursors.pop()
-            continue
-        cursor = next_cursor(answer, path, what)
-        if cursor is None:
-            return
-        if cursor in cursors:
-            raise _repeated(what)
-        cursors.append(cursor)
+    looking: asyncio.Future[Json] | None = None
+
+    def moved(answer: Json) -> bool:
+        unseen = ids_of(answer) - seen
+        seen.update(unseen)  # asked for once: a list that shows them in one form only must not keep us here
+        return bool(unseen)
+
+    try:
+        for _request in range(LONGEST_WALK):
+            if len(cursors) > 2:
+                looking = asyncio.ensure_future(look(cursors[-3]))
+            answer = await ask(cursors[-1])
+            seen |= ids_of(answer)
+            yield answer
+            if looking is not None:
+                before, looking = await looking, None
+                if moved(before):
+                    del cursors[-2:]
+                    continue
+            cursor = next_cursor(answer, path, what)
+            if cursor is not None:
+                if cursor in cursors:
+                    raise _repeated(what)
+                cursors.append(cursor)
+            elif len(cursors) > 1 and moved(await look(cursors[-2])):
+                cursors.pop()
+            else:
+                return
+    finally:
+        if looking is not None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
     raise _endless(what)
 
 

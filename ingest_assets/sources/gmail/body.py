@@ -150,7 +150,7 @@ class _Reader:
         Without its tags HTML holds all words of its text, and more.
         """
         leaves = [leaf for leaf in leaves_of(rich) if id(leaf) in self.chosen]
-        if sum(map(_size, leaves)) < MUCH_MORE * len(plain) and len(plain.split()) >= SHORT:
+        if sum(map(_size, leaves)) < MUCH_MORE * len(plain) and len(plain.split(maxsplit=SHORT)) >= SHORT:
             return False
         return _is_stub(plain, without_tags("".join(map(self._source, leaves))))
 

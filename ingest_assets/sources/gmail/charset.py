@@ -105,7 +105,8 @@ def _decoded(content: bytes, codec: str | None) -> str:
         return content.decode(WINDOWS_1252, errors="replace")
     damaged = content.decode(UTF_8, errors="replace")
     bad = damaged.count("\ufffd")
-    if sum(character > "\x7f" for character in damaged) - bad >= GOOD_TO_BAD * bad:
+    foreign = len(damaged) - len(damaged.encode("ascii", errors="ignore"))
+    if foreign - bad >= GOOD_TO_BAD * bad:
         return damaged
     return content.decode(WINDOWS_1252 if codec in (None, UTF_8) else codec, errors="replace")
 

@@ -27,8 +27,12 @@ def headers_of(part: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def header_of(part: Mapping[str, Any], name: str) -> str:
-    """Return the first header of a name, or ""."""
-    return headers_of(part).get(name, [""])[0]
+    """Return the first header of a name in lower case, or ""."""
+    for header in part.get("headers") or ():
+        named, value = header.get("name"), header.get("value")
+        if isinstance(named, str) and named.lower() == name and isinstance(value, str):
+            return value
+    return ""
 
 
 def mime_type(part: Part) -> str:

@@ -24,6 +24,9 @@ MOST_QUESTIONS = 200  # to the library about one mail: its patterns take up to 2
 DELIMITERS = ("--", "__")
 MARKS = "-_* "  # with which a line begins that separates
 QUOTED, COLONS = ">", (":", "：")
+SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # Unicode has none beyond
+NOTABLE = frozenset(QUOTED + MARKS + SPACES)
+"""With which a line begins that is looked at."""
 FROM_LABELS = frozenset(
     (
         *(
@@ -73,7 +76,9 @@ def new_text_of(text: str, subject: str | None = None) -> str:
     forwards = subject is not None and _FORWARDED_SUBJECT.match(subject[:LONGEST_LINE]) is not None
     lines = text.replace("\r\n", "\n").split("\n")
     new = "\n".join(_Mail(lines, forwards=forwards).new_lines()).strip()
-    return _BLANK_LINES.sub("\n\n", new) or text
+    if "\n\n\n" in new:
+        new = _BLANK_LINES.sub("\n\n", new)
+    return new or text
 
 
 class _Mail:
@@ -81,7 +86,7 @@ class _Mail:
 
     def __init__(self, lines: list[str], *, forwards: bool) -> None:
         self.lines, self.forwards = lines, forwards
-        self.introducing = {place for place, line in enumerate(lines) if line.rstrip().endswith(COLONS)}
+        self.introducing: set[int] = set()
         """Lines that end as an introduction of a quotation does; most mails have few."""
         self.questions = 0
         self.without_signature = 0
@@ -91,8 +96,11 @@ class _Mail:
         """Read from the top: quotations with marks are left out, one without marks is the rest."""
         lines, position = self.lines, 0
         new: list[str] = []
-        while position < min(len(lines), MOST_LINES):
-            line = lines[position]
+        for place in self._notable():
+            if place < position:
+                continue
+            new += lines[position:place]
+            position, line = place, lines[place]
             if line.startswith(QUOTED) or _is_end_of_quoted(lines, position):
                 self._leave_out_signature(new)
                 position += 1
@@ -109,12 +117,24 @@ class _Mail:
                 position += length
                 if not _next_is_quoted(lines, position):
                     return new
-            else:
-                new.append(line)
-                position += 1
         new += lines[position:]
         self._leave_out_signature(new)
         return new
+
+    def _notable(self) -> list[int]:
+        """Find the lines that may be more than new text, in order; most lines are not, and cost one look here."""
+        lines = self.lines
+        found = {
+            place
+            for place, line in enumerate(lines[:MOST_LINES])
+            if line[:1] in NOTABLE or ":" in line or (not line.isascii() and "：" in line)
+        }
+        self.introducing = {place for place in found if lines[place].rstrip().endswith(COLONS)}
+        for place in self.introducing:
+            found.update(range(max(0, place - INTRODUCTION_LINES + 1), place))
+        found |= {place + 1 for place in found if lines[place].startswith(QUOTED)}
+        found.discard(len(lines))
+        return sorted(found)
 
     def _other_mail(self, position: int) -> list[str] | None:
         """Return the lines of a mail that is forwarded here, none of one that is answered; None elsewhere."""

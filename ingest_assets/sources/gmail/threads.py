@@ -46,6 +46,7 @@ class Threads:
     def __init__(self, run: Extraction, client: GmailClient) -> None:
         self.run, self.client = run, client
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
+        self._parsing = asyncio.Lock()  # more threads would only wait for each other: Python runs one at a time
 
     async def pages(
         self, ids: Sequence[str], expected: Collection[str]
@@ -83,7 +84,8 @@ class Threads:
         answered = {one: thread for one, thread in threads.items() if isinstance(thread, dict)}
         bodies = await self._fetched(answered)
         # anybody may send large mail: requests, other accounts and the lease go on meanwhile
-        parsed = await asyncio.to_thread(self._parsed, answered, bodies)
+        async with self._parsing:
+            parsed = await asyncio.to_thread(self._parsed, answered, bodies)
         for thread_id, thread in threads.items():
             error = thread if isinstance(thread, SourceError) else bodies.fault_in(thread)
             if error is None:

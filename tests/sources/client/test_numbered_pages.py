@@ -87,6 +87,46 @@ def test_what_only_the_second_look_shows_keeps_nobody_waiting() -> None:
     assert listing.asked + listing.looked <= 9
 
 
+def test_the_second_look_is_made_while_the_walk_goes_on() -> None:
+    class Meeting(Listing):
+        def __init__(self) -> None:
+            super().__init__(9)
+            self.went_on = asyncio.Event()
+
+        async def ask(self, cursor: str | None) -> dict[str, Any]:
+            if cursor == "3":
+                self.went_on.set()
+            return await super().ask(cursor)
+
+        async def look(self, cursor: str | None) -> dict[str, Any]:
+            await asyncio.wait_for(self.went_on.wait(), timeout=10)
+            return await super().look(cursor)
+
+    assert Meeting().read() == list(range(9))
+
+
+def test_a_walk_that_fails_leaves_no_look_behind() -> None:
+    class Failing(Listing):
+        async def ask(self, cursor: str | None) -> dict[str, Any]:
+            if cursor == "3":
+                await asyncio.sleep(0)
+                raise UnexpectedResponse("no")
+            return await super().ask(cursor)
+
+        async def look(self, cursor: str | None) -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return await super().look(cursor)
+
+    async def left() -> set[asyncio.Task[Any]]:
+        listing = Failing(9)
+        with pytest.raises(UnexpectedResponse, match="no"):
+            async for _ in numbered_pages(listing.ask, listing.look, listing.ids, ("next",), "The list"):
+                pass
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(left()) == set()
+
+
 def test_a_cursor_that_repeats_ends_the_walk() -> None:
     class Repeating(Listing):
         async def ask(self, cursor: str | None) -> dict[str, Any]:
