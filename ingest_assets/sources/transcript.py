@@ -80,8 +80,13 @@ def written(stretches: Iterable[Stretch]) -> str | None:
 
     Line breaks are taken out, or somebody's words could pose as a line of somebody else.
     """
-    lines = [f"{speaker}: {' '.join([text for text, _ in said])}" for speaker, _side, _person, said in stretches]
-    return "\n".join([" ".join(line.splitlines()) for line in lines]) or None
+    lines = [
+        f"{speaker}: {said[0][0] if len(said) == 1 else ' '.join([text for text, _ in said])}"
+        for speaker, _side, _person, said in stretches
+    ]
+    if len(f"{' '.join(lines)}.".splitlines()) > 1:  # seldom, and looked for once for all lines
+        lines = [" ".join(line.splitlines()) for line in lines]
+    return "\n".join(lines) or None
 
 
 def unknown_speakers(ids: Iterable[str | None]) -> dict[str | None, str]:

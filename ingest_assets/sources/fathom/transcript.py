@@ -54,7 +54,7 @@ def stretches_of(meeting: Mapping[str, Any]) -> list[Stretch]:
         text = text_of(item.get("text"))
         if text and not text.isspace():
             name, side, person = people.who(item.get("speaker"))
-            stretches.append(Stretch(name, side, person or f"utterance {place}", [(text, item)]))
+            stretches.append(Stretch(name, side, person or f"utterance {place}", ((text, item),)))
     return stretches
 
 
@@ -63,7 +63,7 @@ class _People:
 
     def __init__(self, meeting: Mapping[str, Any]) -> None:
         self._own = {domain(recorder_of(meeting))}
-        self._known: dict[tuple[Any, Any], Who] = {}
+        self._known: dict[tuple[str | None, str | None], Who] = {}
         """By what an utterance says of its speaker, as it says it."""
         self._sides: dict[str, set[Side]] = defaultdict(set)
         self._emails: dict[str, set[str | None]] = defaultdict(set)
@@ -79,13 +79,15 @@ class _People:
     def who(self, speaker: Any) -> Who:
         """Return the shown name, the side, and what tells the person from others; None where nothing does."""
         told = {"display_name": speaker} if isinstance(speaker, str) else mapping_of(speaker)
-        shown, email = told.get("display_name"), told.get("matched_calendar_invitee_email")
-        if not isinstance(shown, str | None) or not isinstance(email, str | None):
-            return self._who(text_of(shown) or "", _lower(text_of(email)))
-        known = self._known.get((shown, email))
-        if known is None:
-            known = self._known[shown, email] = self._who(shown or "", _lower(email))
-        return known
+        said = told.get("display_name"), told.get("matched_calendar_invitee_email")
+        try:
+            return self._known[said]
+        except (KeyError, TypeError):  # not yet, or no text that could be a key
+            shown, email = map(text_of, said)
+            who = self._who(shown or "", _lower(email))
+        if said == (shown, email):
+            self._known[shown, email] = who
+        return who
 
     def _who(self, shown: str, email: str | None) -> Who:
         called_so = self._emails.get(shown, {None})
