@@ -2,10 +2,10 @@
 
 fetch   aiohttp, 32 connections, orjson; users.conversations, each channel's history to its end in pages of
         999, and conversations.replies for every message that has replies
-store   one COPY a table, once all is fetched, into the key columns and the item's JSON (jsonb) under a
-        primary key
+store   one COPY a table, once all is fetched, into the key columns, what a message says, which is read from its
+        blocks by the same code as ours, and the item's JSON (jsonb) under a primary key
 
-No limits, no retries, no parsing, no names, no cursor: what it does is the least that any program does which
+No limits, no retries, no checks, no names, no cursor: what it does is the least that any program does which
 ends with the same rows. Before the measuring begins: imports, the connection to the database, the tables.
 """
 
@@ -20,6 +20,7 @@ import orjson
 import psycopg
 
 from benchmarks.measure import told
+from ingest_assets.sources.slack.text import said_by
 
 CONNECTIONS = 32
 PAGE = 999
@@ -27,7 +28,8 @@ PAGE = 999
 TABLES = """
 create table channels (channel_id text primary key, raw jsonb not null);
 create table messages (
-    channel_id text not null, ts text not null, thread_ts text, raw jsonb not null, primary key (channel_id, ts)
+    channel_id text not null, ts text not null, thread_ts text, text text, raw jsonb not null,
+    primary key (channel_id, ts)
 );
 """
 
@@ -37,7 +39,7 @@ class Workspace:
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
         self.channels: list[tuple[str, str]] = []
-        self.messages: list[tuple[str, str, str | None, str]] = []
+        self.messages: list[tuple[str, str, str | None, str | None, str]] = []
         self._session, self._base_url = session, base_url
 
     async def fetch(self) -> None:
@@ -61,7 +63,8 @@ class Workspace:
                     self._keep(channel, message)
 
     def _keep(self, channel: str, message: dict[str, Any]) -> None:
-        self.messages.append((channel, message["ts"], message.get("thread_ts"), _json(message)))
+        text = said_by(message).markup
+        self.messages.append((channel, message["ts"], message.get("thread_ts"), text, _json(message)))
 
     async def _pages(self, method: str, key: str, **params: str) -> AsyncGenerator[list[dict[str, Any]]]:
         params["limit"] = str(PAGE)

@@ -66,6 +66,9 @@ class Blocks:
 
     def body(self, blocks: Any) -> tuple[str, str]:
         """Return what blocks say in words, and what their pictures are called."""
+        composed = _only(blocks, "rich_text")
+        if composed is not None and (paragraph := _only(composed.get("elements"), "rich_text_section")):
+            return self.inline(paragraph.get("elements")), ""  # what most people write
         words: list[str] = []
         pictures: list[str] = []
         for block in _listed(blocks):
@@ -76,6 +79,12 @@ class Blocks:
 
 def _lines(texts: list[str]) -> str:
     return "\n".join(text for text in texts if text.strip())
+
+
+def _only(parts: Any, kind: str) -> Part | None:
+    """Return the only one of some parts, if it is of a kind."""
+    only = parts[0] if isinstance(parts, list) and len(parts) == 1 else None
+    return only if isinstance(only, dict) and only.get("type") == kind else None
 
 
 def _listed(parts: Any) -> list[Any]:

@@ -163,7 +163,7 @@ class Directory:
                 continue
             wanted |= said.mentions
             author = message.get("user")
-            if isinstance(author, str) and USER.fullmatch(author):
+            if isinstance(author, str) and (author in wanted or USER.fullmatch(author)):
                 wanted.add(author)
                 if isinstance(shown := message.get(SHOWN), dict):
                     self._shown[author] = shown

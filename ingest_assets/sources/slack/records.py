@@ -29,7 +29,7 @@ TOMBSTONE = "tombstone"
 def at(ts: str) -> datetime:
     """Convert Slack's "seconds.micros" exactly; a float would lose the last digit."""
     seconds, _, micros = ts.partition(".")
-    return EPOCH + timedelta(seconds=int(seconds), microseconds=int(micros))
+    return EPOCH + timedelta(0, int(seconds), int(micros))
 
 
 def ts_of(moment: datetime) -> str:

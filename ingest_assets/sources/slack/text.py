@@ -8,7 +8,7 @@ files        mail that was sent to a channel, snippets and transcriptions carry 
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 from ingest_assets.sources.slack.blocks import Blocks
@@ -43,45 +43,43 @@ TELLING = 3  # words; a shorter text is found in a longer one by chance
 
 
 class Said(NamedTuple):
-    """The markup of a message, and whether a bound cut it."""
+    """The markup of a message, whether a bound cut it, and the ids of the people that it mentions."""
 
     markup: str | None
     shortened: bool = False
-
-    @property
-    def mentions(self) -> set[str]:
-        """The ids of the people that it mentions."""
-        return set() if self.markup is None else mentioned(self.markup)
+    mentions: Set[str] = frozenset()
 
 
 def said_by(message: Mapping[str, Any]) -> Said:
     """Return what a message says: its body, what is attached to it, and what its files hold, nothing twice."""
-    if not (message.get("blocks") or message.get("attachments") or message.get("files")):  # most have words only
-        text = _text(message)
-        return Said(text[:LONGEST_TEXT] or _room(message), len(text) > LONGEST_TEXT)
     blocks = Blocks()
     body = _body(message, blocks)
     if not message.get("attachments") and not message.get("files"):
-        shortened = blocks.shortened or len(body) > LONGEST_TEXT
-        return Said(body[:LONGEST_TEXT] or _room(message), shortened)
+        return _said(message, body, shortened=blocks.shortened)
     parts = _Parts()
     parts.add(body)
     _add_attached(message, blocks, parts, depth=0)
     if not parts.kept:
         for file in _mappings(message.get("files")):
             parts.add(literal(_first(file, "title", "name", "alt_txt")))
-    markup = "\n".join(parts.kept)
-    shortened = blocks.shortened or parts.full or len(markup) > LONGEST_TEXT
-    return Said(markup[:LONGEST_TEXT] or _room(message), shortened)
+    return _said(message, "\n".join(parts.kept), shortened=blocks.shortened or parts.full)
+
+
+def _said(message: Mapping[str, Any], markup: str, *, shortened: bool) -> Said:
+    if not markup:
+        return Said(_room(message), shortened)
+    kept = markup[:LONGEST_TEXT]
+    return Said(kept, shortened or len(markup) > LONGEST_TEXT, mentioned(kept) if "<@" in kept else frozenset())
 
 
 def _body(message: Mapping[str, Any], blocks: Blocks) -> str:
     """Return the words of the blocks, else the text, then the names of the blocks' pictures."""
-    text = _text(message)
-    if not message.get("blocks"):
-        return text
-    words, pictures = blocks.body(message["blocks"])
-    return "\n".join(filter(None, (words.strip() or text, pictures)))
+    given = message.get("blocks")
+    if not given:
+        return _text(message)
+    words, pictures = blocks.body(given)
+    words = words.strip() or _text(message)
+    return f"{words}\n{pictures}" if words and pictures else words or pictures
 
 
 def _text(message: Mapping[str, Any]) -> str:
