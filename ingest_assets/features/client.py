@@ -2,7 +2,6 @@
 
 The SDK's own retries are off: it retries an exhausted quota like any 429, and gives up at once when asked to wait
 for more than two minutes (openai 3.54.0). Its models are not used either: it builds them without validation.
-Redirects are not followed: they would carry the transcript to another host.
 """
 
 import asyncio
@@ -14,10 +13,10 @@ from math import inf
 from typing import Any, TypeVar
 
 from openai import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError, AsyncOpenAI
-from openai import DefaultAsyncHttpxClient as HttpClient
 
 from ingest_assets.errors import IngestError
 from ingest_assets.features.answer import FILTERED, Asked, NoAnswer, Rejected, Usage, read
+from ingest_assets.features.http import AnswerTooLarge, http_client
 from ingest_assets.features.refusals import Meaning, Refusal
 from ingest_assets.features.request import Endpoint
 from ingest_assets.features.settings import ModelSettings
@@ -46,6 +45,12 @@ TOO_LONG = "The transcript is longer than the model reads."
 TOO_LONG_FOR_A_MINUTE = "The transcript is longer than the model reads in a minute."
 UNNAMED_TOO_LONG = {400, 422}  # what servers answer to too long a prompt, where they do not say so
 TIMED_OUT, NOT_REACHED, NO_COMPLETION = "timeout", "no connection", "no completion"
+TOO_LARGE = "answer too large"
+OUTCOMES = {
+    TIMED_OUT: "does not answer in OPENAI_TIMEOUT_SECONDS",
+    NOT_REACHED: "cannot be reached",
+    TOO_LARGE: "answers with more bytes than any completion has",
+}
 
 
 class ModelStopped(IngestError):
@@ -96,7 +101,7 @@ class LanguageModel:
             base_url=settings.base_url,
             timeout=settings.timeout_seconds,
             max_retries=0,
-            http_client=HttpClient(follow_redirects=False, timeout=settings.timeout_seconds),
+            http_client=http_client(settings.timeout_seconds),
         ) as client:
             yield cls(settings, client, clock, endpoint)
 
@@ -160,6 +165,8 @@ class LanguageModel:
                 tries = min(tries, TIMEOUT_TRIES)
             except APIConnectionError:
                 refusal, outcome, pause = None, NOT_REACHED, None
+            except AnswerTooLarge:
+                refusal, outcome, pause = None, TOO_LARGE, None
             except (APIResponseValidationError, ValueError, RecursionError):
                 refusal, outcome, pause = None, NO_COMPLETION, None
             if failed is not None and outcome != NOT_REACHED and _reached(refusal):
@@ -245,8 +252,8 @@ def _reached(refusal: Refusal | None) -> bool:
 
 
 def _what(refusal: Refusal | None, outcome: str, prompt: Sequence[str]) -> str:
-    if outcome in {TIMED_OUT, NOT_REACHED}:
-        return "does not answer in OPENAI_TIMEOUT_SECONDS" if outcome == TIMED_OUT else "cannot be reached"
+    if outcome in OUTCOMES:
+        return OUTCOMES[outcome]
     if refusal is None or outcome == NO_COMPLETION:
         words = refusal.words(prompt) if refusal else ""
         return f"answers something that is no completion{_quoted(words)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ingest_assets.features.http import LONGEST_ANSWER
 from ingest_assets.features.refusals import Meaning, Refusal
 from ingest_assets.features.request import Endpoint
 from tests.features.test_extraction import KEY, LINES, Calls
@@ -28,6 +29,12 @@ POISON: list[dict[str, Any]] = [
     {"kind": "json", "status": 200, "body": {"error": "overloaded"}},
     {"kind": "json", "status": 400, "body": {"error": {"message": "Bad Request"}}},
     {"kind": "json", "status": 422, "body": {"detail": "Unprocessable"}},
+]
+
+HUGE: list[dict[str, Any]] = [
+    {"kind": "gzip", "body": LONGEST_ANSWER // 10**6 + 1},
+    {"kind": "gzip", "body": LONGEST_ANSWER // 10**6 + 1, "status": 500},
+    {"kind": "raw", "body": "A" * (LONGEST_ANSWER + 1)},
 ]
 
 
@@ -60,6 +67,14 @@ class TestOneConversation:
         assert calls.extract().extracted == 1
         row = named(calls, "poison")
         assert (row.state, row.reason, row.failures, row.retry_at) == ("ready", None, 0, None)
+
+    @pytest.mark.parametrize("fault", HUGE, ids=lambda one: f"{one['kind']}-{one.get('status', '')}")
+    def test_one_with_a_huge_answer_is_not_read_to_its_end(self, calls: Calls, fault: dict[str, Any]) -> None:
+        calls.add(2, titles=["good", "poison"])
+        calls.fault(part="poison", times=-1, **fault)
+        report = calls.extract(parallel=1)
+        assert (report.extracted, report.unanswered) == (1, 1)
+        assert "more bytes than any completion has" in named(calls, "poison").reason
 
     def test_three_poisoned_calls_among_thirty_leave_twenty_seven_read(self, calls: Calls) -> None:
         calls.add(30, titles=["poison" if place in {11, 28, 29} else f"call {place}" for place in range(30)])

@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import zlib
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -21,13 +20,11 @@ from ingest_assets.sources.client.headers import pause_of
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
+from ingest_assets.sources.client.unpacking import ENCODINGS, Undecodable, unpacking
 from ingest_assets.sources.login import Login, TokenPair
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 LONGEST_ANSWER = 32 * 2**20  # bytes after decompression: Gmail sends mail of up to 25 MB, four thirds as long
-ENCODINGS = "gzip"  # of which a piece can become a thousand times as long
-PACKED = frozenset({"gzip", "x-gzip", "deflate"})
-EITHER_HEADER = 32  # zlib's: gzip's or its own
 REFRESH_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)  # invalid_grant and invalid_client
 
 
@@ -188,16 +185,16 @@ class JsonApi:
             ) as response:
                 content = await self._read(request, response)
                 return Answer(response.status_code, response.headers, content)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, Undecodable) as error:
             raise Transient(
                 f"{self._vendor} did not answer {request.method} ({type(error).__name__})."
             ) from None  # its text may hold the address with its parameters
 
     async def _read(self, request: Request, response: httpx.Response) -> bytes:
         content = bytearray()
-        unpacked = _unpacking(response.headers.get("content-encoding", ""))
+        unpack = unpacking(response.headers.get("content-encoding", ""))
         async for piece in response.aiter_raw():
-            content += unpacked(piece, request.longest + 1 - len(content))
+            content += unpack(piece, request.longest + 1 - len(content))
             if len(content) > request.longest:
                 content.clear()  # the error's traceback would keep it
                 raise too_large(self._vendor, request.method, request.longest)
@@ -215,21 +212,6 @@ class JsonApi:
         if answer.status < HTTPStatus.BAD_REQUEST:
             raise UnexpectedResponse(f"{self._vendor} answered {request.method} with HTTP {answer.status}.")
         raise self._meaning(request, answer.status, body)
-
-
-def _unpacking(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Return what decompresses the next piece of an answer, up to a number of bytes; httpx knows no such bound."""
-    if encoding.strip().lower() not in PACKED:
-        return lambda piece, _at_most: piece
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | EITHER_HEADER)
-
-    def unpack(piece: bytes, at_most: int) -> bytes:
-        try:
-            return unpacker.decompress(piece, at_most)
-        except zlib.error as error:
-            raise httpx.DecodingError(str(error)) from error
-
-    return unpack
 
 
 def too_large(vendor: str, method: str, longest: int = LONGEST_ANSWER) -> AnswerTooLarge:

@@ -21,12 +21,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 from ingest_assets.errors import AnswerTooLarge, SourceError, Transient, UnexpectedResponse
 from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.client.headers import pause_of
-from ingest_assets.sources.client.http import ENCODINGS, LONGEST_ANSWER, parse_json, too_large
+from ingest_assets.sources.client.http import LONGEST_ANSWER, parse_json, too_large
 from ingest_assets.sources.client.method import Level, Method
 from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
+from ingest_assets.sources.client.unpacking import ENCODINGS
 from ingest_assets.sources.login import Login, TokenPair
 from ingest_assets.sources.slack.errors import meaning
 
