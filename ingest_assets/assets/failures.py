@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import dagster as dg
 
 from ingest_assets.errors import ProcessFault
+from ingest_assets.resources.ingestion import Database
 from ingest_assets.sources.source import Source
+from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import printable
 from ingest_assets.verdict import FAILED, Verdict, report
 
@@ -33,9 +35,17 @@ def as_failure(source: Source, failed: Mapping[str, Sequence[Verdict]], unknown:
 
 
 @contextmanager
-def red_run() -> Iterator[None]:
-    """Turn a fault of the process into a failed run that says so; a step retry would start in the same process."""
+def red_run(database: Database) -> Iterator[None]:
+    """Turn a fault of the process, and trouble of the database, into a failed run that says so.
+
+    A step retry would meet the same process, and may find the database mended.
+    """
     try:
         yield
     except ProcessFault as fault:
         raise dg.Failure(printable(fault), allow_retries=False) from fault
+    except TROUBLES as error:
+        sentence = trouble(error, database.engine())
+        if sentence is None:  # a bug of ours
+            raise
+        raise dg.Failure(printable(sentence)) from error

@@ -45,41 +45,47 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
     def extract_features(
         context: dg.AssetExecutionContext, config: SyncConfig
     ) -> Iterator[dg.AssetMaterialization]:
-        with red_run():
-            keys, unknown = told_apart(context, config.workspaces or partitions_of(context), kind.source.name)
-        extractor = Extractor(
-            engine=context.resources.database.engine(),
-            settings=context.resources.language_model.options(),
-            owner=context.run.run_id,
-            lease_length=timedelta(seconds=context.resources.limits.core().lease_seconds),
-        )
-        failed: list[Report] = []
-        for done, workspace_id in enumerate(keys, start=1):
-            report = extractor.run(kind, workspace_id)
-            log = context.log.warning if report.status == FAILED else context.log.info
-            log(
-                "%s %s (%d of %d): %s%s",
-                features_key(kind).to_user_string(),
-                workspace_id,
-                done,
-                len(keys),
-                report.status,
-                f", {printable(report.reason)}" if report.reason else "",
-                extra=report.as_json(),
-            )
-            if report.status == FAILED:
-                failed.append(report)
-            elif report.status != SKIPPED:
-                yield dg.AssetMaterialization(
-                    features_key(kind), partition=workspace_id, metadata=_metadata(kind, extractor, report)
-                )
-        if failed:
-            names = ", ".join(one.workspace_id for one in failed)
-            unknown.append(f"No {kind.noun} could be read for {names}. {printable(failed[0].reason)}")
-        if unknown:
-            raise dg.Failure(" ".join(unknown), allow_retries=False)
+        with red_run(context.resources.database):
+            yield from _extract(context, config, kind)
 
     return extract_features
+
+
+def _extract(
+    context: dg.AssetExecutionContext, config: SyncConfig, kind: Featured
+) -> Iterator[dg.AssetMaterialization]:
+    keys, unknown = told_apart(context, config.workspaces or partitions_of(context), kind.source.name)
+    extractor = Extractor(
+        engine=context.resources.database.engine(),
+        settings=context.resources.language_model.options(),
+        owner=context.run.run_id,
+        lease_length=timedelta(seconds=context.resources.limits.core().lease_seconds),
+    )
+    failed: list[Report] = []
+    for done, workspace_id in enumerate(keys, start=1):
+        report = extractor.run(kind, workspace_id)
+        log = context.log.warning if report.status == FAILED else context.log.info
+        log(
+            "%s %s (%d of %d): %s%s",
+            features_key(kind).to_user_string(),
+            workspace_id,
+            done,
+            len(keys),
+            report.status,
+            f", {printable(report.reason)}" if report.reason else "",
+            extra=report.as_json(),
+        )
+        if report.status == FAILED:
+            failed.append(report)
+        elif report.status != SKIPPED:
+            yield dg.AssetMaterialization(
+                features_key(kind), partition=workspace_id, metadata=_metadata(kind, extractor, report)
+            )
+    if failed:
+        names = ", ".join(one.workspace_id for one in failed)
+        unknown.append(f"No {kind.noun} could be read for {names}. {printable(failed[0].reason)}")
+    if unknown:
+        raise dg.Failure(" ".join(unknown), allow_retries=False)
 
 
 def _spec(kind: Featured, settings: ModelSettings) -> dg.AssetSpec:

@@ -81,7 +81,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         required_resource_keys=WORKER_RESOURCES | {source.name},
     )
     def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
-        with red_run():
+        with red_run(context.resources.database):
             yield from _sync_workspaces(context, config, source)
 
     return sync_records

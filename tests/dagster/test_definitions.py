@@ -200,6 +200,28 @@ class TestOneFunctionForAllRuns:
         assert "token_revoked" in failure.step_failure_data.user_failure_data.description
         assert "xoxb" not in str(failure.step_failure_data)
 
+    def test_trouble_of_the_database_is_told_in_words_and_may_be_over_when_the_step_tries_again(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        join(app, sim, "acme")
+        instance.add_dynamic_partitions("workspaces", ["acme"])
+        execute(app, "create sequence tries")  # which no rollback takes back
+        execute(
+            app,
+            "create function fail_once() returns trigger language plpgsql as $$ begin"
+            " if nextval('tries') = 1 then raise exception using errcode = '53100', message = 'no space'; end if;"
+            " return new; end $$",
+        )
+        execute(
+            app,
+            "create trigger fail before insert on raw.slack_messages for each row execute function fail_once()",
+        )
+        result = run(defs, instance, partition_key="acme")
+        assert result.success
+        [retry] = [event for event in result.all_events if event.is_step_up_for_retry]
+        told = str(retry.step_retry_data.error)
+        assert "has no disk space left: no space. Free some or add some" in told
+
     def test_a_batch_of_keys_materialises_the_healthy_and_stays_green(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
     ) -> None:
