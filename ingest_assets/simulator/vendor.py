@@ -5,6 +5,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -99,6 +100,7 @@ def _of_any_vendor(fault: Fault) -> Answer | None:
     return None
 
 
+@cache
 def compressed(megabytes: int) -> bytes:
     """Return a JSON text of so many million letters, compressed as it is written."""
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header
