@@ -62,12 +62,18 @@ def simulator_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def sim(simulator_url: str) -> Iterator[httpx.Client]:
-    """The simulator's control plane, reset."""
+@pytest.fixture(scope="session")
+def control_plane(simulator_url: str) -> Iterator[httpx.Client]:
+    """One client for all tests: to read the certificate authorities takes longer than most tests' requests."""
     with httpx.Client(base_url=simulator_url, timeout=30) as client:
-        client.post("/_sim/reset").raise_for_status()
         yield client
+
+
+@pytest.fixture
+def sim(control_plane: httpx.Client) -> httpx.Client:
+    """The simulator's control plane, reset."""
+    control_plane.post("/_sim/reset").raise_for_status()
+    return control_plane
 
 
 @pytest.fixture
