@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -17,7 +16,7 @@ from benchmarks.stage import Simulator
 from ingest_assets import embedded
 from ingest_assets.simulator.app import running
 from ingest_assets.storage.engine import connect
-from ingest_assets.storage.migrate import migrate
+from tests.databases import Databases
 from tests.workbench import Bench, VirtualClock
 
 
@@ -33,20 +32,16 @@ def postgres() -> embedded.Server:
 
 
 @pytest.fixture(scope="session")
-def template(postgres: embedded.Server) -> str:
-    """A migrated database that others are copied from."""
-    name = f"template_{uuid4().hex[:12]}"
-    engine = connect(postgres.create_database(name))
-    migrate(engine)
-    engine.dispose()
-    return name
+def databases(postgres: embedded.Server) -> Iterator[Databases]:
+    with closing(Databases(postgres)) as databases:
+        yield databases
 
 
 @pytest.fixture
-def database_url(postgres: embedded.Server, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    yield postgres.create_database(name, template=template)
-    postgres.drop_database(name)
+def database_url(databases: Databases) -> Iterator[str]:
+    """A migrated database without rows."""
+    with databases.one() as url:
+        yield url
 
 
 @pytest.fixture
