@@ -75,6 +75,11 @@ class Deployment:
             _signal(pid, signal.SIGKILL)
         process.wait(timeout=STOP_SECONDS)
 
+    def kill_all(self) -> None:
+        """Kill all services that are left, as a machine that loses its power."""
+        for name in list(self.processes):
+            self.kill(name)
+
     def stop(self) -> None:
         """End all services, the daemon first."""
         for name in reversed(list(self.processes)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
 
+import yaml
 from sqlalchemy import text
 
 from benchmarks import crowd
@@ -22,6 +24,15 @@ ITEMS = 3
 def environ(simulator: Simulator) -> dict[str, str]:
     """Settings that let a test see the end of a dead worker's lease."""
     return {**crowd.environ(simulator), "INGEST_ENCRYPTION_KEYS": new_key(), "INGEST_LEASE_SECONDS": "5"}
+
+
+def instance(shipped: Path, folder: Path) -> Path:
+    """Write a shipped dagster.yaml anew, whose queue is looked at each second instead of every 5; return it."""
+    told = yaml.safe_load(shipped.read_text())
+    told["run_queue"]["dequeue_interval_seconds"] = 1
+    changed = folder / "instance.yaml"
+    changed.write_text(yaml.safe_dump(told))
+    return changed
 
 
 def checksum(app: App) -> str:

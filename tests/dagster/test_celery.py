@@ -56,7 +56,8 @@ def test_a_killed_worker_loses_nothing(
     app = App.load({**environ, "DATABASE_URL": database_url})
     crowd.connect(app, SLACK, names)
     simulator.order("/latency", seconds=0.2)
-    with Deployment(database_url, tmp_path, environ, instance=Path("deploy/celery/dagster.yaml")) as deployment:
+    instance = survivors.instance(Path("deploy/celery/dagster.yaml"), tmp_path)
+    with Deployment(database_url, tmp_path / "dagster", environ, instance=instance) as deployment:
         deployment.start(CODE_SERVER, DAEMON)
         for name in WORKERS:
             deployment.run(name, [*WORKER, "-n", name.replace(" ", "-"), "--", "--concurrency=1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment, descendants
 from benchmarks.stage import Simulator
 from ingest_assets import embedded
 from ingest_assets.app import App
+from ingest_assets.running import INSTANCE
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.accounts import call_up
 from ingest_assets.storage.engine import connect
@@ -39,7 +41,8 @@ class Machine:
         migrate(engine)
         engine.dispose()
         self.app = App.load({**self.environ, "DATABASE_URL": self.url})
-        self.deployment = Deployment(self.url, folder / "dagster", self.environ)
+        instance = survivors.instance(INSTANCE, folder)
+        self.deployment = Deployment(self.url, folder / "dagster", self.environ, instance=instance)
 
     def fresh(self) -> int:
         try:
@@ -59,10 +62,14 @@ class Machine:
         for one in [pid, *descendants(pid)]:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while Path(f"/proc/{pid}").exists():  # to start it again finds it running until it is reaped
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # between looks at another process
 
     def restart(self) -> None:
         """What a supervisor does: start again whatever is not there."""
-        self.deployment.stop()
+        self.deployment.kill_all()  # a code server whose run has lost its database takes 20 s to end
         self.postgres = embedded.start(self.folder / "postgres")
         self.app.any_engine.dispose()
         self.deployment.start(CODE_SERVER, DAEMON)
@@ -71,8 +78,10 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, simulator: Simulator) -> Iterator[Machine]:
     made = Machine(tmp_path, simulator)
-    with made.deployment:
+    try:
         yield made
+    finally:
+        made.deployment.kill_all()
     made.app.any_engine.dispose()
 
 

@@ -13,6 +13,7 @@ from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
+from ingest_assets.running import INSTANCE
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.accounts import call_up
 from ingest_assets.storage.engine import connect
@@ -20,7 +21,7 @@ from ingest_assets.storage.migrate import migrate
 from tests import survivors
 from tests.switch import Pair
 
-WORKSPACES = 30
+WORKSPACES = 60  # so many that more than 20 are left after the failover: these still share a run
 PATIENCE = 240.0
 
 
@@ -52,7 +53,8 @@ def test_the_daemon_goes_on_by_itself(pair: Pair, simulator: Simulator, tmp_path
     app = App.load({**environ, "DATABASE_URL": url})
     crowd.connect(app, SLACK, names)
     simulator.order("/latency", seconds=0.3)
-    with Deployment(url, tmp_path / "dagster", environ) as deployment:
+    instance = survivors.instance(INSTANCE, tmp_path)
+    with Deployment(url, tmp_path / "dagster", environ, instance=instance) as deployment:
         deployment.start(CODE_SERVER, DAEMON)
         with app.engine.begin() as conn:
             call_up(conn, "slack", datetime.now(UTC))
@@ -64,6 +66,7 @@ def test_the_daemon_goes_on_by_itself(pair: Pair, simulator: Simulator, tmp_path
         deployment.wait("all workspaces", lambda: fresh(app) == WORKSPACES, PATIENCE)
         processes = [deployment.processes[name].poll() for name in (CODE_SERVER, DAEMON)]
         assert processes == [None, None]  # nobody had to start them again
+        deployment.kill_all()
     assert survivors.checksum(app) == expected
     assert survivors.rewritten(app) == 0
     app.any_engine.dispose()

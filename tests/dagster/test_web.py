@@ -15,12 +15,12 @@ from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, WEB, Deployment
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
-from ingest_assets.running import LOOPBACK
+from ingest_assets.running import INSTANCE, LOOPBACK
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.accounts import call_up
 from ingest_assets.storage.vault import new_key
-from tests import needs
+from tests import needs, survivors
 
 NAMES = ["acme", "globex", "initech"]
 BROKEN = "initech"
@@ -65,8 +65,9 @@ def shown(simulator: Simulator, database_url: str, tmp_path: Path) -> Iterator[S
     crowd.found(simulator, SLACK, NAMES, 3)
     crowd.connect(app, SLACK, NAMES)
     simulator.order("/slack/token", team=f"T{BROKEN.upper()}", revoked=True)
+    instance = survivors.instance(INSTANCE, tmp_path)
     with (
-        Deployment(database_url, tmp_path, environ) as deployment,
+        Deployment(database_url, tmp_path / "dagster", environ, instance=instance) as deployment,
         sync_playwright() as playwright,
         # without the sandbox, which root may not have; the pages are our own
         playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
@@ -80,6 +81,7 @@ def shown(simulator: Simulator, database_url: str, tmp_path: Path) -> Iterator[S
         made = Shown(app, deployment, page)
         deployment.wait("the first runs", lambda: made.runs_done(len(NAMES)))
         yield made
+        deployment.kill_all()
     app.any_engine.dispose()
 
 
