@@ -174,11 +174,11 @@ class TestARoleThatRowLevelSecurityBlinds:
 
 @pytest.mark.parametrize("setting", ["idle_session_timeout", "idle_in_transaction_session_timeout", None])
 def test_sessions_that_the_server_ended_are_replaced(bench: Bench, setting: str | None) -> None:
-    if setting is not None:
-        bench.execute(f"alter database {database(bench)} set {setting} = '20ms'")
-        bench.close()  # connections from now on have it
     acme = bench.workspace("acme", "general")
-    with bench.engine.connect() as conn, psycopg.connect(bench.database_url, autocommit=True) as other:
+    if setting is not None:
+        bench.execute(f"alter database {database(bench)} set {setting} = '500ms'")
+        bench.close()  # connections from now on have it
+    with psycopg.connect(bench.database_url, autocommit=True) as other, bench.engine.connect() as conn:
         other.execute("set idle_session_timeout = 0")
         pid = conn.exec_driver_sql("select pg_backend_pid()").scalar_one()
         if setting != "idle_in_transaction_session_timeout":
@@ -187,7 +187,7 @@ def test_sessions_that_the_server_ended_are_replaced(bench: Bench, setting: str 
             other.execute("select pg_terminate_backend(%s)", (pid,))
         while other.execute("select pid from pg_stat_activity where pid = %s", (pid,)).fetchone():
             pass
+        other.execute(f"alter database {database(bench)} reset all")  # not for the sessions that replace them
         with pytest.raises(DBAPIError):
             conn.exec_driver_sql("select 1")
-    bench.execute(f"alter database {database(bench)} reset all")
     acme.reads()
