@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError, SourceError
-from ingest_assets.sources.login import Login, Probe
+from ingest_assets.sources.login import Clock, Login, Probe
 from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
 from ingest_assets.tokens import forget_pairs, tokens_of
@@ -40,8 +40,11 @@ def connect_account(
     settings: Mapping[str, Any],
     name: str | None,
     read_secret: Callable[[str], str],
+    clock: Clock | None = None,
 ) -> Connected:
     """Probe one login and store its accounts. `given`: credential fields, secret ones as `env:NAME` or `-`.
+
+    `clock`: what a probe that is tried again waits by; None is the real time.
 
     Raises IngestError when no account can be connected; then nothing is stored.
     """
@@ -56,7 +59,7 @@ def connect_account(
         chosen = source.settings.model_validate(settings)
     except ValidationError as error:
         raise IngestError(_fault(error)) from None
-    login = Login(credential=credential, settings=chosen, options=app.options_of(source))
+    login = Login(credential=credential, settings=chosen, options=app.options_of(source), clock=clock or Clock())
     login = replace(login, tokens=tokens_of(source, login, engine=engine, vault=app.vault, probing=True))
     found = asyncio.run(_probe(source, login))
     probes = [entry for entry in found if isinstance(entry, Probe)]

@@ -259,16 +259,20 @@ class Bench:
             settings=settings,
             name=None,
             read_secret=lambda _field: workspace.token,
+            clock=self.source_clock,
         )
 
     def choose(self, **changes: Any) -> None:
         """Change options of the Slack source, for the syncs that follow."""
         self.options = SlackOptions.model_validate(self.options.model_dump() | changes)
 
+    @property
+    def source_clock(self) -> Clock:
+        return Clock(now=self.clock.now, sleep=self.clock.sleep)
+
     def worker(self, owner: str = "test", **changes: Any) -> Worker:
         core = CoreSettings.model_validate(self.app.core.model_dump() | changes, by_name=True)
-        clock = Clock(now=self.clock.now, sleep=self.clock.sleep)
-        return Worker(engine=self.engine, vault=self.app.vault, core=core, owner=owner, clock=clock)
+        return Worker(engine=self.engine, vault=self.app.vault, core=core, owner=owner, clock=self.source_clock)
 
     def sync(self, workspace: Workspace, **changes: Any) -> Verdict:
         return sync(SLACK, workspace.account, self.options, self.worker(**changes))

@@ -78,6 +78,7 @@ class Tenant(ABC):
             settings={**self.settings, **settings},
             name=name,
             read_secret=self.secrets.__getitem__,
+            clock=self.bench.source_clock,
         )
 
     def connected(self, **settings: Any) -> Tenant:
