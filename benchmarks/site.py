@@ -16,7 +16,7 @@ from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment, cpu_times, de
 from benchmarks.stage import Stage
 from ingest_assets.app import App
 from ingest_assets.sources.source import Source
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage import queue
 from ingest_assets.storage.vault import new_key
 
 ITEMS = 3  # in each customer's first world
@@ -88,7 +88,7 @@ class Site:
         began, now = time.monotonic(), datetime.now(UTC)
         with self.app.engine.begin() as conn:
             for source in sources:
-                storage.call_up(conn, source.name, now)
+                queue.mark_due(conn, source.name, now)
         told = -1
 
         def over() -> bool:

@@ -50,9 +50,9 @@ def sync_workspaces(
 ) -> Iterator[tuple[str, list[Verdict]]]:
     """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict.
 
-    Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that gives turns
-    a workspace took as long as one account may, the accounts that are left are skipped and stay due. Raises
-    ProcessFault before the first account where this process can read none.
+    Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that nobody started
+    by hand a workspace took as long as one account may, the accounts that are left are skipped and stay due.
+    Raises ProcessFault before the first account where this process can read none.
     """
     source.connector()  # imported now, and not in the first accounts' time
     with worker.engine.connect() as conn:
@@ -74,7 +74,7 @@ def sync_workspaces(
     ):
         failed: set[str] = set()
         spent: defaultdict[str, float] = defaultdict(float)
-        share = inf if worker.turn is None else worker.core.sync_minutes * 60
+        share = inf if worker.reservation is None else worker.core.sync_minutes * 60
         counting = threading.Lock()
 
         def attempt(row: Row[Any]) -> Verdict:

@@ -68,8 +68,8 @@ class Worker:
     owner: str
     """Who holds the leases: the Dagster run or the command; the same owner may resume."""
     clock: Clock = field(default_factory=Clock)
-    turn: datetime | None = None
-    """Who has a later turn than now, other than this one, is left alone: a vendor said when. None reads all."""
+    reservation: str | None = None
+    """Who is due later (a vendor said when), or reserved for another run, is left alone. None reads all."""
 
     @property
     def lease_length(self) -> timedelta:
@@ -95,7 +95,12 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict
     """
     with worker.engine.begin() as conn:
         taken = storage.take_lease(
-            conn, row.account_id, worker.owner, worker.lease_length, now=worker.clock.now(), turn=worker.turn
+            conn,
+            row.account_id,
+            worker.owner,
+            worker.lease_length,
+            now=worker.clock.now(),
+            reservation=worker.reservation,
         )
         if taken is None:
             return _left_alone(storage.get_account(conn, row.account_id), worker)
@@ -124,9 +129,9 @@ def _left_alone(row: Row[Any], worker: Worker) -> Verdict:
     if row.state in LEFT_ALONE:
         return Verdict(account=account, status=SKIPPED, reason=LEFT_ALONE[row.state])
     held = row.lease_until is not None and row.lease_until > datetime.now(UTC) and row.lease_owner != worker.owner
-    if held or row.next_attempt_at is None:
-        return Verdict(account=account, status=SKIPPED, reason="another run is syncing this account")
-    waits = f"waits for its next try at {row.next_attempt_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if held or row.due_at is None or row.due_at <= worker.clock.now():
+        return Verdict(account=account, status=SKIPPED, reason="another run reads this account")
+    waits = f"waits for its next try at {row.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if row.attempts:
         return Verdict(account=account, status=FAILED, reason=f"{waits}: {row.reason}")
     return Verdict(account=account, status=SKIPPED, reason=waits)
@@ -293,7 +298,7 @@ class _Sync:
             skipped=self.skipped,
             left_out=self.left_out,
             ignored=self.ignored,
-            parts=Parts(self.unreadable.values(), now=self.started_at, ask_all=worker.turn is None),
+            parts=Parts(self.unreadable.values(), now=self.started_at, ask_all=worker.reservation is None),
         )
         tokens = tokens_of(self.source, extraction, engine=worker.engine, vault=worker.vault)
         async with aclosing(self.source.connector().extract(replace(extraction, tokens=tokens))) as pages:

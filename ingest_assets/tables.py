@@ -56,7 +56,7 @@ def status_entries(app: App) -> list[dict[str, Any]]:
             if row.source in granted
             else None,
             "last_success": _moment(row.last_success_at),
-            "next_attempt": _moment(row.next_attempt_at),
+            "next_attempt": _moment(row.due_at),
             "reason": row.reason,
             "unreadable": unreadable.get(row.account_id, NOTHING_UNREADABLE),
         }

@@ -90,11 +90,12 @@ def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: da
             "state": ACTIVE,
             "reason": verdict.reason,
             "attempts": 0,
-            "next_attempt_at": now if verdict.unfinished else None,
+            "due_at": now if verdict.unfinished else None,
+            "run_alone": verdict.unfinished,
         }
         return healthy if verdict.unfinished else healthy | {"last_success_at": started_at}
     attempts += 1
-    failed = {"reason": str(error), "attempts": attempts, "next_attempt_at": None}
+    failed = {"reason": str(error), "attempts": attempts, "due_at": None, "run_alone": True}
     doubtful = isinstance(error, DoubtfulRejection) and attempts < BELIEVED
     if isinstance(error, CredentialRejected) and not doubtful:
         return failed | {"state": NEEDS_RECONNECT}
@@ -105,7 +106,7 @@ def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: da
     if retrying:
         pauses.append(BACKOFF[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  (jitter)
     if pauses:
-        failed["next_attempt_at"] = now + max(pauses)
+        failed["due_at"] = now + max(pauses)
     return failed | {"state": ACTIVE if retrying else FAILING}
 
 

@@ -478,7 +478,7 @@ class TestALoginThatThisProcessCannotRead:
         assert TOKEN in told["globex"]["reason"]
         assert len(acme.rows) == 3
         for row, was in zip([globex.account, sealed.account], before, strict=True):
-            fields = ("state", "reason", "attempts", "next_attempt_at", "last_sync_at", "lease_until")
+            fields = ("state", "reason", "attempts", "due_at", "last_sync_at", "lease_until")
             assert [getattr(row, name) for name in fields] == [getattr(was, name) for name in fields]
         assert globex.history == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -115,17 +115,17 @@ class TestAWorkspaceWithManyAccounts:
             order = conn.execute(text("select workspace_id from ingest.syncs order by sync_id")).scalars().all()
         assert order == ["acme", "globex", "hooli", "acme", "acme"]
 
-    def test_has_the_time_of_one_in_a_run_that_gives_turns(self, bench: Bench, names: tuple[str, ...]) -> None:
-        turn = bench.clock.now() + timedelta(minutes=2)
-        bench.execute("update ingest.accounts set next_attempt_at = :turn", turn=turn)
-        worker = replace(bench.worker(parallel_accounts=1, sync_minutes=1e-9), turn=turn)
+    def test_has_the_time_of_one_in_a_run_that_nobody_started_by_hand(
+        self, bench: Bench, names: tuple[str, ...]
+    ) -> None:
+        due = bench.clock.now()
+        bench.execute("update ingest.accounts set due_at = :due", due=due)
+        worker = replace(bench.worker(parallel_accounts=1, sync_minutes=1e-9), reservation="a tick")
         found = dict(sync_workspaces(SLACK, names, bench.options, worker))
         assert Counter(verdict.status for verdict in found["acme"]) == {"partial": 1, "skipped": 2}
         assert [verdict.status for verdict in found["globex"]] == ["partial"]
         with bench.engine.connect() as conn:
-            kept = conn.execute(
-                text("select count(*) from ingest.accounts where next_attempt_at = :turn"), {"turn": turn}
-            )
+            kept = conn.execute(text("select count(*) from ingest.accounts where due_at = :due"), {"due": due})
             assert kept.scalar_one() == 2
         again = run(bench, *names)  # as a person asks for it: without a limit
         assert [verdict.status for verdict in again["acme"]] == ["success"] * 3
@@ -261,28 +261,37 @@ class TestAnAccountThatChangesWhileItsBatchIsUnderWay:
         assert acme.held() == acme.shown()
 
 
-class TestATurn:
-    def run(self, bench: Bench, turn: datetime | None) -> list[str]:
-        worker = replace(bench.worker(), turn=turn)
+class TestAReservation:
+    RESERVE = "update ingest.accounts set due_at = :at, reserved_for = 'this', reserved_until = :until"
+
+    def run(self, bench: Bench, reservation: str | None) -> list[str]:
+        worker = replace(bench.worker(), reservation=reservation)
         [(_, verdicts)] = sync_workspaces(SLACK, ["acme"], bench.options, worker)
         return [verdict.status for verdict in verdicts]
 
-    def test_is_not_taken_by_a_run_that_was_started_for_another(self, bench: Bench) -> None:
+    def test_keeps_other_runs_away_until_it_ends(self, bench: Bench) -> None:
+        acme, now = bench.workspace("acme", "general"), bench.clock.now()
+        bench.execute(self.RESERVE, at=now, until=now + timedelta(minutes=2))
+        assert self.run(bench, "another") == ["skipped"]
+        assert self.run(bench, "this") == ["success"]
+        assert (acme.account.reserved_for, acme.account.reserved_until, acme.account.due_at) == (None, None, None)
+        bench.execute(self.RESERVE, at=now, until=bench.clock.now())
+        assert self.run(bench, "another") == ["success"]
+
+    def test_lets_no_run_read_what_is_due_later(self, bench: Bench) -> None:
         """A vendor that said when to come back is not asked sooner because a sibling of the account is due."""
-        acme = bench.workspace("acme", "general")
-        turn = datetime.now(UTC) + timedelta(minutes=2)
-        later = "update ingest.accounts set attempts = :attempts, reason = 'down', next_attempt_at = :at"
-        bench.execute(later, attempts=0, at=turn - timedelta(seconds=1))
-        assert self.run(bench, turn) == ["skipped"]
-        bench.execute(later, attempts=1, at=turn + timedelta(hours=1))
-        assert self.run(bench, turn) == ["failed"]
-        assert acme.account.attempts == 1
-        bench.execute(later, attempts=1, at=turn)
-        assert self.run(bench, turn) == ["success"]
+        acme, now = bench.workspace("acme", "general"), bench.clock.now()
+        later = now + timedelta(hours=1)
+        bench.execute(self.RESERVE, at=later, until=later)
+        assert self.run(bench, "this") == ["skipped"]
+        bench.execute("update ingest.accounts set attempts = 1, reason = 'down'")
+        assert self.run(bench, "this") == ["failed"]
+        assert (acme.account.attempts, acme.account.due_at) == (1, later)
 
     def test_is_nobodys_in_a_run_that_a_person_starts(self, bench: Bench) -> None:
         bench.workspace("acme", "general")
-        bench.execute("update ingest.accounts set next_attempt_at = now() + interval '1 hour'")
+        later = bench.clock.now() + timedelta(hours=1)
+        bench.execute(self.RESERVE, at=later, until=later)
         assert self.run(bench, None) == ["success"]
 
 

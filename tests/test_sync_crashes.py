@@ -242,7 +242,7 @@ class TestATimeLimit:
         account = acme.account
         assert "time limit" in acme.history[-1].summary["accounts"][0]["reason"]
         assert (account.state, account.attempts, account.last_success_at) == ("active", 0, None)
-        assert account.next_attempt_at <= acme.bench.clock.now()
+        assert account.due_at <= acme.bench.clock.now()
         assert any(self.sync(acme) and acme.held() == acme.shown() for _ in range(40))
         acme.bench.order("latency", seconds=0)
         assert acme.content() == undisturbed(acme)

@@ -29,4 +29,4 @@ def test_a_refused_login_needs_a_person_at_once() -> None:
 def test_a_refusal_that_passing_faults_look_like_is_believed_when_it_lasts(failed_before: int, state: str) -> None:
     after = state_after(DoubtfulRejection("failedPrecondition"), failed_before)
     assert after["state"] == state
-    assert (after["next_attempt_at"] is None) == (state == "needs_reconnect")
+    assert (after["due_at"] is None) == (state == "needs_reconnect")

@@ -7,7 +7,7 @@ import dagster as dg
 from ingest_assets.errors import NO_WORKSPACE
 from ingest_assets.storage.accounts import unknown_workspaces
 
-STARTED_BY_SENSOR = "dagster/sensor_name"
+STARTED_BY_ITSELF = frozenset({"dagster/sensor_name", "dagster/schedule_name"})  # tags
 
 workspaces = dg.DynamicPartitionsDefinition(name="workspaces")
 
@@ -24,10 +24,10 @@ def told_apart(
 ) -> tuple[list[str], list[str]]:
     """Return the workspaces to read of those that a run asks for, and a sentence for each that there is none of.
 
-    A run that a sensor started may meet one that was removed since: no sentence, it has nothing to be read.
+    A run that nobody started by hand may meet one that was removed since: no sentence, it has nothing to be read.
     """
     with context.resources.database.engine().connect() as conn:
         unknown = unknown_workspaces(conn, asked)
     keys = [key for key in asked if key not in set(unknown)]
-    by_sensor = STARTED_BY_SENSOR in context.run.tags
-    return keys, [] if by_sensor else [NO_WORKSPACE.format(name, source) for name in unknown]
+    by_itself = not STARTED_BY_ITSELF.isdisjoint(context.run.tags)
+    return keys, [] if by_itself else [NO_WORKSPACE.format(name, source) for name in unknown]

@@ -7,7 +7,7 @@ A batch stays green: its failing workspaces are retried in partition runs of the
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -28,8 +28,8 @@ from ingest_assets.storage.writes import Counts
 from ingest_assets.terminal import printable
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
-TURN_TAG = "ingest/turn"
-"""On a run that a sensor started: the turn that it gave to the accounts which it is for."""
+RESERVATION_TAG = "ingest/reservation"
+"""On a run that a schedule or a sensor asked for: what its accounts are reserved with."""
 OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50
 BATCH_MINUTES = 2.0
@@ -92,7 +92,7 @@ def _sync_workspaces(
 ) -> Iterator[dg.AssetMaterialization]:
     keys, unknown = told_apart(context, config.workspaces or partitions_of(context), source.name)
     keep_connections(context.instance)
-    one = replace(worker(context.resources, owner=context.run.run_id), turn=_turn(context.run))
+    one = replace(worker(context.resources, owner=context.run.run_id), reservation=_reservation(context.run))
     if config.workspaces:
         minutes = min(BATCH_MINUTES, one.core.sync_minutes)
         one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
@@ -127,10 +127,9 @@ def _sync_workspaces(
         raise as_failure(source, failed, unknown)
 
 
-def _turn(run: dg.DagsterRun) -> datetime | None:
-    """Give the turn that a run was started for; None where a person asks, who wants everything read now."""
-    turn = run.tags.get(TURN_TAG)
-    return None if turn is None or run.parent_run_id is not None else datetime.fromisoformat(turn)
+def _reservation(run: dg.DagsterRun) -> str | None:
+    """Return what a run's accounts are reserved with; None where a person asks, who wants everything read now."""
+    return None if run.parent_run_id is not None else run.tags.get(RESERVATION_TAG)
 
 
 def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:

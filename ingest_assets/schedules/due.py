@@ -1,37 +1,23 @@
-"""Healthy workspaces travel together; a failing one travels alone.
+"""Runs for who is due: a schedule's tick says when, and asks for the first; a sensor asks for whoever is left.
 
-A Dagster run costs about 4 CPU-seconds before any work. So a few due workspaces get a partition run each, many
-share batches, and one that failed is retried in a partition run of its own, with its own log and its own
-red square.
-
-The schedule says when: its tick calls up every account that waits for it. The sensor says how fast: each look
-starts at most so many batches as may be under way, longest waiting first, so that all are not read at once
-and whoever was left over is first at the next look. Only the sensor starts runs, one look after the other, so
-nobody is asked for twice.
+Whoever a tick leaves waiting, failed and is to be retried, or did not finish in time gets a run from the sensor,
+so that all are not read at once. Which runs these are is decided in `ingest_assets.dispatch`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
 from ingest_assets.assets.partitions import register
-from ingest_assets.assets.records import TURN_TAG, asset_keys, op_name
-from ingest_assets.fleet import DOWN
+from ingest_assets.assets.records import RESERVATION_TAG, asset_keys, op_name
+from ingest_assets.dispatch import Asked, LiveRuns, dispatch
 from ingest_assets.sources.source import Source
-from ingest_assets.storage import accounts as storage
-from ingest_assets.storage import overview
 
-FEW = 20  # up to so many, each workspace has a run of its own
-ALONE = 20  # runs for one workspace that may be under way before another failing one is tried
 BATCH_TAG = "ingest/batch"
 LOOK_SECONDS = 10
-
-OUTAGE = timedelta(hours=1)  # what is older says nothing about whether a vendor is down
-PROBE = timedelta(minutes=1)  # how often it is tried meanwhile, by one workspace
-
 LIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -57,22 +43,17 @@ def sync_schedule(source: Source, job: Any, cron: str) -> dg.ScheduleDefinition:
         name=f"{source.name}_sync",
         job=job,
         cron_schedule=cron,
-        required_resource_keys={"database"},
-        description=f"Call up all {source.title} workspaces; {source.name}_due starts their runs.",
+        required_resource_keys={"database", "limits"},
+        description=f"Sync all {source.title} workspaces; where they are many, {source.name}_due goes on.",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Any:
-        with context.resources.database.engine().begin() as conn:
-            count = storage.call_up(conn, source.name, context.scheduled_execution_time)
-        told = f"{count} {source.title} accounts were called up; {source.name}_due starts their runs."
-        if batches := under_way(context.instance, job.name, op_name(source)).batches:
-            told += f" They wait: the batch run {batches[0]} is unfinished."
-        return dg.SkipReason(told)
+        return start_runs(context, source, job.name, tick=True)
 
     return tick
 
 
 def due_sensor(source: Source, job: Any) -> dg.SensorDefinition:
-    """Start runs for accounts whose turn has come: after a tick, a failure's pause, or a time limit."""
+    """Start runs for accounts whose turn has come: after a failure's pause, a time limit, or a batch run."""
 
     @dg.sensor(
         name=f"{source.name}_due",
@@ -80,97 +61,66 @@ def due_sensor(source: Source, job: Any) -> dg.SensorDefinition:
         minimum_interval_seconds=LOOK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"database", "limits"},
-        description=f"Start runs for the {source.title} workspaces that were called up; retry who failed.",
+        description=f"Start runs for the {source.title} workspaces that a tick left waiting; retry who failed.",
     )
     def look(context: dg.SensorEvaluationContext) -> Any:
-        return start_runs(context, source, job.name, datetime.now(UTC))
+        return start_runs(context, source, job.name)
 
     return look
 
 
-def start_runs(context: Any, source: Source, job_name: str, now: datetime) -> Any:
-    """Give the run requests for who is due, or the reason why there are none."""
-    core = context.resources.limits.core()
-    live = under_way(context.instance, job_name, op_name(source))
-    with context.resources.database.engine().connect() as conn:
-        rows = [row for row in storage.due_workspaces(conn, source.name, now) if row.workspace_id not in live.busy]
-        unshown = [key for key in storage.unshown_failures(conn, source.name, now) if key not in live.busy]
-        down = overview.outage(conn, source.name, now - OUTAGE, DOWN) if rows else None
-    together = [row.workspace_id for row in rows if not row.alone]
-    alone = list(dict.fromkeys([*unshown, *(row.workspace_id for row in rows if row.alone)]))
-    why = f"No {source.title} workspace is due ({len(live.busy)} under way)."
-    if down is not None and rows:
-        why = f"{source.title} seems to be down; {len(rows)} workspaces wait, one tries each minute."
-        context.log.warning(why)
-        with context.resources.database.engine().begin() as conn:
-            storage.explain(conn, source.name, now, f"{source.title} seems to be down")
-        tries = live.batches or live.alone or down > now - PROBE
-        probe = next((row for row in rows if not row.alone), rows[0])  # rather one that has no trouble of its own
-        together, alone = [], [] if tries else [probe.workspace_id]
-    free = core.parallel_batches - len(live.batches)
-    if len(together) > FEW and free <= 0:
-        why = f"The batch run {live.batches[0]} is unfinished; {len(together)} workspaces wait for their turn."
-        context.log.info(why)
-        together = []
-    if len(together) > FEW:
-        together = together[: free * core.batch_workspaces]
-    if alone and live.alone >= ALONE:
-        why = f"{live.alone} runs for one workspace are under way; {len(alone)} failing ones wait for a turn."
-    alone = alone[: max(0, ALONE - live.alone)]
-    chosen = [*together, *alone]
-    if not chosen:
-        return dg.SkipReason(why)
-    turn = now + timedelta(seconds=core.lease_seconds)
-    with context.resources.database.engine().begin() as conn:
-        # a run says itself when each account is due again; one that cannot even begin is not started over and over
-        storage.postpone(conn, source.name, chosen, now, turn)
-    register(context.instance, chosen)
-    tags = {TURN_TAG: turn.isoformat()}
-    return list(
-        requests(op_name(source), together, alone, f"{now:%Y-%m-%dT%H:%M:%S}", core.batch_workspaces, tags)
+def start_runs(context: Any, source: Source, job_name: str, *, tick: bool = False) -> Any:
+    """Return the run requests for who is due, or the reason why there are none."""
+    now, op = datetime.now(UTC), op_name(source)
+    plan = dispatch(
+        context.resources.database.engine(),
+        source,
+        lambda: live_runs(context.instance, job_name, op),
+        context.resources.limits.core(),
+        now,
+        by=f"{now:%Y-%m-%dT%H:%M:%S}-{uuid4().hex[:8]}",
+        tick=tick,
+    )
+    if plan.down:
+        context.log.warning(plan.why)
+    elif plan.why:
+        context.log.info(plan.why)
+    if not plan.runs:
+        return dg.SkipReason(plan.why)
+    register(context.instance, [key for run in plan.runs for key in run.workspaces])
+    return [requested(op, run) for run in plan.runs]
+
+
+def requested(op: str, run: Asked) -> dg.RunRequest:
+    """Ask Dagster for a run; who failed before comes last."""
+    tags = {RESERVATION_TAG: run.reservation} if run.reservation else {}
+    if run.urgent:
+        tags["dagster/priority"] = "1"
+    if not run.batch:
+        [key] = run.workspaces
+        return dg.RunRequest(run_key=f"{run.reservation}:{key}", partition_key=key, tags=tags)
+    keys = list(run.workspaces)
+    return dg.RunRequest(
+        run_key=run.reservation,
+        run_config={"ops": {op: {"config": {"workspaces": keys}}}},
+        tags={**tags, BATCH_TAG: str(len(keys))},
     )
 
 
-@dataclass(frozen=True)
-class UnderWay:
-    """A job's live runs."""
-
-    busy: set[str]
-    """Workspaces that a run covers."""
-    batches: Sequence[str]
-    """Runs for many workspaces."""
-    alone: int
-    """Runs for one workspace that the sensor started."""
-
-
-def under_way(instance: dg.DagsterInstance, job_name: str, op: str) -> UnderWay:
+def live_runs(instance: dg.DagsterInstance, job_name: str, op: str) -> LiveRuns:
     """Find a job's runs that are not finished."""
-    busy, batches, alone = set(), [], 0
-    for run in instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=LIVE)):
+    runs = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=LIVE))
+    return LiveRuns(
+        busy={key for run in runs for key in _workspaces_of(run, op)},
+        batches=[run.run_id for run in runs if BATCH_TAG in run.tags],
+        alone=sum(RESERVATION_TAG in run.tags and BATCH_TAG not in run.tags for run in runs),
+        reservations={run.tags[RESERVATION_TAG] for run in runs if RESERVATION_TAG in run.tags},
+    )
+
+
+def _workspaces_of(run: dg.DagsterRun, op: str) -> Iterator[str]:
+    if BATCH_TAG in run.tags:
         config: Any = run.run_config
-        if BATCH_TAG in run.tags:
-            batches.append(run.run_id)
-            busy.update(config["ops"][op]["config"]["workspaces"])
-        elif "dagster/partition" in run.tags:
-            busy.add(run.tags["dagster/partition"])
-            alone += TURN_TAG in run.tags
-    return UnderWay(busy, batches, alone)
-
-
-def requests(
-    op: str, together: Sequence[str], alone: Sequence[str], moment: str, batch: int, tags: Mapping[str, str]
-) -> Iterator[dg.RunRequest]:
-    """Ask for batches where many travel together, and for partition runs otherwise; who fails comes last."""
-    first = {**tags, "dagster/priority": "1"}
-    if len(together) > FEW:
-        for start in range(0, len(together), batch):
-            keys = list(together[start : start + batch])
-            yield dg.RunRequest(
-                run_key=f"{moment}:{start}",
-                run_config={"ops": {op: {"config": {"workspaces": keys}}}},
-                tags={**first, BATCH_TAG: str(len(keys))},
-            )
-        together = ()
-    single = dict.fromkeys(alone, tags) | dict.fromkeys(together, first)
-    for workspace_id, its in single.items():
-        yield dg.RunRequest(run_key=f"{moment}:{workspace_id}", partition_key=workspace_id, tags=its)
+        yield from config["ops"][op]["config"]["workspaces"]
+    elif "dagster/partition" in run.tags:
+        yield run.tags["dagster/partition"]

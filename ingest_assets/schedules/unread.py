@@ -7,11 +7,12 @@ import dagster as dg
 
 from ingest_assets.assets.features import features_key, features_op
 from ingest_assets.assets.partitions import register
+from ingest_assets.dispatch import FEW, Asked, batches, numbered
 from ingest_assets.features.batches import ended
 from ingest_assets.features.extract import NO_KEY
 from ingest_assets.features.kinds import Featured
 from ingest_assets.features.prompt import version
-from ingest_assets.schedules.due import requests, under_way
+from ingest_assets.schedules.due import live_runs, requested
 from ingest_assets.storage import features as storage
 
 LOOK_SECONDS = 30
@@ -62,14 +63,14 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
         due = sorted({*due, *ready})
         register(context.instance, due)
         op = features_op(kind)
-        runs = under_way(context.instance, job.name, op)
+        runs = live_runs(context.instance, job.name, op)
         if runs.batches:
             return dg.SkipReason(f"The run {runs.batches[0]} for many workspaces is unfinished.")
         waiting = [workspace_id for workspace_id in due if workspace_id not in runs.busy]
-        batch = context.resources.limits.core().batch_workspaces
-        found = list(requests(op, waiting, [], f"{now:%Y-%m-%dT%H:%M:%S}", batch, {}))
-        return found or dg.SkipReason(
-            f"Nothing is to be read ({len(due)} workspaces due, {len(runs.busy)} under way)."
-        )
+        size = context.resources.limits.core().batch_workspaces
+        asked = batches(waiting, size) if len(waiting) > FEW else [Asked([key]) for key in waiting]
+        if not asked:
+            return dg.SkipReason(f"Nothing is to be read ({len(due)} workspaces due, {len(runs.busy)} under way).")
+        return [requested(op, run) for run in numbered(asked, f"{now:%Y-%m-%dT%H:%M:%S}")]
 
     return look

@@ -15,7 +15,6 @@ from ingest_assets.storage.schema import (
     FAILING,
     NEEDS_RECONNECT,
     accounts,
-    partition_reports,
     sync_counts,
     syncs,
     timestamp,
@@ -41,12 +40,13 @@ _TAKE = (
     )
     .returning(*accounts.c)
 )
-_TAKE_IN_TURN = _TAKE.where(
+_TAKE_RESERVED = _TAKE.where(
     accounts.c.state == func.any(list(DUE_STATES)),
+    or_(accounts.c.due_at.is_(None), accounts.c.due_at <= bindparam("now")),
     or_(
-        accounts.c.next_attempt_at.is_(None),
-        accounts.c.next_attempt_at <= bindparam("now"),
-        accounts.c.next_attempt_at == bindparam("turn"),
+        accounts.c.reserved_until.is_(None),
+        accounts.c.reserved_until <= bindparam("now"),
+        accounts.c.reserved_for == bindparam("reservation"),
     ),
 )
 _HELD = and_(accounts.c.account_id == bindparam("held"), accounts.c.lease_token == bindparam("token"))
@@ -54,6 +54,7 @@ _RENEW = (
     update(accounts).where(_HELD).values(lease_until=func.clock_timestamp() + bindparam("length", type_=Interval))
 )
 _RELEASE = update(accounts).where(_HELD).values(lease_until=None, lease_owner=None)
+_UNRESERVED: dict[str, Any] = {"reserved_for": None, "reserved_until": None}
 _FINISH = (
     update(accounts)
     .where(_HELD)
@@ -61,6 +62,7 @@ _FINISH = (
         state_since=case((accounts.c.state == bindparam("next_state"), accounts.c.state_since), else_=func.now()),
         lease_until=None,
         lease_owner=None,
+        **_UNRESERVED,
     )
     .returning(accounts.c.workspace_id, accounts.c.source)
 )
@@ -82,7 +84,9 @@ _COUNT = _ONE_MORE.on_conflict_do_update(
 
 _FRESH: dict[str, Any] = {
     "attempts": 0,
-    "next_attempt_at": None,
+    "due_at": None,
+    "run_alone": False,
+    **_UNRESERVED,
     # a sync that is under way loses its lease: it was started for the account as it was before
     "lease_token": accounts.c.lease_token + 1,
     "lease_until": None,
@@ -189,111 +193,18 @@ def get_account(conn: Connection, account_id: int) -> Row[Any]:
     return conn.execute(select(accounts).where(accounts.c.account_id == account_id)).one()
 
 
-def call_up(conn: Connection, source: str, now: datetime) -> int:
-    """Make due whoever waits for the schedule; return how many. Who was due before keeps the earlier turn."""
-    return conn.execute(
-        update(accounts)
-        .where(
-            accounts.c.source == source,
-            accounts.c.state == func.any(list(DUE_STATES)),
-            accounts.c.next_attempt_at.is_(None),
-        )
-        .values(next_attempt_at=now)
-    ).rowcount
-
-
-def due_workspaces(conn: Connection, source: str, now: datetime) -> Sequence[Row[str, bool]]:
-    """Give the workspaces with a due account: (workspace_id, alone), longest waiting first.
-
-    `alone` is true where an account failed or stopped at its time limit, to go on in a run of its own.
-    """
-    unfinished = accounts.c.last_sync_at.is_distinct_from(accounts.c.last_success_at)
-    free = or_(accounts.c.lease_until.is_(None), accounts.c.lease_until < func.now())
-    return conn.execute(
-        select(accounts.c.workspace_id, func.bool_or(unfinished).label("alone"))
-        .where(
-            accounts.c.source == source,
-            accounts.c.state == func.any(list(DUE_STATES)),
-            accounts.c.next_attempt_at <= now,
-            free,
-        )
-        .group_by(accounts.c.workspace_id)
-        .order_by(
-            func.min(accounts.c.next_attempt_at),
-            func.min(accounts.c.last_sync_at).asc().nulls_first(),
-            accounts.c.workspace_id,
-        )
-    ).all()
-
-
-def postpone(conn: Connection, source: str, keys: Sequence[str], now: datetime, until: datetime) -> None:
-    """Give a turn to due accounts of some workspaces, and to those whose turn never comes by itself.
-
-    Until then a run may take them, and afterwards they are due again.
-    """
-    due = or_(
-        accounts.c.next_attempt_at <= now,
-        and_(accounts.c.next_attempt_at.is_(None), accounts.c.state.in_([FAILING, NEEDS_RECONNECT])),
-    )
-    conn.execute(
-        update(accounts)
-        .where(accounts.c.source == source, accounts.c.workspace_id == func.any(list(keys)), due)
-        .values(next_attempt_at=until)
-    )
-
-
-def explain(conn: Connection, source: str, now: datetime, reason: str) -> None:
-    """Say why accounts wait that are due and have no trouble of their own."""
-    conn.execute(
-        update(accounts)
-        .where(
-            accounts.c.source == source,
-            accounts.c.state == ACTIVE,
-            accounts.c.next_attempt_at <= now,
-            accounts.c.attempts == 0,
-            accounts.c.reason.is_distinct_from(reason),
-        )
-        .values(reason=reason)
-    )
-
-
-def unshown_failures(conn: Connection, source: str, now: datetime) -> list[str]:
-    """Name the workspaces that fail and will not be tried soon, and whose partition is not red: a batch saw it."""
-    return list(
-        conn.execute(
-            select(accounts.c.workspace_id)
-            .outerjoin(
-                partition_reports,
-                and_(
-                    partition_reports.c.workspace_id == accounts.c.workspace_id,
-                    partition_reports.c.source == accounts.c.source,
-                ),
-            )
-            .where(
-                accounts.c.source == source,
-                accounts.c.state.in_([FAILING, NEEDS_RECONNECT]),
-                accounts.c.last_sync_at.is_not(None),
-                func.coalesce(accounts.c.next_attempt_at <= now, True),
-                func.coalesce(partition_reports.c.failed, False).is_(False),
-            )
-            .group_by(accounts.c.workspace_id)
-            .order_by(accounts.c.workspace_id)
-        ).scalars()
-    )
-
-
 def take_lease(
-    conn: Connection, account_id: int, owner: str, length: timedelta, *, now: datetime, turn: datetime | None
+    conn: Connection, account_id: int, owner: str, length: timedelta, *, now: datetime, reservation: str | None
 ) -> Row[Any] | None:
-    """Begin a sync: give the account as it is now, with the lease's token in it, or None where it may not be read.
+    """Begin a sync: return the account as it is now, with its lease's token, or None where it may not be read.
 
-    The same owner may take a lease again. With a `turn`, an account that waits past `now` is only taken if this
-    very turn was given to it (see `postpone`), and one that needs a new login is not. Without, a person asks.
+    The same owner may take a lease again. With a `reservation`, an account is not taken that is due later than
+    `now`, is reserved for another run (see `queue.reserve`), or needs a new login. Without, a person asks.
     """
     given = {"account": account_id, "owner": owner, "length": length}
-    if turn is None:
+    if reservation is None:
         return conn.execute(_TAKE, given).one_or_none()
-    return conn.execute(_TAKE_IN_TURN, {**given, "now": now, "turn": turn}).one_or_none()
+    return conn.execute(_TAKE_RESERVED, {**given, "now": now, "reservation": reservation}).one_or_none()
 
 
 def renew_lease(conn: Connection, lease: Lease, length: timedelta) -> bool:

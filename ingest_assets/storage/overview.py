@@ -37,10 +37,10 @@ _STATE = case(
     else_="active",
 )
 _SINCE = _utc(accounts.c.state_since, '" (since "YYYY-MM-DD HH24:MI" UTC)"')
-_UNTIL = _utc(accounts.c.next_attempt_at, '" (next try at "YYYY-MM-DD HH24:MI" UTC)"')
+_UNTIL = _utc(accounts.c.due_at, '" (next try at "YYYY-MM-DD HH24:MI" UTC)"')
 _WORDS = case(
     (accounts.c.state == NEEDS_RECONNECT, accounts.c.reason + _SINCE),
-    (and_(accounts.c.attempts > 0, accounts.c.next_attempt_at.is_not(None)), accounts.c.reason + _UNTIL),
+    (and_(accounts.c.attempts > 0, accounts.c.due_at.is_not(None)), accounts.c.reason + _UNTIL),
     (accounts.c.state == FAILING, accounts.c.reason + _SINCE),
     else_=accounts.c.reason,
 )
@@ -70,7 +70,7 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
             accounts.c.name,
             _STATE.label("state"),
             _WORDS.label("reason"),
-            accounts.c.next_attempt_at,
+            accounts.c.due_at,
             accounts.c.last_success_at,
             case(*((accounts.c.source == source, count) for source, count in rows.items()), else_=0).label("rows"),
             func.coalesce(calls.c.api_calls, 0).label("api_calls"),

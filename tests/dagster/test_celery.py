@@ -17,7 +17,7 @@ from benchmarks.stage import Simulator
 from ingest_assets import embedded
 from ingest_assets.app import App
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import call_up
+from ingest_assets.storage.queue import mark_due
 from tests import needs, survivors
 
 WORKSPACES = 200
@@ -62,7 +62,7 @@ def test_a_killed_worker_loses_nothing(
         for name in WORKERS:
             deployment.run(name, [*WORKER, "-n", name.replace(" ", "-"), "--", "--concurrency=1"])
         with app.engine.begin() as conn:
-            call_up(conn, "slack", datetime.now(UTC))
+            mark_due(conn, "slack", datetime.now(UTC))
         deployment.wait("the first workspaces", lambda: survivors.fresh(app) >= 20, PATIENCE)
         deployment.kill(WORKERS[0])
         killed_at = time.monotonic()

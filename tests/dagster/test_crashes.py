@@ -20,9 +20,9 @@ from ingest_assets import embedded
 from ingest_assets.app import App
 from ingest_assets.running import INSTANCE
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import call_up
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
+from ingest_assets.storage.queue import mark_due
 from tests import survivors
 
 WORKSPACES = 60
@@ -104,7 +104,7 @@ def test_everything_is_complete_after_a_kill(victim: str, machine: Machine, simu
     deployment = machine.deployment
     deployment.start(CODE_SERVER, DAEMON)
     with machine.app.engine.begin() as conn:
-        call_up(conn, "slack", datetime.now(UTC))
+        mark_due(conn, "slack", datetime.now(UTC))
     deployment.wait("the first workspaces", lambda: machine.fresh() >= 5, PATIENCE)
     KILLS[victim](machine)
     machine.app.any_engine.dispose()

@@ -18,6 +18,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine, text
 
+from ingest_assets import dispatch
 from ingest_assets.app import App
 from ingest_assets.assets import records
 from ingest_assets.assets.checks import report_health
@@ -32,7 +33,8 @@ from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import due_workspaces, register_workspace, remove_workspace, unshown_failures
+from ingest_assets.storage.accounts import register_workspace, remove_workspace
+from ingest_assets.storage.queue import due_workspaces, unshown_failures
 from ingest_assets.storage.vault import new_key
 
 MESSAGES = dg.AssetKey(["raw", "slack_messages"])
@@ -116,8 +118,7 @@ def insert_accounts(app: App, count: int, *, failing: int = 0) -> None:
             conn.execute(
                 text(
                     "insert into ingest.accounts (workspace_id, source, name, external_id, credential, settings,"
-                    " attempts, last_sync_at) values (:w, 'slack', :w, :w, '{}', '{}', :attempts,"
-                    " case when :attempts > 0 then now() end)"
+                    " attempts, run_alone) values (:w, 'slack', :w, :w, '{}', '{}', :attempts, :attempts > 0)"
                 ),
                 {"w": f"w{number:02}", "attempts": int(number < failing)},
             )
@@ -355,7 +356,7 @@ class TestOneFunctionForAllRuns:
         instance.add_dynamic_partitions("workspaces", ["acme"])
         run(defs, instance, partition_key="acme")
         before = sim.get("/_sim/ledger/counts").json()["total"]
-        tags = {records.TURN_TAG: datetime.now(UTC).isoformat()}
+        tags = {records.RESERVATION_TAG: "a tick"}
         again = run(defs, instance, partition_key="acme", tags=tags)
         assert not again.success
         assert sim.get("/_sim/ledger/counts").json()["total"] == before
@@ -410,23 +411,19 @@ class TestOneFunctionForAllRuns:
 
 
 class TestTicks:
-    def call_up(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> str:
-        """Let the schedule tick; give what it says."""
-        schedule = defs.resolve_schedule_def("slack_sync")
-        with dg.build_schedule_context(
-            instance=instance,
-            resources=defs.resources,
-            repository_def=defs.get_repository_def(),
-            scheduled_execution_time=datetime.now(UTC),
-        ) as context:
-            ticked = schedule.evaluate_tick(context)
-        assert not ticked.run_requests
-        return str(ticked.skip_message)
-
     def tick(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
-        """Let the schedule tick and the sensor look."""
-        self.call_up(defs, instance)
-        return self.look(defs, instance, "slack_due")
+        """Let the schedule tick; return the run requests, or why there are none."""
+        schedule = defs.resolve_schedule_def("slack_sync")
+        with (
+            partition_loading_context(dynamic_partitions_store=instance),
+            dg.build_schedule_context(
+                instance=instance,
+                resources=defs.resources,
+                repository_def=defs.get_repository_def(),
+                scheduled_execution_time=datetime.now(UTC),
+            ) as context,
+        ):
+            return schedule.evaluate_tick(context)
 
     def test_few_due_workspaces_get_a_partition_run_each_and_new_keys_are_registered(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
@@ -440,29 +437,28 @@ class TestTicks:
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
     ) -> None:
         join(app, sim, "acme")
-        insert_accounts(app, due.FEW + 1, failing=1)
+        insert_accounts(app, dispatch.FEW + 1, failing=1)
         requests = self.tick(defs, instance).run_requests
         batch = [request for request in requests if request.partition_key is None]
         assert [request.partition_key for request in requests if request.partition_key] == ["w00"]
         assert len(batch) == 1
         keys = batch[0].run_config["ops"]["sync_slack"]["config"]["workspaces"]
-        assert sorted(keys) == ["acme", *(f"w{number:02}" for number in range(1, due.FEW + 1))]
+        assert sorted(keys) == ["acme", *(f"w{number:02}" for number in range(1, dispatch.FEW + 1))]
 
     def test_many_wait_while_their_batch_is_unfinished_and_the_tick_says_so(
         self, app: App, defs: dg.Definitions, instance: dg.DagsterInstance
     ) -> None:
-        insert_accounts(app, due.FEW + 1)
+        insert_accounts(app, dispatch.FEW + 1)
         batch = instance.create_run_for_job(
             defs.resolve_job_def("slack_sync"),
             status=dg.DagsterRunStatus.STARTED,
             tags={due.BATCH_TAG: "1"},
             run_config=config("elsewhere"),
         )
-        assert batch.run_id in self.call_up(defs, instance)
-        result = self.look(defs, instance, "slack_due")
-        assert not result.run_requests
-        assert batch.run_id in result.skip_message
-        assert "21 workspaces wait" in result.skip_message
+        for result in (self.tick(defs, instance), self.look(defs, instance, "slack_due")):
+            assert not result.run_requests
+            assert batch.run_id in result.skip_message
+            assert "21 workspaces wait" in result.skip_message
 
     def test_a_paused_or_revoked_workspace_is_not_asked_for(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
@@ -488,25 +484,28 @@ class TestTicks:
         ):
             return sensor.evaluate_tick(context)
 
-    def test_a_sensor_goes_on_with_what_a_tick_called_up_one_batch_at_a_time(
+    def test_a_sensor_goes_on_with_whom_a_tick_left_waiting_one_batch_at_a_time(
         self, app: App, defs: dg.Definitions, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("INGEST_BATCH_WORKSPACES", "25")
         defs = build(App.load(dict(os.environ)))
         insert_accounts(app, 60)
-        assert not self.look(defs, instance, "slack_due").run_requests  # nobody was called up
+        assert not self.look(defs, instance, "slack_due").run_requests  # nobody is due
         [batch] = self.tick(defs, instance).run_requests
         first = batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]
         assert len(first) == 25
+        waiting = "35 workspaces wait"
+        assert waiting in self.look(defs, instance, "slack_due").skip_message  # its run does not exist yet
         live = instance.create_run_for_job(
             defs.resolve_job_def("slack_sync"),
             status=dg.DagsterRunStatus.STARTED,
             tags=batch.tags,
             run_config=batch.run_config,
         )
-        assert "35 workspaces wait" in self.look(defs, instance, "slack_due").skip_message
+        assert waiting in self.look(defs, instance, "slack_due").skip_message
         instance.report_run_failed(live, "gone")
-        execute(app, "update ingest.accounts set next_attempt_at = null where workspace_id = any(:w)", w=first)
+        read = "update ingest.accounts set due_at = null, reserved_until = null where workspace_id = any(:w)"
+        execute(app, read, w=first)
         [batch] = self.look(defs, instance, "slack_due").run_requests
         second = batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]
         assert len(second) == 25
@@ -522,7 +521,7 @@ class TestTicks:
         asked = self.tick(defs, instance).run_requests
         assert sorted(request.partition_key for request in asked) == ["acme", "globex"]
         assert not self.look(defs, instance, "slack_due").run_requests  # both runs died without a word
-        execute(app, "update ingest.accounts set next_attempt_at = next_attempt_at - interval '3 minutes'")
+        execute(app, "update ingest.accounts set reserved_until = reserved_until - interval '3 minutes'")
         again = self.look(defs, instance, "slack_due").run_requests
         assert sorted(request.partition_key for request in again) == ["acme", "globex"]
 
@@ -562,11 +561,11 @@ class TestTicks:
         assert "Slack seems to be down" in self.look(defs, instance, "slack_due").skip_message
         execute(app, "update ingest.accounts set attempts = 2")  # their own trouble, then, and not the vendor's
         assert "down" not in str(self.look(defs, instance, "slack_due").skip_message)
-        execute(app, "update ingest.accounts set attempts = 1, next_attempt_at = now()")
+        execute(app, "update ingest.accounts set attempts = 1, due_at = now(), reserved_until = null")
         execute(app, "update ingest.syncs set finished_at = now() - interval '2 minutes' where status = 'failed'")
         assert len(self.tick(defs, instance).run_requests) == 1
         execute(app, "update ingest.syncs set status = 'success', error_kind = null where account_id = 1")
-        execute(app, "update ingest.accounts set next_attempt_at = null")
+        execute(app, "update ingest.accounts set due_at = null, reserved_until = null")
         [batch] = self.tick(defs, instance).run_requests
         assert len(batch.run_config["ops"]["sync_slack"]["config"]["workspaces"]) == 40
 
@@ -574,9 +573,9 @@ class TestTicks:
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
     ) -> None:
         join(app, sim, "acme")
-        insert_accounts(app, due.ALONE + 5, failing=due.ALONE + 5)
+        insert_accounts(app, dispatch.ALONE + 5, failing=dispatch.ALONE + 5)
         asked = self.tick(defs, instance).run_requests
-        assert len(asked) == due.ALONE + 1
+        assert len(asked) == dispatch.ALONE + 1
         assert [one.partition_key for one in asked if one.tags.get("dagster/priority") == "1"] == ["acme"]
         for one in asked:
             instance.create_run_for_job(
@@ -586,7 +585,7 @@ class TestTicks:
             )
         again = self.look(defs, instance, "slack_due")
         assert not again.run_requests
-        assert f"{due.ALONE + 1} runs for one workspace are under way" in again.skip_message
+        assert f"{dispatch.ALONE + 1} runs for one workspace are under way" in again.skip_message
         assert "5 failing ones wait" in again.skip_message
 
     def test_partition_keys_follow_the_workspaces_and_a_removed_one_stops_at_once(

@@ -15,9 +15,9 @@ from benchmarks.stage import Simulator
 from ingest_assets.app import App
 from ingest_assets.running import INSTANCE
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import call_up
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
+from ingest_assets.storage.queue import mark_due
 from tests import survivors
 from tests.switch import Pair
 
@@ -57,7 +57,7 @@ def test_the_daemon_goes_on_by_itself(pair: Pair, simulator: Simulator, tmp_path
     with Deployment(url, tmp_path / "dagster", environ, instance=instance) as deployment:
         deployment.start(CODE_SERVER, DAEMON)
         with app.engine.begin() as conn:
-            call_up(conn, "slack", datetime.now(UTC))
+            mark_due(conn, "slack", datetime.now(UTC))
         deployment.wait("the first workspaces", lambda: fresh(app) >= 3, PATIENCE)
         pair.fail_over()
         app.any_engine.dispose()  # ours shall look at the new primary

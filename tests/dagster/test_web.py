@@ -18,7 +18,7 @@ from ingest_assets.app import App
 from ingest_assets.running import INSTANCE, LOOPBACK
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import call_up
+from ingest_assets.storage.queue import mark_due
 from ingest_assets.storage.vault import new_key
 from tests import needs, survivors
 
@@ -74,7 +74,7 @@ def shown(simulator: Simulator, database_url: str, tmp_path: Path) -> Iterator[S
     ):
         deployment.start(CODE_SERVER, DAEMON, WEB)
         with app.engine.begin() as conn:
-            call_up(conn, "slack", datetime.now(UTC))
+            mark_due(conn, "slack", datetime.now(UTC))
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         page.set_default_timeout(SLOW)
         expect.set_options(timeout=SLOW)

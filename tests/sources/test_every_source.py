@@ -244,7 +244,7 @@ class TestFaults:
         assert verdict.status == "failed"
         assert verdict.error is not None
         assert verdict.error.kind == "transient"
-        assert acme.account.next_attempt_at is not None
+        assert acme.account.due_at is not None
         acme.calm()
         acme.reads()
 
@@ -252,7 +252,7 @@ class TestFaults:
         acme.fault("ratelimit", retry_after=3600, times=-1)
         acme.sync()
         assert sum(acme.bench.clock.pauses) < 3600
-        assert acme.account.next_attempt_at is not None
+        assert acme.account.due_at is not None
 
     def test_a_page_cursor_that_died_is_begun_anew(self, acme: Tenant) -> None:
         acme.fault("invalid_cursor", method=acme.listing, only_with_cursor=True)
@@ -290,4 +290,4 @@ class TestAPageCursorWhoseDeathHasNoDocumentedStatus:
         verdict = acme.sync()
         assert (verdict.status, acme.account.state) == ("failed", "active")
         assert verdict.calls[acme.listing] <= 6
-        assert acme.account.next_attempt_at is not None
+        assert acme.account.due_at is not None

@@ -97,7 +97,7 @@ class TestARefusal:
             refuse(acme, method, refusal, times=2)
             assert acme.sync().status == "failed"
             assert acme.account.state == "active"
-            assert acme.account.next_attempt_at is not None
+            assert acme.account.due_at is not None
         acme.reads()
         assert len(acme.living) == 4
 

@@ -74,7 +74,7 @@ def filled(tenant: GmailTenant, count: int) -> list[str]:
 
 def scheduled(tenant: GmailTenant) -> Verdict:
     """Sync as a schedule does, not as a person who does not want to wait."""
-    worker = replace(tenant.bench.worker(), turn=tenant.bench.clock.now())
+    worker = replace(tenant.bench.worker(), reservation="a tick")
     return sync(tenant.source, tenant.account, tenant.bench.app.options_of(tenant.source), worker)
 
 

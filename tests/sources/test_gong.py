@@ -550,7 +550,7 @@ class TestLimits:
         assert "4 requests of the last 24 hours are spent" in str(verdict.reason)
         assert acme.account.state == "active"
         until = acme.stored(syncs)[0].started_at + timedelta(days=1)
-        assert abs(acme.account.next_attempt_at - until) < timedelta(minutes=1)
+        assert abs(acme.account.due_at - until) < timedelta(minutes=1)
 
     def test_leave_the_live_part_a_share(self, acme: GongTenant, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(import_module("ingest_assets.sources.gong.extract"), "CALLS_A_WINDOW", 3)

@@ -163,7 +163,7 @@ class TestAllCalls:
         verdict = acme.sync()
         assert verdict.status == "failed"
         assert acme.account.state == "active"
-        assert acme.account.next_attempt_at - acme.bench.clock.now() > timedelta(minutes=20)
+        assert acme.account.due_at - acme.bench.clock.now() > timedelta(minutes=20)
         assert sum(verdict.calls.values()) <= 4
 
 

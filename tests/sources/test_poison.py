@@ -36,7 +36,7 @@ def scheduled(case: Case) -> Verdict:
     """Sync as a schedule would: pauses of parts count."""
     tenant = case.tenant
     options = tenant.bench.app.options_of(tenant.source)
-    worker = replace(tenant.bench.worker(), turn=tenant.bench.clock.now() + timedelta(minutes=1))
+    worker = replace(tenant.bench.worker(), reservation="a tick")
     return sync(tenant.source, tenant.account, options, worker)
 
 

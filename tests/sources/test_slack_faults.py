@@ -29,7 +29,7 @@ def acme(bench: Bench) -> Workspace:
 
 def wait_after(workspace: Workspace) -> timedelta:
     """How long the account waits before its next attempt."""
-    due: datetime | None = workspace.account.next_attempt_at
+    due: datetime | None = workspace.account.due_at
     assert due is not None
     return due - workspace.bench.clock.now()
 
@@ -144,7 +144,7 @@ class TestATroubleOfTheMoment:
             assert 0.79 * minutes * MINUTE < wait_after(acme) < 1.21 * minutes * MINUTE
         acme.sync()
         account = acme.account
-        assert (account.state, account.attempts, account.next_attempt_at) == ("failing", 4, None)
+        assert (account.state, account.attempts, account.due_at) == ("failing", 4, None)
 
     def test_is_forgotten_after_a_success(self, acme: Workspace) -> None:
         acme.fault("status", status=503, method="users.conversations", times=20)
@@ -153,7 +153,7 @@ class TestATroubleOfTheMoment:
         assert acme.account.state == "failing"
         acme.reads()
         account = acme.account
-        assert (account.state, account.attempts, account.next_attempt_at, account.reason) == (
+        assert (account.state, account.attempts, account.due_at, account.reason) == (
             "active",
             0,
             None,
@@ -195,7 +195,7 @@ class TestEveryErrorCode:
         assert verdict.status == "failed"
         assert isinstance(verdict.error, CredentialRejected)
         account = acme.account
-        assert (account.state, account.next_attempt_at) == ("needs_reconnect", None)
+        assert (account.state, account.due_at) == ("needs_reconnect", None)
         assert code in account.reason
         assert "ingest-assets connect slack" in account.reason
         assert acme.history[-1].error_kind == "credential_rejected"
@@ -236,7 +236,7 @@ class TestEveryErrorCode:
         verdict = acme.sync()
         assert isinstance(verdict.error, UnexpectedResponse)
         assert code in str(verdict.reason)
-        assert (acme.account.state, acme.account.next_attempt_at) == ("failing", None)
+        assert (acme.account.state, acme.account.due_at) == ("failing", None)
         assert acme.calls()["users.conversations"] == 1
 
     @pytest.mark.parametrize("code", ["invalid_arguments", "unknown_method", "limit_required", "brand_new_code"])
@@ -284,7 +284,7 @@ class TestARevokedToken:
         acme.order("token", revoked=True)
         assert isinstance(acme.sync().error, CredentialRejected)
         since = acme.bench.requests()
-        scheduled = replace(acme.bench.worker(), turn=acme.bench.clock.now() + MINUTE)
+        scheduled = replace(acme.bench.worker(), reservation="a tick")
         verdict = sync(SLACK, acme.account, acme.bench.options, scheduled)
         assert (verdict.status, type(verdict.error)) == ("failed", CredentialRejected)
         assert "Connect the account again" in str(verdict.reason)
