@@ -256,6 +256,7 @@ class TestOneFunctionForAllRuns:
         [(level, line)] = [(level, line) for level, line in lines if "Slack workspaces read" in line]
         assert level == "WARNING"
         assert line.startswith("1 of 4 Slack workspaces read; 2 wait: Slack asks us to slow down")
+        assert "(429)" in line
         assert "; 1 failed: Slack refused" in line
 
     def test_a_workspace_that_somebody_made_up_fails_and_the_others_of_its_range_do_not(
