@@ -48,10 +48,11 @@ def _address(value: Any) -> str | None:
 
 def stretches_of(meeting: Mapping[str, Any]) -> list[Stretch]:
     """Return each utterance that has words."""
-    people = _People(meeting)
-    stretches: list[Stretch] = []
+    people, stretches = _People(meeting), list[Stretch]()
     for place, item in enumerate(mappings_in(meeting.get("transcript"))):
-        text = text_of(item.get("text"))
+        text = item.get("text")
+        if text.__class__ is not str:
+            text = text_of(text)
         if text and not text.isspace():
             name, side, person = people.who(item.get("speaker"))
             stretches.append(Stretch(name, side, person or f"utterance {place}", ((text, item),)))
@@ -78,11 +79,11 @@ class _People:
 
     def who(self, speaker: Any) -> Who:
         """Return the shown name, the side, and what tells the person from others; None where nothing does."""
-        told = {"display_name": speaker} if isinstance(speaker, str) else mapping_of(speaker)
-        said = told.get("display_name"), told.get("matched_calendar_invitee_email")
         try:
-            return self._known[said]
-        except (KeyError, TypeError):  # not yet, or no text that could be a key
+            return self._known[speaker["display_name"], speaker["matched_calendar_invitee_email"]]
+        except (KeyError, TypeError):  # not yet; or a field is missing, or no text
+            told = {"display_name": speaker} if isinstance(speaker, str) else mapping_of(speaker)
+            said = told.get("display_name"), told.get("matched_calendar_invitee_email")
             shown, email = map(text_of, said)
             who = self._who(shown or "", _lower(email))
         if said == (shown, email):
