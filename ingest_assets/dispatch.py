@@ -6,7 +6,7 @@ tick and a sensor's look both come here; what one of them has asked for is reser
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -62,7 +62,7 @@ class Asked:
 class Plan:
     """The runs to ask for, and a sentence for an operator about those who wait."""
 
-    runs: Sequence[Asked] = field(default_factory=list)
+    runs: Sequence[Asked] = ()
     why: str = ""
     down: bool = False
     """The vendor seems to be down, and all but one wait."""
