@@ -28,6 +28,7 @@ _RUN = rf"[\p{{L}}\p{{N}}--[{_UNSPACED}]][\p{{L}}\p{{N}}\p{{M}}--[{_UNSPACED}]]*
 _WORD = regex.compile(rf"(?=[\p{{L}}\p{{N}}])[{_UNSPACED}]\p{{M}}*|{_RUN}(?:'{_RUN})*", regex.VERSION1)
 _IGNORED = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u0640]+")
 _ASCII_WORD = regex.compile(r"[a-z0-9]+(?:['`][a-z0-9]+)*", regex.ASCII)
+_WITHOUT_APOSTROPHES = str.maketrans("", "", "'`")
 FRACTION_SLASH = "\u2044"
 MOST_ESCAPES = 3  # "&amp;amp;quot;": more than that nobody has seen
 LONGEST_GRAPHEME = 30  # characters normalised together: Unicode's Stream-Safe Text Format; the sort is quadratic
@@ -46,7 +47,10 @@ def words(text: str) -> Iterator[Word]:
     """Cut a text into words, in time that grows with its length alone."""
     for match in _CHUNK.finditer(text):
         start, chunk = match.start(), match.group()
-        for word in _cached_cut(chunk) if len(chunk) <= LONGEST_CACHED else _cut(chunk):
+        if len(chunk) > LONGEST_CACHED:
+            yield from _cut(chunk, start)
+            continue
+        for word in _cached_cut(chunk):
             yield Word(word.folded, start + word.start, start + word.end)
 
 
@@ -58,26 +62,34 @@ def folded(text: str) -> str:
 
 
 def _join(chunk: str) -> str:
-    return "".join(f" {word.folded}" for word in _cut(chunk))
+    if _is_plain(chunk):
+        return "".join([f" {word}" for word in _ASCII_WORD.findall(chunk.lower())]).translate(_WITHOUT_APOSTROPHES)
+    return "".join([f" {match.group()}" for match in _WORD.finditer(_normal(chunk)[0])]).replace(APOSTROPHE, "")
 
 
-def _cut(chunk: str) -> tuple[Word, ...]:
-    """Cut what stands between two white spaces."""
-    if chunk.isascii() and "&" not in chunk:
-        return tuple(
-            Word(match.group().replace("'", "").replace("`", ""), *match.span())
-            for match in _ASCII_WORD.finditer(chunk.lower())
-        )
+def _cut(chunk: str, start: int = 0) -> Iterator[Word]:
+    """Cut what stands between two white spaces; `start`: its place in the text."""
+    if _is_plain(chunk):
+        for match in _ASCII_WORD.finditer(chunk.lower()):
+            first, last = match.span()
+            yield Word(match.group().translate(_WITHOUT_APOSTROPHES), start + first, start + last)
+        return
     normal, places = _normal(chunk)
-    found = []
     for match in _WORD.finditer(normal):
-        first, last = places[match.start()], places[match.end() - 1]
-        found.append(Word(match.group().replace(APOSTROPHE, ""), first[0], last[1]))
-    return tuple(found)
+        head, tail = places[match.start()], places[match.end() - 1]
+        yield Word(match.group().replace(APOSTROPHE, ""), start + head[0], start + tail[1])
+
+
+def _is_plain(chunk: str) -> bool:
+    return chunk.isascii() and "&" not in chunk
+
+
+@lru_cache(maxsize=CACHED)
+def _cached_cut(chunk: str) -> tuple[Word, ...]:
+    return tuple(_cut(chunk))
 
 
 _cached_join = lru_cache(maxsize=CACHED)(_join)
-_cached_cut = lru_cache(maxsize=CACHED)(_cut)
 
 
 def _normal(chunk: str) -> tuple[str, list[tuple[int, int]]]:

@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 
 FEW, MANY, LONG = 3, 2_000, 100_000
-SMALL = 500  # characters of what is repeated many times: an input has a megabyte at most, or two
+SMALL = 500  # characters of what is repeated many times
+LARGEST = 2_000_000  # characters of an input
 DEPTHS = (2, 10, 60, 250, 900)
 DEEPEST = 1_000  # levels: what is nested more deeply is no JSON to our parser
 SELDOM = 0.02  # of the mutations are of a size that takes time
@@ -155,7 +156,9 @@ def mutated(rng: Random, corpus: Sequence[Any], *, times: int | None = None) -> 
         if not places:
             return value
         rng.choice(CHANGES)(rng, *rng.choice(places), places)
-    return value if depth(value) <= DEEPEST else copied(rng.choice(corpus))
+        if depth(value) > DEEPEST or size(value) > LARGEST:
+            return copied(rng.choice(corpus))
+    return value
 
 
 def odd(rng: Random) -> Any:

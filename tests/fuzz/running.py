@@ -20,7 +20,7 @@ from tests.fuzz.storable import Refused
 from tests.memory import peak_megabytes
 
 SECONDS = 2.0
-"""CPU time of one input. The largest inputs here have a megabyte; a lease lasts 15 s where it is shortest."""
+"""CPU time of one input. The largest inputs here have two megabytes; a lease lasts 15 s where it is shortest."""
 AGAIN = 3  # times a slow input is measured, of which the fastest counts: other processes disturb the caches
 MEGABYTES = 300
 """Peak memory of the whole process, of which the program itself has about a third."""
