@@ -17,7 +17,7 @@ from ingest_assets.sources.source import Source
 from ingest_assets.storage import overview, queue
 from ingest_assets.storage.queue import Due
 
-FEW = 20  # up to so many, each workspace has a run of its own
+FEW = 20  # due workspaces, up to which each has a run of its own
 ALONE = 20  # runs for one workspace that may be under way before another failing one is tried
 OUTAGE = timedelta(hours=1)  # what is older says nothing about whether a vendor is down
 PROBE = timedelta(minutes=1)  # how often it is tried meanwhile, by one workspace
@@ -44,7 +44,7 @@ class UnderWay:
     batches: Sequence[str] = ()
     """Runs for many workspaces."""
     alone: int = 0
-    """Runs for one workspace that nobody started by hand."""
+    """Runs for one workspace that a schedule or sensor started."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ def batches(keys: Sequence[str], size: int) -> list[Asked]:
 
 
 def numbered(runs: Sequence[Asked], by: str) -> list[Asked]:
-    """Give each run its reservation; `by`: who asks, unique to this call."""
+    """Return the runs, each with a reservation of its own; `by`: who asks, unique to this call."""
     return [replace(run, reservation=f"{by}:{number}") for number, run in enumerate(runs, start=1)]
 
 
 def dispatch(
     engine: Engine,
     source: Source,
-    live: Callable[[], "LiveRuns"],
+    live: Callable[[Collection[str]], "LiveRuns"],
     core: CoreSettings,
     now: datetime,
     *,
@@ -119,7 +119,8 @@ def dispatch(
 ) -> Plan:
     """Choose runs and reserve their accounts, in one transaction that excludes every other caller for the source.
 
-    `live`: finds the source's unfinished runs. `by`: who asks, unique to this call. `tick`: all are due.
+    `live`: finds the source's unfinished runs, and which of some reservations had a run at all. `by`: who asks,
+    unique to this call. `tick`: all are due.
     """
     with engine.begin() as conn:
         queue.exclusively(conn, source.name)
@@ -131,7 +132,8 @@ def dispatch(
             queue.unshown_failures(conn, source.name, now),
             overview.outage(conn, source.name, now - OUTAGE, DOWN) if due else None,
         )
-        under_way = live().and_reserved(queue.reservations(conn, source.name))
+        held = queue.reservations(conn, source.name)
+        under_way = live(held).and_reserved(held)
         chosen = plan(source.title, waiting, under_way, core, now)
         if chosen.down:
             queue.explain(conn, source.name, now, f"{source.title} seems to be down")
@@ -147,7 +149,7 @@ class LiveRuns(UnderWay):
     """Runs that are not finished, as Dagster knows them."""
 
     reservations: Collection[str] = ()
-    """Those that the runs were asked for with."""
+    """Those whose runs exist, finished ones included: what such a run did not read holds up no other."""
 
     def and_reserved(self, held: Mapping[str, int]) -> UnderWay:
         """Add the runs that do not exist yet; `held`: reservations, and for how many workspaces each is."""

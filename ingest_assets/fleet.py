@@ -50,8 +50,9 @@ def sync_workspaces(
 ) -> Iterator[tuple[str, list[Verdict]]]:
     """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict.
 
-    Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that nobody started
-    by hand a workspace took as long as one account may, the accounts that are left are skipped and stay due.
+    Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that a schedule or
+    sensor started a workspace took as long as one account may, the accounts that are left are skipped and stay
+    due.
     Raises ProcessFault before the first account where this process can read none.
     """
     source.connector()  # imported now, and not in the first accounts' time

@@ -91,7 +91,7 @@ class Databases:
 
     @contextmanager
     def one(self) -> Iterator[str]:
-        """Give the address of a migrated, empty database that lasts as long as the block."""
+        """Yield the address of a migrated, empty database that lasts as long as the block."""
         name = _name("test")
         if self._idle:
             self._rename(self._idle.pop(), name)

@@ -24,7 +24,7 @@ def told_apart(
 ) -> tuple[list[str], list[str]]:
     """Return the workspaces to read of those that a run asks for, and a sentence for each that there is none of.
 
-    A run that nobody started by hand may meet one that was removed since: no sentence, it has nothing to be read.
+    A run that a schedule or sensor started may meet one that was removed since: there is nothing to be said.
     """
     with context.resources.database.engine().connect() as conn:
         unknown = unknown_workspaces(conn, asked)

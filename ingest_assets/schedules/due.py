@@ -4,7 +4,7 @@ Whoever a tick leaves waiting, failed and is to be retried, or did not finish in
 so that all are not read at once. Which runs these are is decided in `ingest_assets.dispatch`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -75,7 +75,7 @@ def start_runs(context: Any, source: Source, job_name: str, *, tick: bool = Fals
     plan = dispatch(
         context.resources.database.engine(),
         source,
-        lambda: live_runs(context.instance, job_name, op),
+        lambda held: live_runs(context.instance, job_name, op, held),
         context.resources.limits.core(),
         now,
         by=f"{now:%Y-%m-%dT%H:%M:%S}-{uuid4().hex[:8]}",
@@ -107,14 +107,18 @@ def requested(op: str, run: Asked) -> dg.RunRequest:
     )
 
 
-def live_runs(instance: dg.DagsterInstance, job_name: str, op: str) -> LiveRuns:
-    """Find a job's runs that are not finished."""
+def live_runs(
+    instance: dg.DagsterInstance, job_name: str, op: str, reservations: Collection[str] = ()
+) -> LiveRuns:
+    """Find a job's runs that are not finished, and which of some reservations had a run."""
     runs = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=LIVE))
+    reserved = dg.RunsFilter(tags={RESERVATION_TAG: list(reservations)})
+    begun = instance.get_runs(reserved) if reservations else []
     return LiveRuns(
         busy={key for run in runs for key in _workspaces_of(run, op)},
         batches=[run.run_id for run in runs if BATCH_TAG in run.tags],
         alone=sum(RESERVATION_TAG in run.tags and BATCH_TAG not in run.tags for run in runs),
-        reservations={run.tags[RESERVATION_TAG] for run in runs if RESERVATION_TAG in run.tags},
+        reservations={run.tags[RESERVATION_TAG] for run in begun},
     )
 
 

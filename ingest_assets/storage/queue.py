@@ -27,7 +27,7 @@ class Due(NamedTuple):
 
 
 def exclusively(conn: Connection, source: str) -> None:
-    """Wait until nobody else chooses runs for a source, and keep others waiting until the transaction ends."""
+    """Take the lock on choosing runs for a source, which is held until the transaction ends."""
     conn.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"ingest_assets dispatch {source}"))))
 
 
@@ -117,7 +117,7 @@ def reserve(
 
 
 def explain(conn: Connection, source: str, now: datetime, reason: str) -> None:
-    """Say why accounts wait that are due and have no trouble of their own."""
+    """Store why accounts wait that are due and did not fail themselves."""
     conn.execute(
         update(accounts)
         .where(
