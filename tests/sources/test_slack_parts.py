@@ -202,7 +202,7 @@ class TestAThreadThatIsRefused:
     @pytest.mark.parametrize("every", [2, 3])
     def test_every_second_time_for_long_costs_none_of_what_was_read(self, bench: Bench, every: int) -> None:
         acme = bench.workspace("acme", world={"channels": 2, "messages": 40, "threads": 30, "replies": 2})
-        acme.fault("status", method="conversations.replies", times=-1, every=every)
+        acme.fault("error", error="brand_new_code", method="conversations.replies", times=-1, every=every)
         missing = [len(acme.shown())]
         for _ in range(12):
             acme.sync()
@@ -455,6 +455,7 @@ class TestAClockThatIsWrong:
         acme = bench.workspace("acme", "general", settings=settings)
         acme.say_many("general", 3, hours_ago=6 * 24)
         acme.say_many("general", 3, hours_ago=1)
+        acme.say("general", "within ten minutes", hours_ago=0.1)
         bench.clock.go_wrong(by)
         acme.reads()
         bench.clock.go_wrong(-by)
@@ -473,6 +474,7 @@ class TestAClockThatIsWrong:
         acme = bench.workspace("acme", "general")
         acme.say_many("general", 3, hours_ago=2)
         acme.reads()
+        bench.clock.advance(timedelta(minutes=2))
         new = acme.say("general", "new", hours_ago=0.01)
         bench.clock.go_wrong(by)
         acme.reads()
