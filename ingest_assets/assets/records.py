@@ -28,7 +28,7 @@ from ingest_assets.storage.writes import Counts
 from ingest_assets.terminal import printable
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
-RESERVATION_TAG = "ingest/reservation"
+RESERVATION_TAG = ".dagster/ingest_reservation"  # hidden: in the list of runs it would be noise
 """On a run that a schedule or a sensor asked for: what its accounts are reserved with."""
 OWNERS = ["team:data-platform"]
 PREVIEW_LINES = 50

@@ -75,7 +75,7 @@ accounts = Table(
     Column("attempts", Integer, nullable=False, server_default="0", comment="failures since the last success"),
     Column("due_at", timestamp, comment="when it is to be read again; null: at the next tick of its schedule"),
     Column("run_alone", Boolean, nullable=False, server_default="false", comment="it failed or did not finish"),
-    Column("reserved_for", Text, comment="a run that was asked for, by its tag ingest/reservation"),
+    Column("reserved_for", Text, comment="the run that was asked for, by a tag of it"),
     Column("reserved_until", timestamp, comment="until when that run alone may begin"),
     Column("lease_owner", Text),
     Column("lease_token", BigInteger, nullable=False, server_default="0", comment="fences off zombies"),

@@ -25,7 +25,7 @@ def upgrade() -> None:
             server_default="false",
             comment="it failed or did not finish",
         ),
-        sa.Column("reserved_for", sa.Text, comment="a run that was asked for, by its tag ingest/reservation"),
+        sa.Column("reserved_for", sa.Text, comment="the run that was asked for, by a tag of it"),
         sa.Column("reserved_until", sa.DateTime(timezone=True), comment="until when that run alone may begin"),
     ]
     for column in columns:
