@@ -1,113 +1,108 @@
-"""What an operator sees in the web UI, in a real browser."""
+"""What an operator sees in the web UI, in a real browser.
+
+`make pictures` runs these tests and keeps the pages that the documents show.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 from sqlalchemy import text
 
 from benchmarks import crowd
-from benchmarks.deployment import CODE_SERVER, DAEMON, WEB, Deployment
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
-from ingest_assets.running import INSTANCE, LOOPBACK
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.queue import mark_due
 from ingest_assets.storage.vault import new_key
-from tests import needs, survivors
+from tests.dagster.browser import Browser, browsing
 
 NAMES = ["acme", "globex", "initech"]
 BROKEN = "initech"
-SLOW = 60_000  # milliseconds; a page of a busy machine
-
-
-@dataclass
-class Shown:
-    """A deployment and a page in a browser."""
-
-    app: App
-    deployment: Deployment
-    page: Page
-
-    def open(self, path: str) -> None:
-        self.page.goto(f"http://{LOOPBACK}:{self.deployment.web_port}{path}")
-
-    def partitions(self) -> dict[bool, int]:
-        """What the database says: how many partitions are red (True) and green."""
-        with self.app.engine.connect() as conn:
-            rows = conn.execute(
-                text(
-                    "select failed, count(*) from ingest.partition_reports where source = 'slack' group by failed"
-                )
-            ).all()
-        return {row[0]: row[1] for row in rows}
-
-    def runs_done(self, count: int) -> bool:
-        with self.app.engine.connect() as conn:
-            done = conn.execute(
-                text("select count(*) from runs where status in ('SUCCESS', 'FAILURE')")
-            ).scalar_one()
-        return bool(done >= count)
+TEAM = f"T{BROKEN.upper()}"
+PAUSE_IS_OVER = "update ingest.accounts set due_at = now() where workspace_id = :workspace and due_at > now()"
 
 
 @pytest.fixture
-def shown(simulator: Simulator, database_url: str, tmp_path: Path) -> Iterator[Shown]:
-    """Three workspaces, each after its first run; the login of one is revoked."""
-    chromium = needs.program("chromium", "chromium")
-    environ = {**crowd.environ(simulator), "INGEST_ENCRYPTION_KEYS": new_key()}
+def browser(simulator: Simulator, database_url: str, tmp_path: Path) -> Iterator[Browser]:
+    """Three workspaces that nobody has read yet; the login of one is revoked."""
+    environ = {
+        **crowd.environ(simulator),
+        "INGEST_ENCRYPTION_KEYS": new_key(),
+        "SLACK_SYNC_CRON": "* * * * *",
+    }
     app = App.load({**environ, "DATABASE_URL": database_url})
     crowd.found(simulator, SLACK, NAMES, 3)
     crowd.connect(app, SLACK, NAMES)
-    simulator.order("/slack/token", team=f"T{BROKEN.upper()}", revoked=True)
-    instance = survivors.instance(INSTANCE, tmp_path)
-    with (
-        Deployment(database_url, tmp_path / "dagster", environ, instance=instance) as deployment,
-        sync_playwright() as playwright,
-        # without the sandbox, which root may not have; the pages are our own
-        playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
-    ):
-        deployment.start(CODE_SERVER, DAEMON, WEB)
-        with app.engine.begin() as conn:
-            mark_due(conn, "slack", datetime.now(UTC))
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(SLOW)
-        expect.set_options(timeout=SLOW)
-        made = Shown(app, deployment, page)
-        deployment.wait("the first runs", lambda: made.runs_done(len(NAMES)))
+    simulator.order("/slack/token", team=TEAM, revoked=True)
+    with browsing(app, environ, tmp_path) as made:
         yield made
-        deployment.kill_all()
     app.any_engine.dispose()
 
 
-@pytest.mark.timeout(400)
-def test_the_pages_show_what_the_database_says_and_a_partition_turns_green(
-    shown: Shown, simulator: Simulator
+@pytest.mark.timeout(600)
+def test_a_tick_starts_runs_and_a_partition_turns_green(
+    browser: Browser, simulator: Simulator, sim: httpx.Client
 ) -> None:
-    page = shown.page
     for source in SOURCES:
-        location = f"grpc:{LOOPBACK}:{shown.deployment.port}"
-        shown.open(f"/locations/{location}/asset-groups/{source.name}/lineage")
+        browser.open(f"{browser.location}/asset-groups/{source.name}/lineage")
         for name in (f"{source.name}_api", *(record.table.name for record in source.assets)):
-            expect(page.get_by_text(name, exact=True).first).to_be_visible()
+            browser.sees(name, exact=True)
 
-    assert shown.partitions() == {False: 2, True: 1}
-    shown.open("/assets/raw/slack_messages?view=partitions")
-    expect(page.get_by_text("Failed (1)")).to_be_visible()
-    expect(page.get_by_text("Materialized (2)")).to_be_visible()
+    _a_tick_starts_runs(browser)
+    _a_failed_partition_is_materialised_from_its_page(browser, simulator)
+    _a_vendor_in_trouble_is_asked_again(browser, simulator, sim)
 
-    simulator.order("/slack/token", team=f"T{BROKEN.upper()}", revoked=False)
-    crowd.connect(shown.app, SLACK, [BROKEN])
-    page.get_by_role("button", name="Materialize").first.click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Failed", exact=True).click()
+
+def _a_tick_starts_runs(browser: Browser) -> None:
+    browser.open(f"{browser.location}/schedules/slack_sync")
+    browser.switch()
+    browser.sees(f"{len(NAMES)} runs requested")
+    browser.switch()
+    browser.deployment.wait("the tick's runs", browser.all_finished(len(NAMES)))
+    browser.picture("schedule")
+
+    browser.open("/runs")
+    expect(browser.page.get_by_role("link", name="slack_sync")).to_have_count(2 * len(NAMES))  # job, and schedule
+    browser.picture("runs")
+    assert browser.squares("slack") == {"acme": False, "globex": False, BROKEN: True}
+    browser.open("/assets/raw/slack_messages?view=partitions")
+    browser.sees("Failed (1)")
+    browser.sees("Materialized (2)")
+
+
+def _a_failed_partition_is_materialised_from_its_page(browser: Browser, simulator: Simulator) -> None:
+    simulator.order("/slack/token", team=TEAM, revoked=False)
+    crowd.connect(browser.app, SLACK, [BROKEN])
+    _materialize(browser, "Failed")
+    browser.deployment.wait("the run from the page", lambda: not any(browser.squares("slack").values()))
+    browser.open("/assets/raw/slack_messages?view=partitions")
+    browser.sees("Materialized (3)")
+    browser.sees("Failed (0)")
+
+
+def _a_vendor_in_trouble_is_asked_again(browser: Browser, simulator: Simulator, sim: httpx.Client) -> None:
+    """The pause is not waited for: the test ends it, and the sensor does the rest."""
+    simulator.order("/fault", kind="error", vendor="slack", error="fatal_error", team=TEAM, times=-1)
+    _materialize(browser, "All")
+    browser.deployment.wait("a red partition", lambda: browser.squares("slack").get(BROKEN, False))
+    browser.deployment.wait("the end of its run", browser.all_finished(len(NAMES) + 2))
+    sim.delete("/_sim/fault").raise_for_status()
+    with browser.app.engine.begin() as conn:
+        assert conn.execute(text(PAUSE_IS_OVER), {"workspace": BROKEN}).rowcount == 1
+    browser.deployment.wait("the retry", lambda: not any(browser.squares("slack").values()))
+    browser.open("/runs")
+    browser.sees("slack_due", exact=True)
+
+
+def _materialize(browser: Browser, which: str) -> None:
+    """Launch a run for some partitions from the asset's page: "All", "Failed"."""
+    browser.open("/assets/raw/slack_messages?view=partitions")
+    browser.page.get_by_role("button", name="Materialize").first.click()
+    dialog = browser.page.get_by_role("dialog")
+    dialog.get_by_role("button", name=which, exact=True).click()
     dialog.get_by_role("button", name="Launch").click()
-    shown.deployment.wait("the run from the page", lambda: shown.partitions() == {False: 3})
-    shown.open("/assets/raw/slack_messages?view=partitions")
-    expect(page.get_by_text("Materialized (3)")).to_be_visible()
-    expect(page.get_by_text("Failed (0)")).to_be_visible()
