@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 
 from ingest_assets.features.settings import ModelSettings
-from ingest_assets.settings import CoreSettings, SettingsError, SettingsGroup, refuse_unknown
+from ingest_assets.settings import NO_DATABASE, CoreSettings, SettingsError, SettingsGroup, refuse_unknown
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.engine import connect, require_current
@@ -19,11 +19,6 @@ from ingest_assets.sync import Worker
 
 if TYPE_CHECKING:
     from ingest_assets.features.extract import Extractor
-
-NO_DATABASE = (
-    "DATABASE_URL is not set; export it as postgresql://user:password@host:5432/database "
-    "(`make demo` needs none: it brings a PostgreSQL of its own)."
-)
 
 
 def setting_groups() -> list[type[SettingsGroup]]:

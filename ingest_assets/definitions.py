@@ -10,8 +10,10 @@ from ingest_assets.assets.features import features_asset
 from ingest_assets.assets.health import sync_health_asset
 from ingest_assets.assets.records import api_spec, asset_key, records_asset
 from ingest_assets.features.kinds import FEATURED
-from ingest_assets.resources.ingestion import Api, Credentials, Database, Limits
-from ingest_assets.resources.language_model import LanguageModel
+from ingest_assets.resources.apis import APIS
+from ingest_assets.resources.from_settings import configured
+from ingest_assets.resources.ingestion import Credentials, Database, Limits
+from ingest_assets.resources.language_model import LanguageModelApi
 from ingest_assets.schedules.due import due_sensor, sync_job, sync_schedule
 from ingest_assets.schedules.maintenance import maintenance, nightly_maintenance
 from ingest_assets.schedules.tenants import workspace_keys
@@ -19,13 +21,12 @@ from ingest_assets.schedules.unread import features_job, features_sensor
 from ingest_assets.schedules.watch import abandoned_runs, sync_health
 from ingest_assets.sources import SOURCES
 
-SECRETS = {"database_url", "encryption_keys"}  # read from the environment by the run that needs them
-
 
 def build(app: App) -> dg.Definitions:
     """Assemble the definitions for a set of settings."""
     jobs = {source.name: sync_job(source) for source in SOURCES}
     reading = {kind.source.name: features_job(kind) for kind in FEATURED}
+    url = dg.EnvVar("DATABASE_URL") if app.core.database_url else ""
     keys = dg.EnvVar("INGEST_ENCRYPTION_KEYS") if app.core.encryption_keys else ""
     return dg.Definitions(
         assets=[
@@ -48,14 +49,11 @@ def build(app: App) -> dg.Definitions:
             abandoned_runs,
         ],
         resources={
-            "database": Database(url=dg.EnvVar("DATABASE_URL"), connections=app.core.connections),
-            "credentials": Credentials(encryption_keys=keys),
-            "limits": Limits(settings=app.core.model_dump(mode="json", exclude=SECRETS, exclude_none=True)),
-            "language_model": LanguageModel(
-                api_key=dg.EnvVar("OPENAI_API_KEY") if app.model.api_key else "",
-                settings=app.model.model_dump(mode="json", exclude={"api_key"}, exclude_none=True),
-            ),
-            **{source.name: Api(settings=app.options_of(source).model_dump(mode="json")) for source in SOURCES},
+            "database": configured(Database, url=url, connections=app.core.connections),
+            "credentials": configured(Credentials, encryption_keys=keys),
+            "limits": Limits.of(app.core),
+            "language_model": LanguageModelApi.of(app.model),
+            **{source.name: APIS[source.name].of(app.options_of(source)) for source in SOURCES},
         },
         executor=dg.in_process_executor,
     )

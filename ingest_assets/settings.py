@@ -5,21 +5,27 @@ A group of settings is a pydantic model whose field `history_days` under the pre
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from ingest_assets.cron import is_cron
-from ingest_assets.errors import IngestError
+from ingest_assets.errors import ProcessFault
 
 RESERVED_PREFIX = "INGEST_"  # every variable that starts with it must be a setting of ours
+WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+NO_DATABASE = (
+    "DATABASE_URL is not set; export it as postgresql://user:password@host:5432/database "
+    "(`make demo` needs none: it brings a PostgreSQL of its own)."
+)
 
 
-class SettingsError(IngestError):
-    """The environment holds a setting that cannot be used."""
+class SettingsError(ProcessFault):
+    """A setting cannot be used: one of the environment, or one that a run was launched with."""
 
 
 class SettingsGroup(BaseModel):
@@ -27,6 +33,15 @@ class SettingsGroup(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     prefix: ClassVar[str] = ""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse "7.0" for an integer: pydantic reads it as 7, and Dagster, which may read it too, not at all."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, str) and int in (annotation, *get_args(annotation)) and not WHOLE.fullmatch(value):
+            raise ValueError("is not a whole number")
+        return value
 
     @field_validator("sync_cron", check_fields=False)  # of the sources' options
     @classmethod
@@ -49,7 +64,11 @@ class SettingsGroup(BaseModel):
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Self:
         """Build the group; an empty variable counts as not set. Raises SettingsError."""
-        values = {field: environ[name] for name, field in cls.variables().items() if environ.get(name)}
+        return cls.checked({field: environ[name] for name, field in cls.variables().items() if environ.get(name)})
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> Self:
+        """Build the group of values by field. Raises SettingsError, which names the variable and not the value."""
         try:
             return cls.model_validate(values, by_name=True)
         except ValidationError as error:

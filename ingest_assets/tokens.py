@@ -6,7 +6,7 @@ once, and after a refresh that got no answer the next try begins with what the s
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -81,6 +81,17 @@ class RotatingTokens:
     def _usable(self, pair: TokenPair, refused: TokenPair | None) -> bool:
         known_bad = refused is not None and pair.access_token == refused.access_token
         return not known_bad and pair.lasts(self.clock.now(), MARGIN)
+
+
+def login_of(source: Source, row: Row[Any], options: Any, *, engine: Engine, vault: Vault) -> Login:
+    """Return the login of a row of `ingest.accounts`. Raises ProcessFault for one that cannot be opened here."""
+    who = f"account {row.name!r} of workspace {row.workspace_id}"
+    login = Login(
+        credential=source.credential.model_validate(vault.open(row.credential, who=who)),
+        settings=source.settings.model_validate(row.settings),
+        options=options,
+    )
+    return replace(login, tokens=tokens_of(source, login, engine=engine, vault=vault))
 
 
 def tokens_of(

@@ -18,6 +18,8 @@ from ingest_assets.features.kinds import Featured
 from ingest_assets.features.model import KINDS
 from ingest_assets.features.prompt import version
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.resources.ingestion import Database, Limits
+from ingest_assets.resources.language_model import LanguageModelApi
 from ingest_assets.terminal import printable
 
 POOL = "language_model"
@@ -39,28 +41,32 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
         specs=[_spec(kind, settings)],
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=STEP_RETRIES,
-        required_resource_keys={"database", "language_model", "limits"},
         pool=POOL,
     )
     def extract_features(
-        context: dg.AssetExecutionContext, config: SyncConfig
+        context: dg.AssetExecutionContext,
+        config: SyncConfig,
+        language_model: LanguageModelApi,
+        database: Database,
+        limits: Limits,
     ) -> Iterator[dg.AssetMaterialization]:
-        with red_run(context.resources.database):
-            yield from _extract(context, config, kind)
+        with red_run(database):
+            extractor = Extractor(
+                engine=database.engine(),
+                settings=language_model.options(),
+                owner=context.run.run_id,
+                lease_length=timedelta(seconds=limits.core().lease_seconds),
+            )
+            yield from _extract(context, config, kind, extractor)
 
     return extract_features
 
 
 def _extract(
-    context: dg.AssetExecutionContext, config: SyncConfig, kind: Featured
+    context: dg.AssetExecutionContext, config: SyncConfig, kind: Featured, extractor: Extractor
 ) -> Iterator[dg.AssetMaterialization]:
-    keys, unknown = told_apart(context, config.workspaces or partitions_of(context), kind.source.name)
-    extractor = Extractor(
-        engine=context.resources.database.engine(),
-        settings=context.resources.language_model.options(),
-        owner=context.run.run_id,
-        lease_length=timedelta(seconds=context.resources.limits.core().lease_seconds),
-    )
+    asked = config.workspaces or partitions_of(context)
+    keys, unknown = told_apart(context, extractor.engine, asked, kind.source.name)
     failed: list[Report] = []
     for done, workspace_id in enumerate(keys, start=1):
         report = extractor.run(kind, workspace_id)

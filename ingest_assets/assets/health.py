@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from ingest_assets.assets.records import OWNERS
 from ingest_assets.health import Overview
+from ingest_assets.resources.ingestion import Database, Limits
 from ingest_assets.settings import CoreSettings
 
 HEALTH = dg.AssetKey(["ops", "sync_health"])
@@ -25,10 +26,9 @@ def observe(engine: Engine, core: CoreSettings, now: datetime) -> dg.AssetMateri
     group_name="ops",
     kinds={"postgres"},
     owners=OWNERS,
-    required_resource_keys={"database", "limits"},
     description="How many workspaces are fresh, which are not and why, and how many syncs succeed.",
 )
-def sync_health_asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def sync_health_asset(database: Database, limits: Limits) -> dg.MaterializeResult[None]:
     """Take it now; the sensor `sync_health` does every five minutes."""
-    taken = observe(context.resources.database.engine(), context.resources.limits.core(), datetime.now(UTC))
+    taken = observe(database.engine(), limits.core(), datetime.now(UTC))
     return dg.MaterializeResult(metadata=taken.metadata)

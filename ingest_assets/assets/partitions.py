@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
+from sqlalchemy import Engine
 
 from ingest_assets.errors import NO_WORKSPACE
 from ingest_assets.storage.accounts import unknown_workspaces
@@ -20,13 +21,13 @@ def register(instance: dg.DagsterInstance, keys: Iterable[str]) -> None:
 
 
 def told_apart(
-    context: dg.AssetExecutionContext, asked: Sequence[str], source: str
+    context: dg.AssetExecutionContext, engine: Engine, asked: Sequence[str], source: str
 ) -> tuple[list[str], list[str]]:
     """Return the workspaces to read of those that a run asks for, and a sentence for each that there is none of.
 
     A run that a schedule or sensor started may meet one that was removed since: there is nothing to be said.
     """
-    with context.resources.database.engine().connect() as conn:
+    with engine.connect() as conn:
         unknown = unknown_workspaces(conn, asked)
     keys = [key for key in asked if key not in set(unknown)]
     by_itself = not STARTED_BY_ITSELF.isdisjoint(context.run.tags)

@@ -20,11 +20,13 @@ from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.progress import Progress
 from ingest_assets.assets.squares import Squares
 from ingest_assets.fleet import sync_workspaces
+from ingest_assets.resources.apis import Api, takes_api
 from ingest_assets.resources.dagster_storage import keep_connections
-from ingest_assets.resources.ingestion import WORKER_RESOURCES, worker
+from ingest_assets.resources.ingestion import Credentials, Database, Limits, worker
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.writes import Counts
+from ingest_assets.sync import Worker
 from ingest_assets.terminal import printable
 from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
 
@@ -78,26 +80,33 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         specs=[_spec(source, record.table, core) for record in source.assets],
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=STEP_RETRIES,
-        required_resource_keys=WORKER_RESOURCES | {source.name},
     )
-    def sync_records(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.AssetMaterialization]:
-        with red_run(context.resources.database):
-            yield from _sync_workspaces(context, config, source)
+    @takes_api(source)
+    def sync_records(
+        context: dg.AssetExecutionContext,
+        config: SyncConfig,
+        api: Api,
+        database: Database,
+        credentials: Credentials,
+        limits: Limits,
+    ) -> Iterator[dg.AssetMaterialization]:
+        with red_run(database):
+            one = worker(database, credentials, limits, owner=context.run.run_id)
+            yield from _sync_workspaces(context, config, source, one, api.options())
 
     return sync_records
 
 
 def _sync_workspaces(
-    context: dg.AssetExecutionContext, config: SyncConfig, source: Source
+    context: dg.AssetExecutionContext, config: SyncConfig, source: Source, one: Worker, options: Any
 ) -> Iterator[dg.AssetMaterialization]:
-    keys, unknown = told_apart(context, config.workspaces or partitions_of(context), source.name)
+    keys, unknown = told_apart(context, one.engine, config.workspaces or partitions_of(context), source.name)
     keep_connections(context.instance)
-    one = replace(worker(context.resources, owner=context.run.run_id), reservation=_reservation(context.run))
+    one = replace(one, reservation=_reservation(context.run))
     if config.workspaces:
         minutes = min(BATCH_MINUTES, one.core.sync_minutes)
         one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
     squares = Squares(one, source, keys, batch=bool(config.workspaces))
-    options = getattr(context.resources, source.name).options(source)
     failed: dict[str, list[Verdict]] = {}
     progress = Progress(context.log, source, len(keys))
     for workspace_id, verdicts in sync_workspaces(source, keys, options, one):

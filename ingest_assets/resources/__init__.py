@@ -1,1 +1,1 @@
-"""Dagster's way in: the database, the vault, the limits, and one Api per source."""
+"""Dagster's way in: the database, the vault, the limits, and a typed API for each source and for the model."""

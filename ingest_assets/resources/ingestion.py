@@ -6,8 +6,8 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy import Engine
 
-from ingest_assets.settings import CoreSettings
-from ingest_assets.sources.source import Source
+from ingest_assets.resources.from_settings import FromSettings, with_settings
+from ingest_assets.settings import NO_DATABASE, CoreSettings, SettingsError
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.vault import Vault
 from ingest_assets.sync import Worker
@@ -16,11 +16,13 @@ from ingest_assets.sync import Worker
 class Database(dg.ConfigurableResource[Any]):
     """The PostgreSQL that everything is kept in."""
 
-    url: str
-    connections: int
+    url: str = Field(default="", description="Its address. Variable DATABASE_URL.")
+    connections: int = Field(default=8, ge=1, description="How many one process keeps open.")
 
     def engine(self) -> Engine:
-        """Give the process's engine. Raises IngestError for a database that we may not use."""
+        """Return the process's engine. Raises ProcessFault for a database that may not be used."""
+        if not self.url:
+            raise SettingsError(NO_DATABASE)
         if self.url not in _engines:
             engine = connect(self.url, pool_size=self.connections)
             require_current(engine)
@@ -40,38 +42,26 @@ def forget_engines() -> None:
 class Credentials(dg.ConfigurableResource[Any]):
     """The keys to stored credentials."""
 
-    encryption_keys: str = ""
+    encryption_keys: str = Field(
+        default="",
+        description="Fernet keys, newest first, separated by commas. Variable INGEST_ENCRYPTION_KEYS.",
+        json_schema_extra={"dagster__is_secret": True},
+    )
 
     def vault(self) -> Vault:
         return Vault.from_setting(self.encryption_keys)
 
 
-class Limits(dg.ConfigurableResource[Any]):
+@with_settings(CoreSettings, without={"database_url", "encryption_keys", "web_port"})
+class Limits(FromSettings):
     """How long, how many, how much: the core settings."""
 
-    settings: dict[str, Any] = Field(default={})
-
     def core(self) -> CoreSettings:
-        return CoreSettings.model_validate(self.settings, by_name=True)
+        """Return the settings. Raises SettingsError for one that cannot be used."""
+        settings: CoreSettings = self.settings()
+        return settings
 
 
-class Api(dg.ConfigurableResource[Any]):
-    """A vendor's API: address, windows and pacing, the same for all workspaces."""
-
-    settings: dict[str, Any] = Field(default={})
-
-    def options(self, source: Source) -> Any:
-        return source.options.model_validate(self.settings, by_name=True)
-
-
-def worker(resources: Any, owner: str) -> Worker:
+def worker(database: Database, credentials: Credentials, limits: Limits, owner: str) -> Worker:
     """Put a worker together from a run's resources."""
-    return Worker(
-        engine=resources.database.engine(),
-        vault=resources.credentials.vault(),
-        core=resources.limits.core(),
-        owner=owner,
-    )
-
-
-WORKER_RESOURCES = frozenset({"database", "credentials", "limits"})
+    return Worker(engine=database.engine(), vault=credentials.vault(), core=limits.core(), owner=owner)

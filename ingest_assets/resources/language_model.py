@@ -1,19 +1,27 @@
 """Dagster's way to the language model."""
 
-from typing import Any
-
-import dagster as dg
-from pydantic import Field
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.resources.from_settings import FromSettings, with_settings
+from ingest_assets.sources.login import Clock
+
+if TYPE_CHECKING:
+    from ingest_assets.features.client import LanguageModel
 
 
-class LanguageModel(dg.ConfigurableResource[Any]):
-    """Address, model and budget; the key is read from the environment by the run that needs it."""
-
-    api_key: str = ""
-    settings: dict[str, Any] = Field(default={})
+@with_settings(ModelSettings)
+class LanguageModelApi(FromSettings):
+    """One endpoint that speaks OpenAI's Chat Completions: address, model and budget."""
 
     def options(self) -> ModelSettings:
-        key = {"api_key": self.api_key} if self.api_key else {}
-        return ModelSettings.model_validate({**self.settings, **key}, by_name=True)
+        """Return the settings. Raises SettingsError for one that cannot be used."""
+        settings: ModelSettings = self.settings()
+        return settings
+
+    def client(self, clock: Clock | None = None) -> "AbstractAsyncContextManager[LanguageModel]":
+        """Open the client that extractions ask with. Entering it raises ModelStopped without a key."""
+        from ingest_assets.features.client import LanguageModel  # with the openai library: half a second
+
+        return LanguageModel.open(self.options(), clock or Clock())

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -77,6 +78,8 @@ class Connector:
     extract: Callable[[Extraction], AsyncGenerator[Page]]
     probe: Callable[[Login], Awaitable[Sequence[Probe | SourceError]]]
     """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
+    client: Callable[[Login], AbstractAsyncContextManager[Any]]
+    """The client that all of this reads with, open for one login."""
     exchange: Callable[[Login, str], Awaitable[TokenPair]] | None = None
     """(login, refresh token) -> the next pair, in one request; raises SourceError."""
 

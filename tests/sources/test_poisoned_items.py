@@ -300,6 +300,10 @@ def named(value: Any) -> str:
     return value.__name__ if isinstance(value, type) else str(value)
 
 
+def _never(_login: Any) -> Any:
+    raise AssertionError("no sync probes a login")
+
+
 class Poisoned:
     """A vendor that sends a page of six good items and a poisoned one for each poison."""
 
@@ -307,7 +311,8 @@ class Poisoned:
         [source] = [source for source in SOURCES if record in source.records]
         self.tenant: Tenant = TENANTS[source.name](bench, "acme").connected()
         self.record, self.sample, self.items = record, SAMPLES[record], items
-        self.source = replace(source, connector=lambda: Connector(extract=self._pages, probe=lambda _login: None))  # type: ignore[arg-type, return-value]
+        connector = Connector(extract=self._pages, probe=_never, client=_never)
+        self.source = replace(source, connector=lambda: connector)
 
     async def _pages(self, run: Extraction) -> AsyncGenerator[Page]:
         batch = Batch()

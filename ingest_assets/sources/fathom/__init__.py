@@ -21,11 +21,11 @@ from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:
-    from ingest_assets.sources.fathom.client import exchange
+    from ingest_assets.sources.fathom.client import FathomClient, exchange
     from ingest_assets.sources.fathom.extract import extract
     from ingest_assets.sources.fathom.probe import probe
 
-    return Connector(extract, probe, exchange)
+    return Connector(extract, probe, FathomClient.open, exchange)
 
 
 FATHOM = Source(

@@ -25,11 +25,12 @@ from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:
+    from ingest_assets.sources.gmail.client import GmailClient
     from ingest_assets.sources.gmail.extract import extract
     from ingest_assets.sources.gmail.login import exchange
     from ingest_assets.sources.gmail.probe import probe
 
-    return Connector(extract, probe, exchange)
+    return Connector(extract, probe, GmailClient.open, exchange)
 
 
 GMAIL = Source(

@@ -21,11 +21,11 @@ from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:
-    from ingest_assets.sources.gong.client import exchange
+    from ingest_assets.sources.gong.client import GongClient, exchange
     from ingest_assets.sources.gong.extract import extract
     from ingest_assets.sources.gong.probe import probe
 
-    return Connector(extract, probe, exchange)
+    return Connector(extract, probe, GongClient.open, exchange)
 
 
 GONG = Source(

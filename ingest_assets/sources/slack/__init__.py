@@ -24,11 +24,11 @@ from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector:
-    from ingest_assets.sources.slack.client import exchange
+    from ingest_assets.sources.slack.client import SlackClient, exchange
     from ingest_assets.sources.slack.extract import extract
     from ingest_assets.sources.slack.probe import probe
 
-    return Connector(extract, probe, exchange)
+    return Connector(extract, probe, SlackClient.open, exchange)
 
 
 SLACK = Source(

@@ -110,10 +110,13 @@ class SlackClient:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, login: Login, *, in_flight: int, paced: bool, limited: bool
+        cls, login: Login, *, in_flight: int | None = None, paced: bool | None = None, limited: bool | None = None
     ) -> "AsyncGenerator[SlackClient]":
-        """Connect with a login's token, or with the newest one of its rotation."""
+        """Connect with a login's token, or with the newest one of its rotation. None is what the login chose."""
         token: SecretStr | None = login.credential.token
+        in_flight = login.options.concurrency if in_flight is None else in_flight
+        paced = login.options.pacing if paced is None else paced
+        limited = login.settings.app_class == "limited" if limited is None else limited
         async with _session(in_flight) as session:
             web = _web(session, login.options.api_url, None if token is None else token.get_secret_value())
             client = cls(web, login, in_flight=in_flight, paced=paced, limited=limited)

@@ -17,12 +17,7 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
     """Yield the account's pages. What a channel, a thread or a profile refuses rides on them and ends nothing."""
     known_limited = AccountCursor.model_validate(run.cursors.get(ACCOUNT, {})).limited
     detect = run.settings.app_class == "auto"
-    async with SlackClient.open(
-        run,
-        in_flight=run.options.concurrency,
-        paced=run.options.pacing,
-        limited=known_limited if detect else run.settings.app_class == "limited",
-    ) as client:
+    async with SlackClient.open(run, limited=known_limited if detect else None) as client:
         client.may_become_limited = detect
         run.parts.login = client.identity
         directory = Directory(run, client)
