@@ -12,7 +12,7 @@ demo: $(READY)  ## from nothing to green partitions: embedded PostgreSQL, simula
 	@$(BIN)/ingest-assets demo
 
 dev: $(READY)  ## Dagster on your own DATABASE_URL
-	@$(BIN)/ingest-assets migrate
+	@$(BIN)/ingest-assets migrate > /dev/null
 	@$(BIN)/ingest-assets dev
 
 test: $(READY)  ## the whole suite, on an embedded PostgreSQL and simulated vendors

@@ -19,6 +19,8 @@ from ingest_assets.terminal import echo
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 20
 INSTANCE, WORKSPACE = Path("deploy/dagster.yaml"), Path("workspace.yaml")
+HOME = Path(".dagster")
+LOG = HOME / "dagster.log"
 
 
 @contextmanager
@@ -40,8 +42,8 @@ def _stop(child: subprocess.Popen[str]) -> None:
             child.wait(timeout=STOP_SECONDS)
         except ProcessLookupError:
             return
-        except subprocess.TimeoutExpired:
-            continue
+        except (subprocess.TimeoutExpired, KeyboardInterrupt, SystemExit):
+            continue  # a second Ctrl-C does not wait any longer, and leaves nobody behind
 
 
 def dagster_environment(database_url: str, home: Path, more: Mapping[str, str]) -> dict[str, str]:
@@ -78,22 +80,30 @@ def require_free(port: int, choose_with: str) -> None:
 
 
 def end_with_sigterm() -> None:
-    """End by an exception on SIGTERM, so that every process that was started is stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    """End by an exception on SIGTERM, or when the terminal is closed, so that every process is stopped."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
 
 
 def dev(app: App) -> None:
-    """Run Dagster on the user's database until Ctrl-C."""
+    """Run Dagster on the user's database until Ctrl-C. Raises IngestError where it ends before."""
     end_with_sigterm()
     app.engine  # noqa: B018  (raises before anything is started)
     require_free(app.core.web_port, "INGEST_WEB_PORT")
-    environ = dagster_environment(app.database_url, Path(".dagster"), {})
-    echo(f"Dagster starts at http://{LOOPBACK}:{app.core.web_port}; Ctrl-C stops it.")
-    with process(dagster_command(app.core.web_port), environ) as child:
-        try:
+    environ = dagster_environment(app.database_url, HOME, {})
+    echo("Dagster starts: web server, daemon and code server. Ctrl-C stops them.")
+    echo(f"Web UI, in some seconds: http://{LOOPBACK}:{app.core.web_port}")
+    echo(f"Log: {LOG}")
+    try:
+        with (
+            output(LOG) as log,
+            process(dagster_command(app.core.web_port), environ, stdout=log, stderr=subprocess.STDOUT) as child,
+        ):
             child.wait()
-        except KeyboardInterrupt:
-            echo("Stopping.")
+    except KeyboardInterrupt:
+        return
+    raise IngestError(f"Dagster stopped by itself; {LOG} says why.")
 
 
 def output(path: Path) -> IO[str]:
