@@ -8,13 +8,15 @@ from ingest_assets.app import App
 from ingest_assets.assets.checks import source_checks
 from ingest_assets.assets.features import features_asset
 from ingest_assets.assets.health import sync_health_asset
-from ingest_assets.assets.records import api_spec, asset_key, records_asset
+from ingest_assets.assets.lineage import api_spec, directory_specs
+from ingest_assets.assets.records import asset_key, records_asset
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.resources.apis import APIS
 from ingest_assets.resources.from_settings import configured
 from ingest_assets.resources.ingestion import Credentials, Database, Limits
 from ingest_assets.resources.language_model import LanguageModelApi
 from ingest_assets.schedules.due import due_sensor, sync_job, sync_schedule
+from ingest_assets.schedules.lineage import lineage
 from ingest_assets.schedules.maintenance import maintenance, nightly_maintenance
 from ingest_assets.schedules.tenants import workspace_keys
 from ingest_assets.schedules.unread import features_job, features_sensor
@@ -31,6 +33,7 @@ def build(app: App) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *(api_spec(source) for source in SOURCES),
+            *(spec for source in SOURCES for spec in directory_specs(source)),
             *(records_asset(source, app.core) for source in SOURCES),
             *(features_asset(kind, app.model) for kind in FEATURED),
             sync_health_asset,
@@ -46,6 +49,7 @@ def build(app: App) -> dg.Definitions:
             *(features_sensor(kind, reading[kind.source.name]) for kind in FEATURED),
             workspace_keys,
             sync_health,
+            lineage,
             abandoned_runs,
         ],
         resources={

@@ -4,6 +4,7 @@ A partition run, a backfill over a range and a batch (keys in the run's config) 
 A batch stays green: its failing workspaces are retried in partition runs of their own, which turn red.
 """
 
+import inspect
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from ingest_assets.resources.apis import Api, takes_api
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import Credentials, Database, Limits, worker
 from ingest_assets.settings import CoreSettings
+from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync import Worker
@@ -61,13 +63,6 @@ def api_key(source: Source) -> dg.AssetKey:
     return dg.AssetKey(["vendors", f"{source.name}_api"])
 
 
-def api_spec(source: Source) -> dg.AssetSpec:
-    """Show in the lineage where the data comes from."""
-    return dg.AssetSpec(
-        api_key(source), description=source.api, group_name=source.name, kinds={source.name, "api"}
-    )
-
-
 def op_name(source: Source) -> str:
     return f"sync_{source.name}"
 
@@ -77,7 +72,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=op_name(source),
-        specs=[_spec(source, record.table, core) for record in source.assets],
+        specs=[_spec(source, record, core) for record in source.assets],
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=STEP_RETRIES,
     )
@@ -141,11 +136,12 @@ def _reservation(run: dg.DagsterRun) -> str | None:
     return None if run.parent_run_id is not None else run.tags.get(RESERVATION_TAG)
 
 
-def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:
+def _spec(source: Source, record: type[Record], core: CoreSettings) -> dg.AssetSpec:
+    table = record.table
     return dg.AssetSpec(
         _key(table),
         deps=[api_key(source)],
-        description=f"{source.description} Table `{table.fullname}`.",
+        description=f"{source.description} {described(record)}",
         group_name=source.name,
         kinds={source.name, "postgres"},
         owners=OWNERS,
@@ -155,6 +151,11 @@ def _spec(source: Source, table: Table, core: CoreSettings) -> dg.AssetSpec:
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=core.freshness_minutes)),
         skippable=True,
     )
+
+
+def described(record: type[Record]) -> str:
+    """Return what a row of a record's table is."""
+    return f"A row of `{record.table.fullname}`: {inspect.getdoc(record)}"
 
 
 def partitions_of(context: dg.AssetExecutionContext) -> Sequence[str]:

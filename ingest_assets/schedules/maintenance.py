@@ -98,7 +98,12 @@ def maintenance() -> None:
     derive()
 
 
-@dg.schedule(job=maintenance, cron_schedule=NIGHTLY, default_status=dg.DefaultScheduleStatus.RUNNING)
+@dg.schedule(
+    job=maintenance,
+    cron_schedule=NIGHTLY,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Start the job `maintenance` each night at 03:30 UTC.",
+)
 def nightly_maintenance(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Ask for the run."""
     return dg.RunRequest()

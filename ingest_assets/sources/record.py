@@ -136,7 +136,7 @@ def account_of(row: Row[Any]) -> Account:
 class ConversationRecord(Record):
     """A record of something that was said, with what every source can tell about it."""
 
-    conversation_id: Id
-    occurred_at: datetime
-    text: str | None
+    conversation_id: Id = Field(description="the thread, call or session that the item belongs to")
+    occurred_at: datetime = Field(description="when it was sent or began; of a mail thread, its newest message")
+    text: str | None = Field(description="what a person would have read")
     text_shortened: bool = Field(False, description="a bound cut the text, or took the layout of its markup away")

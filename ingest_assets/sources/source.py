@@ -112,3 +112,8 @@ class Source:
     def assets(self) -> list[type[Record]]:
         """What is said, first the main one; names of people and places are only stored beside it."""
         return [record for record in self.records if issubclass(record, ConversationRecord)]
+
+    @property
+    def directories(self) -> list[type[Record]]:
+        """Names of people and places, which the same sync reads now and then."""
+        return [record for record in self.records if not issubclass(record, ConversationRecord)]

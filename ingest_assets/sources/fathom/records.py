@@ -40,10 +40,10 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
     kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
 
     created_at: datetime = Field(description="of the recording's entry at Fathom, which lists filter by")
-    title: str | None
-    meeting_type: str | None
+    title: str | None = Field(description="of the session, else of the calendar's event")
+    meeting_type: str | None = Field(description="as Fathom names it")
     recorded_by: str | None = Field(description="whose recording it is, by mail address")
-    url: str | None
+    url: str | None = Field(description="where Fathom shows the session")
     summary: str | None = Field(description="Fathom's own, in Markdown, always English")
     action_items: int = Field(description="how many there are")
     transcript_state: str = Field(description="listed, pending, ready, none or withdrawn")

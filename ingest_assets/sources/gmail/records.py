@@ -43,16 +43,16 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
     kept: ClassVar = frozenset({"text", "text_shortened", "attachment_count", "body_omitted"})
     parser: ClassVar = 2  # lists of addresses, headers that are repeated or broken, new_text
 
-    thread_id: Id
+    thread_id: Id = Field(description="an external_id of raw.gmail_threads")
     rfc822_message_id: Id | None = Field(description="the header Message-ID: the same mail in every mailbox")
-    sender: str | None
+    sender: str | None = Field(description="the header From")
     recipients: list[str] = Field(description="the header To")
     cc: list[str] = Field(default_factory=list, description="the header Cc")
     bcc: list[str] = Field(default_factory=list, description="the header Bcc, which only sent mail has")
-    subject: str | None
+    subject: str | None = Field(description="the header Subject")
     label_ids: list[str] = Field(description="sorted")
     size_bytes: int | None = Field(description="Gmail's estimate, attachments included")
-    attachment_count: int
+    attachment_count: int = Field(description="how many there are; their contents are not stored")
     body_omitted: bool = Field(description="the message is larger than GMAIL_MAX_MESSAGE_BYTES")
     new_text: str | None = Field(None, description="what is new in this mail, without quotes and signature")
 
@@ -111,9 +111,9 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     telling: ClassVar = ("text",)
     parser: ClassVar = 2  # of each message what is new
 
-    subject: str | None
-    message_count: int
-    began_at: datetime
+    subject: str | None = Field(description="of its first message")
+    message_count: int = Field(description="how many are kept, without spam, trash and drafts")
+    began_at: datetime = Field(description="when its first message was sent")
     history_id: str | None = Field(description="as of the read that last changed this row")
 
     @classmethod

@@ -46,13 +46,13 @@ class GongCall(ConversationRecord, table="gong_calls"):
     telling: ClassVar = ("transcript_state",)
     kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
 
-    title: str | None
-    duration_seconds: int | None
-    direction: str | None
+    title: str | None = Field(description="of the call")
+    duration_seconds: int | None = Field(description="of the recording")
+    direction: str | None = Field(description="Inbound, Outbound, Conference or Unknown")
     scope: str | None = Field(description="Internal, External or Unknown, as Gong judges the parties")
-    is_private: bool | None
-    primary_user_id: str | None
-    gong_workspace_id: str | None
+    is_private: bool | None = Field(description="whether Gong shows it to its participants only")
+    primary_user_id: str | None = Field(description="the host, an external_id of raw.gong_users")
+    gong_workspace_id: str | None = Field(description="an external_id of raw.gong_workspaces")
     transcript_state: str = Field(description="listed, pending, ready, none or withdrawn")
     details_hash: str = Field(description="of the call without its transcript")
 
@@ -103,9 +103,9 @@ class GongCall(ConversationRecord, table="gong_calls"):
 class GongUser(Record, table="gong_users"):
     """A person of the company that uses Gong."""
 
-    name: str | None
-    email: str | None
-    is_active: bool | None
+    name: str | None = Field(description="first and last name")
+    email: str | None = Field(description="the mail address")
+    is_active: bool | None = Field(description="whether the user may log in")
 
     @classmethod
     def from_api(cls, account: Account, user: dict[str, Any]) -> "GongUser":
@@ -124,7 +124,7 @@ class GongUser(Record, table="gong_users"):
 class GongWorkspace(Record, table="gong_workspaces"):
     """A part of the company, as Gong's administrators divided it."""
 
-    name: str | None
+    name: str | None = Field(description="of the part")
 
     @classmethod
     def from_api(cls, account: Account, workspace: dict[str, Any]) -> "GongWorkspace":

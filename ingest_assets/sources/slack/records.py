@@ -58,14 +58,14 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     # as of the last complete read of the thread, and how the message was found
     kept: ClassVar = frozenset({"reply_count", "latest_reply", "in_channel"})
 
-    channel_id: Id
+    channel_id: Id = Field(description="where it was posted, an external_id of raw.slack_channels")
     ts: Id = Field(description="Slack's time and id of the message, unique within its channel")
     thread_ts: Id | None = Field(description="the parent's ts; equal to ts on a parent")
     in_channel: bool = Field(description="shown in the channel itself, not only in a thread")
     author_id: str | None = Field(description="a user, else a bot, else the name a bot gave itself")
     author_name: str | None = Field(None, description="as people were shown it")
-    subtype: str | None
-    edited_ts: str | None
+    subtype: str | None = Field(description="Slack's, null for what a person or bot simply said")
+    edited_ts: str | None = Field(description="Slack's time of the last edit")
     reply_count: int | None = Field(description="of a parent, as of the last complete read of its thread")
     latest_reply: str | None = Field(description="of a parent, as of the last complete read of its thread")
 
@@ -193,8 +193,8 @@ class SlackUser(Record, table="slack_users"):
 
     name: str | None = Field(description="display name, else real name, else handle")
     email: str | None = Field(description="needs the scope users:read.email")
-    is_bot: bool | None
-    is_deleted: bool | None
+    is_bot: bool | None = Field(description="whether it is no person")
+    is_deleted: bool | None = Field(description="whether Slack has deactivated it")
 
     @classmethod
     def from_api(cls, account: Account, user: dict[str, Any]) -> "SlackUser":
@@ -217,9 +217,9 @@ class SlackChannel(Record, table="slack_channels"):
 
     volatile: ClassVar = frozenset({"num_members", "updated"})
 
-    name: str | None
-    is_private: bool | None
-    is_archived: bool | None
+    name: str | None = Field(description="without #")
+    is_private: bool | None = Field(description="whether only its members see it")
+    is_archived: bool | None = Field(description="whether it is closed to new messages")
 
     @classmethod
     def from_api(cls, account: Account, channel: dict[str, Any]) -> "SlackChannel":
