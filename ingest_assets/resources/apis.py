@@ -65,6 +65,14 @@ APIS: dict[str, type[Api]] = {source.name: _made(source) for source in SOURCES}
 """By the name of the source, which is the resource's key."""
 
 
+def __getattr__(name: str) -> Any:
+    """Let `SlackApi` and the others be imported by name."""
+    for api in APIS.values():
+        if api.__name__ == name:
+            return api
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def takes_api(source: Source) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]:
     """Decorate an asset's function so that its parameter `api` is, for Dagster, `slack: SlackApi`."""
 

@@ -768,7 +768,7 @@ class TestChecks:
 def test_definitions_load_without_any_credential(tmp_path: Path) -> None:
     environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     done = subprocess.run(  # noqa: S603
-        [Path(sys.executable).parent / "dagster", "definitions", "validate", "-w", REPOSITORY / "workspace.yaml"],
+        [Path(sys.executable).parent / "dg", "check", "defs"],
         env={**environ, "DAGSTER_HOME": str(tmp_path)},
         cwd=REPOSITORY,
         capture_output=True,

@@ -97,7 +97,7 @@ class TestTheSensor:
         last_answer = told.pop("last_answer")
         assert told == {
             "accounts": 3,
-            "requests_1h": sum(verdict.calls.total() for verdict in verdicts),
+            "requests_1h": sum(sum(verdict.calls.values()) for verdict in verdicts),
             "syncs_1h": 3,
             "failed_syncs_1h": 0,
         }

@@ -16,9 +16,9 @@ from pydantic import Field, SecretStr
 from ingest_assets.app import App
 from ingest_assets.definitions import build
 from ingest_assets.errors import IngestError
-from ingest_assets.resources.apis import APIS
+from ingest_assets.resources.apis import APIS, SlackApi
 from ingest_assets.resources.from_settings import FromSettings, with_settings
-from ingest_assets.resources.ingestion import forget_engines
+from ingest_assets.resources.ingestion import Credentials, Database, forget_engines
 from ingest_assets.settings import SettingsError, SettingsGroup
 from ingest_assets.sources import SOURCES
 from tests.sources.tenants import TENANTS
@@ -212,3 +212,24 @@ class TestAnApi:
                 api.login(made.database, made.credentials, "nobody")
         assert tenant.account
         forget_engines()
+
+
+def test_an_asset_of_ones_own_gets_the_client_as_the_documentation_shows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.workspace("acme", "general")
+    for name, value in bench.environ.items():
+        monkeypatch.setenv(name, value)
+    identities = []
+
+    async def slack_team(slack: SlackApi, database: Database, credentials: Credentials) -> None:
+        async with slack.client(slack.login(database, credentials, "acme")) as client:
+            identities.append(await client.identity())
+
+    defined = build(bench.app).resources or {}
+    result = dg.materialize(
+        [dg.asset(slack_team)], resources={key: defined[key] for key in ("slack", "database", "credentials")}
+    )
+    forget_engines()
+    assert result.success
+    assert identities[0]["team"] == "Acme"
