@@ -91,10 +91,10 @@ def _field(group: type[SettingsGroup], name: str, info: FieldInfo) -> tuple[Any,
     description = f"{info.description} Variable {_variable(group, name)}."
     if kind := _kind(info):
         return kind, Field(default=info.get_default(call_default_factory=True), description=description)
+    # without Dagster's `is_secret`: the launchpad would show asterisks for the variable's name, and launch them
     secret = SecretStr in (info.annotation, *get_args(info.annotation))
-    extra: Any = {"dagster__is_secret": True} if secret else None
     text = description if secret else f"{description} As text, as the variable holds it."
-    return str | None, Field(default=None, description=text, json_schema_extra=extra)
+    return str | None, Field(default=None, description=text)
 
 
 def _kind(info: FieldInfo) -> Any:

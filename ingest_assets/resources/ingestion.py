@@ -45,7 +45,6 @@ class Credentials(dg.ConfigurableResource[Any]):
     encryption_keys: str = Field(
         default="",
         description="Fernet keys, newest first, separated by commas. Variable INGEST_ENCRYPTION_KEYS.",
-        json_schema_extra={"dagster__is_secret": True},
     )
 
     def vault(self) -> Vault:

@@ -106,13 +106,18 @@ class TestTheSensor:
         self.look(bench, instance, cursor)
         assert len(self.events(instance, api_key(SLACK))) == 1
 
-    def test_tells_a_vendor_that_does_not_answer(self, bench: Bench, instance: dg.DagsterInstance) -> None:
+    def test_tells_within_five_minutes_that_a_vendor_does_not_answer(
+        self, bench: Bench, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         acme = bench.workspace("acme", "general")
         acme.reads()
-        self.look(bench, instance)
+        cursor = self.look(bench, instance)
         acme.fault("status", status=503, times=99)
         assert acme.sync().status == "failed"
-        cursor = self.look(bench, instance)
+        self.look(bench, instance, cursor)
+        assert len(self.events(instance, api_key(SLACK))) == 1
+        monkeypatch.setattr(sensors, "APIS_RHYTHM", timedelta(0))
+        cursor = self.look(bench, instance, cursor)
         newest, first = self.events(instance, api_key(SLACK))
         assert newest.metadata["failed_syncs_1h"].value == 1
         assert newest.metadata["last_answer"] == first.metadata["last_answer"]
@@ -122,8 +127,10 @@ class TestTheSensor:
         self, bench: Bench, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         acme = bench.workspace("acme", "general")
-        acme.reads()
         cursor = self.look(bench, instance)
+        assert not [*self.events(instance, USERS), *self.events(instance, api_key(SLACK))]
+        acme.reads()
+        cursor = self.look(bench, instance, cursor)
         [event] = self.events(instance, USERS)
         assert event.metadata["dagster/row_count"].value == len(acme.stored(SlackUser.table))
         assert event.metadata["workspaces"].value == 1

@@ -10,13 +10,12 @@ from typing import Any, ClassVar, Literal
 
 import dagster as dg
 import pytest
-from dagster._config import process_config
 from pydantic import Field, SecretStr
 
 from ingest_assets.app import App
 from ingest_assets.definitions import build
 from ingest_assets.errors import IngestError
-from ingest_assets.resources.apis import APIS, SlackApi
+from ingest_assets.resources.apis import SlackApi
 from ingest_assets.resources.from_settings import FromSettings, with_settings
 from ingest_assets.resources.ingestion import Credentials, Database, forget_engines
 from ingest_assets.settings import SettingsError, SettingsGroup
@@ -137,6 +136,8 @@ class TestTheDefinitions:
         for key in ("limits", "language_model", "database", "credentials"):
             shape = resources[key].get_resource_definition().config_schema.config_type
             assert all(field.description for field in shape.fields.values())
+            # what is_secret hides in the launchpad is launched as "********"
+            assert not any(field.is_secret for field in shape.fields.values())
 
     def test_tell_in_one_sentence_what_a_run_was_launched_with_and_cannot_use(self, bench: Bench) -> None:
         defined = build(App.load({}))
@@ -165,14 +166,26 @@ class TestTheDefinitions:
         assert messages.required_resource_keys >= {"slack", "database", "credentials", "limits"}
         assert not messages.required_resource_keys & {"gong", "fathom", "gmail", "language_model"}
 
-    def test_take_the_shown_configuration_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As the launchpad's `Scaffold missing config` writes it."""
-        monkeypatch.setenv("SLACK_API_URL", "http://127.0.0.1:1/")
-        field = APIS["slack"].of(App.load({"SLACK_API_URL": "http://127.0.0.1:1/"}).options["slack"])
-        schema: Any = field.get_resource_definition().config_schema
-        taken: Any = process_config(schema.config_type, schema.as_field().default_value)
-        assert taken.success
-        assert taken.value["api_url"] == "http://127.0.0.1:1/"
+    def test_take_the_shown_configuration_back(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The launchpad of a job is filled with it, and launches what stands there."""
+        acme = bench.workspace("acme", "general")
+        for name, value in bench.environ.items():
+            monkeypatch.setenv(name, value)
+        defined = build(bench.app)
+        job: Any = defined.resolve_job_def("slack_sync")
+        shown = {
+            key: {"config": job.resource_defs[key].config_schema.as_field().default_value}
+            for key in ("slack", "database", "credentials", "limits")
+        }
+        assert shown["credentials"] == {"config": {"encryption_keys": {"env": "INGEST_ENCRYPTION_KEYS"}}}
+        with dg.instance_for_test() as instance:
+            instance.add_dynamic_partitions("workspaces", ["acme"])
+            result = job.execute_in_process(
+                instance=instance, partition_key="acme", run_config={"resources": shown}
+            )
+        forget_engines()
+        assert result.success
+        assert [one.status for one in acme.history] == ["success"]
 
 
 async def _asked(source: str, client: Any) -> None:

@@ -50,8 +50,11 @@ def test_a_tick_starts_runs_and_a_partition_turns_green(
 ) -> None:
     for source in SOURCES:
         browser.open(f"{browser.location}/asset-groups/{source.name}/lineage")
-        for name in (f"{source.name}_api", *(record.table.name for record in source.assets)):
+        for name in (f"{source.name}_api", *(record.table.name for record in source.records)):
             browser.sees(name, exact=True)
+    browser.open(f"{browser.location}/jobs/slack_sync/playground")
+    for name in ("DATABASE_URL", "INGEST_ENCRYPTION_KEYS", "SLACK_API_URL"):  # and no asterisks
+        browser.sees(name, exact=True)
 
     _a_tick_starts_runs(browser)
     _a_failed_partition_is_materialised_from_its_page(browser, simulator)
