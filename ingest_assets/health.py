@@ -1,7 +1,8 @@
 """How every workspace is, in words: one judgement for the checks, `ops/sync_health`, `status` and the metrics."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -36,6 +37,13 @@ class Health:
     rejected: int
     stored: int
     """As far as it tells against `rejected`."""
+    accounts: int = 1
+    read: int = 1
+    """Accounts that were read and did not fail since."""
+
+    @property
+    def rejected_share(self) -> float:
+        return self.rejected / max(1, self.rejected + self.stored)
 
 
 def find(
@@ -80,7 +88,25 @@ def _of(row: Any, now: datetime, objective: timedelta) -> Health:
         objective=objective,
         rejected=int(row.rejected),
         stored=int(row.stored),
+        accounts=row.accounts,
+        read=row.read,
     )
+
+
+def table(healths: Iterable[Health]) -> str:
+    """Return workspaces as a table in Markdown, those that wait longest first, and how many it leaves out."""
+    worst = sorted(
+        healths,
+        key=lambda one: (one.age is not None, -(one.age or timedelta()).total_seconds(), one.workspace_id),
+    )
+    lines = [_line(["workspace", "source", "state", "reason"]), _line(["---"] * 4)]
+    lines += [
+        _line([one.workspace_id, one.source, one.state, printable(one.reason).replace("|", " ")])
+        for one in worst[:WORST]
+    ]
+    if len(worst) > WORST:
+        lines += ["", f"and {len(worst) - WORST} more."]
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -146,19 +172,13 @@ class Overview:
         columns = list(entries[0])
         lines = [_line(columns), _line(["---"] * len(columns))]
         lines += [_line(["" if value is None else str(value) for value in entry.values()]) for entry in entries]
-        bad = sorted(
-            (one for one in self.healths if not one.fresh or one.state not in {"fresh", "stale"}),
-            key=lambda one: (one.age is not None, -(one.age or timedelta()).total_seconds(), one.workspace_id),
-        )
-        if bad:
-            lines += ["", _line(["workspace", "source", "state", "reason"]), _line(["---"] * 4)]
-            lines += [
-                _line([one.workspace_id, one.source, one.state, printable(one.reason).replace("|", " ")])
-                for one in bad[:WORST]
-            ]
-        if len(bad) > WORST:
-            lines += ["", f"and {len(bad) - WORST} more."]
-        return "\n".join(lines)
+        bad = [one for one in self.healths if not one.fresh or one.state not in {"fresh", "stale"}]
+        return "\n".join([*lines, "", table(bad)] if bad else lines)
+
+    def fingerprint(self) -> str:
+        """Return another text whenever a workspace comes, goes or changes its state."""
+        states = sorted((one.source, one.workspace_id, one.state) for one in self.healths)
+        return hashlib.blake2b(repr(states).encode(), digest_size=16).hexdigest()
 
 
 def _per_cent(share: float | None) -> str | None:

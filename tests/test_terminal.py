@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pty
 import subprocess
@@ -253,10 +254,11 @@ def test_a_bug_shows_its_traceback_escaped() -> None:
         assert said in done.stderr
 
 
-def test_a_run_of_dagsters_tells_a_reason_escaped() -> None:
+def test_a_run_of_dagsters_tells_a_reason_escaped(caplog: pytest.LogCaptureFixture) -> None:
     account = Account(account_id=1, workspace_id="acme", name=NAME, external_id="T1", settings={})
     verdict = Verdict(account=account, status=FAILED, reason=f"Slack refused {NAME}")
-    description = as_failure(SLACK, {"acme": [verdict]}).description
-    assert description
-    assert "Slack refused" in description
-    assert not unsafe(description)
+    log = logging.getLogger("dagster")
+    with caplog.at_level(logging.ERROR, log.name):
+        as_failure(log, SLACK, {"acme": [verdict]})
+    assert "Slack refused" in caplog.messages[0]
+    assert not unsafe(caplog.messages[0])

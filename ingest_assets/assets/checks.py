@@ -1,98 +1,173 @@
-"""Per-workspace health as asset checks: all workspaces by one statement, reported where the verdict changed.
+"""Two checks of a source's asset, of which pages show what is true.
 
-Declared apart from the asset and reported without a run, so that a batch need not plan a check a workspace
-(and an asset-wide freshness policy would stay green as long as any one workspace is fresh).
+`fresh` judges all workspaces at once: "47 of 50 workspaces are fresh", with a table of the others.
+`healthy` judges each workspace, which is a partition. Dagster shows a partition's report while it is about the
+partition's newest materialization; for the check as a whole it shows, in the asset's header, whatever was reported
+last, of any partition. So whoever materializes a partition reports it anew, and a failed report comes last.
+
+Declared apart from the asset and reported by its step, and by a sensor: a batch has no partitions for which
+Dagster could plan a check, and a check step that follows our assets' step would be skipped, since it reports
+workspace by workspace and makes no output.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from ingest_assets.assets.partitions import workspaces
-from ingest_assets.assets.reporting import report_check
-from ingest_assets.health import Health, find
+from ingest_assets.assets.reporting import Shown, report_check, target, targets
+from ingest_assets.health import Health, find, table
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
-from ingest_assets.storage import overview
+from ingest_assets.storage import reports
 
-Judgement = tuple[bool, str]
-NOT_READ: Judgement = True, "there is no account to be read, or it is paused"
-
-
-def _fresh(one: Health, _core: CoreSettings) -> Judgement:
-    return one.fresh, one.reason
-
-
-def _few_rejected(one: Health, core: CoreSettings) -> Judgement:
-    share = one.rejected / max(1, one.rejected + one.stored)
-    allowed = f"at most {core.rejected_share:.0%} may be rejected"
-    return share <= core.rejected_share, f"{one.rejected} items could not be parsed; {allowed}"
-
-
-CHECKS: dict[str, tuple[Callable[[Health, CoreSettings], Judgement], str]] = {
-    "fresh": (_fresh, "Every account of the workspace had a complete sync within INGEST_FRESHNESS_MINUTES."),
-    "few_rejected": (_few_rejected, "The share of items that could not be parsed is under INGEST_REJECTED_SHARE."),
+FRESH, HEALTHY = "fresh", "healthy"
+DESCRIPTIONS = {
+    FRESH: "Every account of every workspace had a complete sync within INGEST_FRESHNESS_MINUTES.",
+    HEALTHY: "The workspace is fresh, each of its accounts can be read, and the share of its items that could not "
+    "be parsed is under INGEST_REJECTED_SHARE.",
 }
+NOTHING_TO_READ = True, "there is no account to be read, or it is paused"
+
+
+def judge(one: Health, core: CoreSettings) -> tuple[bool, str]:
+    """Return whether a workspace is healthy, and the reason in words."""
+    crowded = one.rejected_share > core.rejected_share
+    of_all = f"{one.read} of {one.accounts} accounts can be read, " if one.accounts > 1 else ""
+    share = f"; {one.rejected_share:.0%} of its items could not be parsed, at most {core.rejected_share:.0%} may"
+    calm = one.state in {"fresh", "stale"}
+    return one.fresh and calm and not crowded, of_all + one.reason + (share if crowded else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """The checks of a source, and where their reports go."""
+
+    instance: dg.DagsterInstance
+    source: Source
+    engine: Engine
+    core: CoreSettings
+
+    @property
+    def asset(self) -> dg.AssetKey:
+        table = self.source.main.table
+        return dg.AssetKey([str(table.schema), table.name])
+
+    def of_workspaces(
+        self, now: datetime, *, keys: Sequence[str] | None = None, always: Collection[str] = (), limit: int = 10**9
+    ) -> Iterator[dg.AssetCheckEvaluation]:
+        """Yield `healthy` of the workspaces of which it changed since it was last reported, and always of some.
+
+        What was yielded counts as reported. `keys`: the workspaces to judge, all by default.
+        """
+        with self.engine.begin() as conn:
+            known = {
+                workspace: verdict
+                for (workspace, name), verdict in reports.reported(conn, self.source.name, keys).items()
+                if name == HEALTHY
+            }
+            judged = {
+                one.workspace_id: judge(one, self.core)
+                for one in find(conn, self.core, now, source=self.source.name, workspace_ids=keys)
+            }
+            verdicts = dict.fromkeys([*known, *always], NOTHING_TO_READ) | judged
+            news = [
+                (key, HEALTHY, *verdict)
+                for key, verdict in verdicts.items()
+                if key in always or known.get(key) != verdict
+            ][:limit]
+            about = targets(self.instance, self.asset, [key for key, *_ in news])
+            for key, name, passed, reason in news:
+                yield self._evaluation(name, passed, {"reason": reason}, about.get(key), partition=key)
+            reports.save_reported(conn, self.source.name, news)
+
+    def of_all(self, now: datetime, name: str = FRESH) -> dg.AssetCheckEvaluation:
+        """Judge all workspaces at once."""
+        with self.engine.connect() as conn:
+            result = summary(name, find(conn, self.core, now, source=self.source.name), self.core)
+        about = target(self.instance, self.asset)
+        return self._evaluation(name, result.passed, result.metadata, about, description=result.description)
+
+    def settle(self, evaluation: dg.AssetCheckEvaluation) -> bool:
+        """Let pages show `fresh` as it is; return whether that took a report."""
+        shown = Shown(self.instance, evaluation.asset_check_key)
+        if shown.evaluation is not None and _says(shown.evaluation) == _says(evaluation):
+            return False
+        report_check(self.instance, evaluation, run_id=shown.in_run)
+        return True
+
+    def settle_workspaces(self) -> None:
+        """Let pages show `healthy` as failed where a workspace is not, and as passed otherwise."""
+        shown = Shown(self.instance, dg.AssetCheckKey(self.asset, HEALTHY)).evaluation
+        with self.engine.connect() as conn:
+            wanted = reports.any_reported(conn, self.source.name, HEALTHY)
+            if wanted is None or (shown is not None and shown.passed == wanted[1] and self._holds(conn, shown)):
+                return
+        key, passed, reason = wanted
+        about = targets(self.instance, self.asset, [key]).get(key)
+        evaluation = self._evaluation(HEALTHY, passed, {"reason": reason}, about, partition=key)
+        report_check(self.instance, evaluation, run_id=None)
+
+    def _holds(self, conn: Connection, shown: dg.AssetCheckEvaluation) -> bool:
+        if shown.partition is None:
+            return True
+        known = reports.reported(conn, self.source.name, [shown.partition]).get((shown.partition, HEALTHY))
+        return known is None or known[0] == shown.passed
+
+    def _evaluation(
+        self, name: str, passed: bool, metadata: Any, about: Any, **more: Any
+    ) -> dg.AssetCheckEvaluation:
+        return dg.AssetCheckEvaluation(
+            asset_key=self.asset,
+            check_name=name,
+            passed=passed,
+            metadata=metadata,
+            target_materialization_data=about,
+            **more,
+        )
+
+
+def _says(evaluation: dg.AssetCheckEvaluation) -> tuple[Any, ...]:
+    return evaluation.passed, evaluation.description, evaluation.metadata.get("others")
+
+
+def summary(name: str, healths: Sequence[Health], core: CoreSettings) -> dg.AssetCheckResult:
+    """Judge workspaces as a whole: how many are well, and a table of the others."""
+    bad = [one for one in healths if not (one.fresh if name == FRESH else judge(one, core)[0])]
+    good = len(healths) - len(bad)
+    others = {"others": dg.MetadataValue.md(table(bad))} if bad else {}
+    return dg.AssetCheckResult(
+        passed=not bad,
+        description=f"{good} of {len(healths)} workspaces are {name}.",
+        metadata={name: good, f"not_{name}": len(bad), **others},
+    )
 
 
 def source_checks(source: Source, asset: dg.AssetKey) -> list[dg.AssetChecksDefinition]:
-    """Declare the checks of a source's asset; run from the web UI, they judge the partitions chosen there."""
-    return [_declare(source, asset, name) for name in CHECKS]
+    """Declare the checks of a source's asset; run by themselves they judge the chosen workspaces, or all."""
+    return [_declare(source, asset, name) for name in DESCRIPTIONS]
 
 
 def _declare(source: Source, asset: dg.AssetKey, name: str) -> dg.AssetChecksDefinition:
-    judge, description = CHECKS[name]
+    partitions = workspaces if name == HEALTHY else None
+    spec = dg.AssetCheckSpec(name, asset=asset, description=DESCRIPTIONS[name], partitions_def=partitions)
+    identifier = spec.get_python_identifier()
 
-    @dg.asset_check(
-        asset=asset,
-        name=name,
-        description=description,
-        partitions_def=workspaces,
-        required_resource_keys={"database", "limits"},
-    )
-    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        core, wanted = context.resources.limits.core(), context.partition_key
-        with context.resources.database.engine().connect() as conn:
-            rows = find(conn, core, datetime.now(UTC), source=source.name, workspace_ids=[wanted])
-        passed, reason = judge(rows[0], core) if rows else NOT_READ
-        return dg.AssetCheckResult(passed=passed, metadata={"reason": reason})
+    # not an `@asset_check`: with partitions it cannot be run without one, for which Dagster looks when it is done
+    @dg.multi_asset_check(name=identifier, specs=[spec], required_resource_keys={"database", "limits"})
+    def check(context: dg.AssetCheckExecutionContext) -> Any:
+        engine, core = context.resources.database.engine(), context.resources.limits.core()
+        checks = Checks(instance=context.instance, source=source, engine=engine, core=core)
+        yield dg.Output(None, identifier)
+        if partitions is not None and (context.has_partition_key or context.has_partition_key_range):
+            keys = list(context.partition_keys)
+            yield from checks.of_workspaces(datetime.now(UTC), keys=keys, always=keys)
+            checks.settle_workspaces()
+        else:
+            yield checks.of_all(datetime.now(UTC), name)
 
     return check
-
-
-def report_health(
-    instance: dg.DagsterInstance,
-    source: Source,
-    engine: Engine,
-    core: CoreSettings,
-    now: datetime,
-    *,
-    workspace_ids: Sequence[str] | None = None,
-    run_id: str | None = None,
-    limit: int | None = None,
-) -> int:
-    """Report every workspace whose verdict changed since it was last reported; return how many reports."""
-    table = source.main.table
-    asset = dg.AssetKey([str(table.schema), table.name])
-    with engine.begin() as conn:
-        known = overview.reported(conn, source.name, workspace_ids)
-        judged = {
-            (one.workspace_id, name): judge(one, core)
-            for one in find(conn, core, now, source=source.name, workspace_ids=workspace_ids)
-            for name, (judge, _) in CHECKS.items()
-        }
-        verdicts = dict.fromkeys(known, NOT_READ) | judged
-        changed = [(*key, *verdict) for key, verdict in verdicts.items() if known.get(key) != verdict][:limit]
-        overview.save_reported(conn, source.name, changed)
-        for workspace_id, name, passed, reason in changed:
-            evaluation = dg.AssetCheckEvaluation(
-                asset_key=asset,
-                check_name=name,
-                passed=passed,
-                partition=workspace_id,
-                metadata={"reason": reason},
-            )
-            report_check(instance, evaluation, run_id=run_id)
-    return len(changed)

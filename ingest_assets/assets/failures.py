@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 
@@ -16,36 +17,41 @@ STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONEN
 """For a hiccup of the process, a database that restarts for one. A vendor's troubles wait in `ingest.accounts`."""
 
 
-def as_failure(source: Source, failed: Mapping[str, Sequence[Verdict]], unknown: Sequence[str] = ()) -> dg.Failure:
-    """Say which workspaces failed and why; a step retry would change nothing about that.
+def as_failure(
+    log: Any, source: Source, failed: Mapping[str, Sequence[Verdict]], unknown: Sequence[str] = ()
+) -> dg.Failure:
+    """Log which workspaces failed and why, and return the failure; a step retry would change nothing about that.
 
-    `unknown`: a sentence per workspace that there is none of.
+    `unknown`: a sentence per workspace that there is none of. The sentences stand in a line of their own, since
+    what Dagster shows of an exception is mostly a stack.
     """
     verdicts = [verdict for found in failed.values() for verdict in found]
     sentences = [
         f"{one.account.workspace_id}: {printable(one.reason)}" for one in verdicts if one.status == FAILED
     ]
-    if failed:
-        sentences.insert(0, f"{source.title} could not be read for {', '.join(failed)}.")
+    log.error("%s", " ".join([*unknown, *sentences]))
+    names = [f"{source.title} could not be read for {', '.join(failed)}."] if failed else []
     return dg.Failure(
-        description=" ".join([*unknown, *sentences]),
+        description=" ".join(["A workspace of this run does not exist."] * bool(unknown) + names),
         metadata={"report": dg.MetadataValue.json(report(verdicts))},
         allow_retries=False,
     )
 
 
 @contextmanager
-def red_run(database: Database) -> Iterator[None]:
-    """Turn a fault of the process, and trouble of the database, into a failed run that says so.
+def red_run(database: Database, log: Any) -> Iterator[None]:
+    """Turn a fault of the process, and trouble of the database, into a failed run; an error line says why.
 
     A step retry would meet the same process, and may find the database mended.
     """
     try:
         yield
     except ProcessFault as fault:
-        raise dg.Failure(printable(fault), allow_retries=False) from fault
+        log.error("%s", printable(fault))
+        raise dg.Failure("This process cannot do it, as it was started.", allow_retries=False) from None
     except TROUBLES as error:
         sentence = trouble(error, database.engine())
         if sentence is None:  # a bug of ours
             raise
-        raise dg.Failure(printable(sentence)) from error
+        log.error("%s", printable(sentence))
+        raise dg.Failure("The database has a problem.") from error

@@ -50,7 +50,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
         database: Database,
         limits: Limits,
     ) -> Iterator[dg.AssetMaterialization]:
-        with red_run(database):
+        with red_run(database, context.log):
             extractor = Extractor(
                 engine=database.engine(),
                 settings=language_model.options(),
@@ -70,8 +70,10 @@ def _extract(
     failed: list[Report] = []
     for done, workspace_id in enumerate(keys, start=1):
         report = extractor.run(kind, workspace_id)
-        log = context.log.warning if report.status == FAILED else context.log.info
-        log(
+        if report.status == FAILED:
+            failed.append(report)
+            continue
+        context.log.info(
             "%s %s (%d of %d): %s%s",
             features_key(kind).to_user_string(),
             workspace_id,
@@ -81,17 +83,14 @@ def _extract(
             f", {printable(report.reason)}" if report.reason else "",
             extra=report.as_json(),
         )
-        if report.status == FAILED:
-            failed.append(report)
-        elif report.status != SKIPPED:
+        if report.status != SKIPPED:
             yield dg.AssetMaterialization(
                 features_key(kind), partition=workspace_id, metadata=_metadata(kind, extractor, report)
             )
-    if failed:
-        names = ", ".join(one.workspace_id for one in failed)
-        unknown.append(f"No {kind.noun} could be read for {names}. {printable(failed[0].reason)}")
-    if unknown:
-        raise dg.Failure(" ".join(unknown), allow_retries=False)
+    sentences = [*unknown, *(f"{one.workspace_id}: {printable(one.reason)}" for one in failed)]
+    if sentences:
+        context.log.error("%s", " ".join(sentences))
+        raise dg.Failure(f"Not every workspace's {kind.noun}s could be read.", allow_retries=False)
 
 
 def _spec(kind: Featured, settings: ModelSettings) -> dg.AssetSpec:

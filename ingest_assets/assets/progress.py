@@ -8,7 +8,7 @@ from ingest_assets.assets.squares import has_news
 from ingest_assets.errors import CursorExpired, DoubtfulRejection, Transient
 from ingest_assets.sources.source import Source
 from ingest_assets.terminal import printable
-from ingest_assets.verdict import FAILED, SKIPPED, Verdict
+from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict
 
 EVERY = 50
 """A log line per so many workspaces that had nothing new: a line is an event, too."""
@@ -23,14 +23,22 @@ class Progress:
         self._done = 0
         self._read = 0
         self._waiting: Counter[str] = Counter()
+        self._partly: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
 
-    def workspace(self, workspace_id: str, verdicts: Sequence[Verdict], summary: Mapping[str, Any]) -> None:
-        """Log a workspace that has news, and now and then one that has none."""
+    def workspace(
+        self, workspace_id: str, verdicts: Sequence[Verdict], summary: Mapping[str, Any], *, told_later: bool
+    ) -> None:
+        """Log a workspace that has news, and now and then one that has none.
+
+        `told_later`: the run fails for it, and says why in an error line at its end.
+        """
         self._done += 1
         self._count(verdicts)
         place = f"{self._source.name} {workspace_id} ({self._done} of {self._total})"
         failed = [verdict for verdict in verdicts if verdict.status == FAILED]
+        if told_later:
+            return
         if failed:
             reasons = " ".join(dict.fromkeys(printable(verdict.reason) for verdict in failed))
             self._log.warning("%s: %s, %s", place, summary["status"], reasons, extra=summary)
@@ -41,7 +49,9 @@ class Progress:
         failed = [verdict for verdict in verdicts if verdict.status == FAILED]
         skipped = [verdict for verdict in verdicts if verdict.status == SKIPPED]
         lasting = [verdict for verdict in failed if not isinstance(verdict.error, PASSING)]
-        if lasting:
+        if failed and any(verdict.status in {SUCCESS, PARTIAL} for verdict in verdicts):
+            self._partly[printable(failed[0].reason)] += 1
+        elif lasting:
             self._failed[printable(lasting[0].reason)] += 1
         elif failed or skipped:
             self._waiting[printable([*failed, *skipped][0].reason)] += 1
@@ -49,14 +59,16 @@ class Progress:
             self._read += 1
 
     def end(self) -> None:
-        """Log the sum, as a warning unless everybody was read."""
+        """Log the sum of several workspaces, as a warning unless everybody was read."""
+        if self._total == 1:
+            return
         sentences = [f"{self._read} of {self._total} {self._source.title} workspaces read"]
         sentences += [f"{found.total()} {verb}: {_most(found)}" for verb, found in self._left() if found]
         log = self._log.info if len(sentences) == 1 else self._log.warning
         log("%s", "; ".join(sentences))
 
     def _left(self) -> list[tuple[str, Counter[str]]]:
-        return [("wait", self._waiting), ("failed", self._failed)]
+        return [("read in part", self._partly), ("wait", self._waiting), ("failed", self._failed)]
 
 
 def _most(reasons: Counter[str]) -> str:

@@ -1,22 +1,23 @@
 """`raw/<records>`: one asset per source, partitioned by workspace.
 
 A partition run, a backfill over a range and a batch (keys in the run's config) are the same function.
-A batch stays green: its failing workspaces are retried in partition runs of their own, which turn red.
+A partition is materialized when at least one of its accounts was read; what is missing, its check `healthy` says.
+A run fails for a workspace of which nothing can be read. A batch stays green: its failing workspaces are retried
+in partition runs of their own, which turn red.
 """
 
 import inspect
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 from sqlalchemy import Table
 
-from ingest_assets.assets.checks import report_health
+from ingest_assets.assets.checks import Checks
 from ingest_assets.assets.failures import STEP_RETRIES, as_failure, red_run
+from ingest_assets.assets.metadata import materialized, table_uri
 from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.progress import Progress
 from ingest_assets.assets.squares import Squares
@@ -27,15 +28,15 @@ from ingest_assets.resources.ingestion import Credentials, Database, Limits, wor
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Source
-from ingest_assets.storage.writes import Counts
 from ingest_assets.sync import Worker
-from ingest_assets.terminal import printable
-from ingest_assets.verdict import FAILED, SKIPPED, Verdict, report
+from ingest_assets.verdict import Verdict, report
 
 RESERVATION_TAG = ".dagster/ingest_reservation"  # hidden: in the list of runs it would be noise
 """On a run that a schedule or a sensor asked for: what its accounts are reserved with."""
 OWNERS = ["team:data-platform"]
-PREVIEW_LINES = 50
+CHECKED_TOGETHER = 100
+"""Workspaces that a batch materializes before it reports their checks: until then pages show none of them."""
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 BATCH_MINUTES = 2.0
 """Who needs longer in a batch goes on in a run of its own: a large tenant does not hold the others up."""
 
@@ -84,8 +85,8 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         database: Database,
         credentials: Credentials,
         limits: Limits,
-    ) -> Iterator[dg.AssetMaterialization]:
-        with red_run(database):
+    ) -> Iterator[Event]:
+        with red_run(database, context.log):
             one = worker(database, credentials, limits, owner=context.run.run_id)
             yield from _sync_workspaces(context, config, source, one, api.options())
 
@@ -94,41 +95,55 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
 
 def _sync_workspaces(
     context: dg.AssetExecutionContext, config: SyncConfig, source: Source, one: Worker, options: Any
-) -> Iterator[dg.AssetMaterialization]:
+) -> Iterator[Event]:
     keys, unknown = told_apart(context, one.engine, config.workspaces or partitions_of(context), source.name)
     keep_connections(context.instance)
     one = replace(one, reservation=_reservation(context.run))
-    if config.workspaces:
+    batch = bool(config.workspaces)
+    if batch:
         minutes = min(BATCH_MINUTES, one.core.sync_minutes)
         one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
-    squares = Squares(one, source, keys, batch=bool(config.workspaces))
+    squares = Squares(one, source, keys, batch=batch)
+    checks = Checks(instance=context.instance, source=source, engine=one.engine, core=one.core)
     failed: dict[str, list[Verdict]] = {}
+    unchecked: list[str] = []
     progress = Progress(context.log, source, len(keys))
     for workspace_id, verdicts in sync_workspaces(source, keys, options, one):
         summary = report(verdicts)
-        progress.workspace(workspace_id, verdicts, summary)
-        if any(verdict.status == FAILED for verdict in verdicts):
+        if squares.fails(workspace_id, verdicts):
             failed[workspace_id] = verdicts
-        elif summary["status"] == SKIPPED:
+        progress.workspace(workspace_id, verdicts, summary, told_later=workspace_id in failed)
+        if summary["successful_accounts"]:
+            if squares.worth_turning(workspace_id, summary):
+                squares.green(workspace_id)
+                metadata = materialized(source, one.engine, workspace_id, verdicts)
+                for record in source.assets:
+                    yield dg.AssetMaterialization(
+                        _key(record.table), partition=workspace_id, metadata=metadata(record.table)
+                    )
+                unchecked.append(workspace_id)
+        elif workspace_id not in failed:
             squares.untouched(workspace_id)
-        elif squares.worth_turning(workspace_id, summary):
-            for key in asset_keys(source):
-                yield dg.AssetMaterialization(key, partition=workspace_id, metadata=_metadata(verdicts))
-            squares.green(workspace_id)
+        if len(unchecked) >= CHECKED_TOGETHER:
+            yield from _report(checks, one, unchecked, unchecked)
+            unchecked.clear()
     progress.end()
-    report_health(
-        context.instance,
-        source,
-        one.engine,
-        one.core,
-        one.clock.now(),
-        workspace_ids=keys,
-        run_id=context.run.run_id,
-    )
-    if config.workspaces:  # each gets a run of its own, which turns red; of a fault of ours nothing is noted
-        failed = {key: found for key, found in failed.items() if any(one.by_process for one in found)}
+    yield from _report(checks, one, keys, unchecked if batch else keys)
     if failed or unknown:
-        raise as_failure(source, failed, unknown)
+        raise as_failure(context.log, source, failed, unknown)
+
+
+def _report(checks: Checks, one: Worker, keys: Sequence[str], always: Sequence[str]) -> Iterator[Event]:
+    """Yield what the checks of a run's workspaces say, and let pages show the checks as they are."""
+    now, news = one.clock.now(), False
+    for evaluation in checks.of_workspaces(now, keys=keys, always=always):
+        news = True
+        yield evaluation
+    if news:
+        fresh = checks.of_all(now)
+        yield fresh
+        checks.settle(fresh)
+        checks.settle_workspaces()
 
 
 def _reservation(run: dg.DagsterRun) -> str | None:
@@ -146,9 +161,13 @@ def _spec(source: Source, record: type[Record], core: CoreSettings) -> dg.AssetS
         kinds={source.name, "postgres"},
         owners=OWNERS,
         tags={"source": source.name},
-        metadata={"dagster/table_name": table.fullname, "dagster/column_schema": column_schema(table)},
+        metadata={
+            "dagster/table_name": table.fullname,
+            "dagster/column_schema": column_schema(table),
+            "dagster/storage_kind": "postgresql",
+            **table_uri(table, core.database_url),
+        },
         partitions_def=workspaces,
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=core.freshness_minutes)),
         skippable=True,
     )
 
@@ -166,45 +185,6 @@ def partitions_of(context: dg.AssetExecutionContext) -> Sequence[str]:
         )
     keys: Sequence[str] = context.partition_keys
     return keys
-
-
-def _metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    summary = report(verdicts)
-    calls: Counter[str] = Counter()
-    for verdict in verdicts:
-        calls.update(verdict.calls)
-    return {
-        "rows_new": summary["new"],
-        "rows_changed": summary["changed"],
-        "rows_deleted": summary["deleted"],
-        "rows_rejected": summary["rejected"],
-        "api_calls": summary["api_calls"],
-        "api_calls_by_method": dg.MetadataValue.json(dict(sorted(calls.items()))),
-        "seconds": round(sum(verdict.seconds for verdict in verdicts), 3),
-        "successful_accounts": summary["successful_accounts"],
-        "failed_accounts": summary["failed_accounts"],
-        "read_from": min((one["read_from"] for one in summary["accounts"] if one["read_from"]), default=None),
-        "read_to": max((one["read_to"] for one in summary["accounts"] if one["read_to"]), default=None),
-        "report": dg.MetadataValue.json(summary),
-        "preview": dg.MetadataValue.md(_preview(verdicts)),
-    }
-
-
-def _preview(verdicts: Sequence[Verdict]) -> str:
-    """Count by channel; never a text."""
-    totals: defaultdict[str, Counts] = defaultdict(Counts)
-    for verdict in verdicts:
-        for label, counts in verdict.labels.items():
-            totals[label] += counts
-    lines = ["| | new | changed | deleted | rejected |", "|---|---|---|---|---|"]
-    busiest = sorted(totals.items(), key=lambda item: (-item[1].seen, item[0]))
-    lines += [
-        f"| {printable(label).replace('|', ' ')} | {c.new} | {c.changed} | {c.deleted} | {c.rejected} |"
-        for label, c in busiest[:PREVIEW_LINES]
-    ]
-    return "\n".join(
-        [*lines, f"| and {len(busiest) - PREVIEW_LINES} more | | | | |"] if len(busiest) > PREVIEW_LINES else lines
-    )
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -4,15 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
-from ingest_assets.storage import overview
+from ingest_assets.storage import overview, reports
 from ingest_assets.sync import Worker
-from ingest_assets.verdict import FAILED
+from ingest_assets.verdict import FAILED, PARTIAL, SUCCESS, Verdict
 
-HEARTBEAT = timedelta(hours=1)
-"""A batch materialises a partition when something changed, and otherwise so often: an event costs more than a
-sync that finds nothing new."""
+HEARTBEAT = timedelta(days=1)
+"""A batch materializes a partition when something changed, and otherwise so often: an event costs more than a
+sync that finds nothing new, and when a workspace was last read its checks tell."""
 
 
 def has_news(summary: Mapping[str, Any]) -> bool:
@@ -27,7 +29,7 @@ class Squares:
     def __init__(self, one: Worker, source: Source, keys: Sequence[str], *, batch: bool) -> None:
         self._one, self._source, self._batch = one, source, batch
         with one.engine.connect() as conn:
-            self._before = overview.partitions_shown(conn, source.name, keys)
+            self._before = reports.partitions_shown(conn, source.name, keys)
         if not batch:  # red until the run says otherwise: one that is killed cannot say anything
             self._note(keys, one.clock.now(), failed=True)
 
@@ -37,12 +39,27 @@ class Squares:
         if not self._batch or before is None:
             return True
         red, since = before
-        heartbeat = min(HEARTBEAT, timedelta(minutes=self._one.core.freshness_minutes) / 2)
-        return red or has_news(summary) or self._one.clock.now() - since >= heartbeat
+        return red or has_news(summary) or self._one.clock.now() - since >= HEARTBEAT
+
+    def fails(self, workspace_id: str, verdicts: Sequence[Verdict]) -> bool:
+        """Whether the run has to fail for a workspace: none of its accounts can be read, or this process cannot.
+
+        An account of which a batch saw that it fails gets a run of its own. An account that waits for its turn,
+        and did not fail, can be read.
+        """
+        failing = [verdict for verdict in verdicts if verdict.status == FAILED]
+        if not failing or any(verdict.by_process for verdict in failing):
+            return bool(failing)
+        if self._batch or any(verdict.status in {SUCCESS, PARTIAL} for verdict in verdicts):
+            return False
+        with self._one.engine.connect() as conn:
+            return not overview.any_read(conn, self._source.name, workspace_id)
 
     def green(self, workspace_id: str) -> None:
-        """Note a materialisation."""
-        self._note([workspace_id], self._one.clock.now(), failed=False)
+        """Note a materialization that comes next, which hides what was reported of the partition's checks."""
+        with self._one.engine.begin() as conn:
+            reports.forget_reported(conn, self._source.name, [workspace_id])
+            self._save(conn, [workspace_id], self._one.clock.now(), failed=False)
 
     def untouched(self, workspace_id: str) -> None:
         """Note that nothing was read: the square stays as it was."""
@@ -52,4 +69,7 @@ class Squares:
 
     def _note(self, keys: Iterable[str], since: datetime, *, failed: bool) -> None:
         with self._one.engine.begin() as conn:
-            overview.save_partitions_shown(conn, self._source.name, keys, since, failed=failed)
+            self._save(conn, keys, since, failed=failed)
+
+    def _save(self, conn: Connection, keys: Iterable[str], since: datetime, *, failed: bool) -> None:
+        reports.save_partitions_shown(conn, self._source.name, keys, since, failed=failed)

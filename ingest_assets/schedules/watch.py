@@ -5,19 +5,19 @@ from typing import Any
 
 import dagster as dg
 
-from ingest_assets.assets.checks import report_health
+from ingest_assets.assets.checks import Checks
 from ingest_assets.assets.features import POOL, features_key
-from ingest_assets.assets.health import observe
+from ingest_assets.assets.health import Seen, materialization, take
 from ingest_assets.assets.records import asset_keys
+from ingest_assets.assets.reporting import report_check
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.schedules.maintenance import maintenance
 from ingest_assets.schedules.unread import features_job_name
 from ingest_assets.sources import SOURCES
-from ingest_assets.storage import overview
+from ingest_assets.storage.overview import silent_owners
 
 HEALTH_SECONDS, LOOK_SECONDS = 60, 30
-OVERVIEW_SECONDS = 300  # how often `ops/sync_health` gets a new point
 REPORTS = 500  # check results of one look, so that it stays short; the rest comes with the next
 
 
@@ -25,21 +25,34 @@ REPORTS = 500  # check results of one look, so that it stays short; the rest com
     minimum_interval_seconds=HEALTH_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"database", "limits"},
-    description="Report the checks that changed, and every five minutes the overview ops/sync_health.",
+    description="Report the checks that changed, and ops/sync_health when a workspace's state changes, or hourly.",
 )
 def sync_health(context: dg.SensorEvaluationContext) -> Any:
     """Report without a run: neither needs one."""
-    engine, core, now = context.resources.database.engine(), context.resources.limits.core(), datetime.now(UTC)
-    keep_connections(context.instance)
+    instance, engine, now = context.instance, context.resources.database.engine(), datetime.now(UTC)
+    core = context.resources.limits.core()
+    keep_connections(instance)
     told = []
     for source in SOURCES:
-        count = report_health(context.instance, source, engine, core, now, limit=REPORTS // len(SOURCES))
-        told.append(f"{source.title} {count}")
-    if now.timestamp() - float(context.cursor or 0) >= OVERVIEW_SECONDS:
-        context.instance.report_runless_asset_event(observe(engine, core, now))
-        context.update_cursor(str(now.timestamp()))
+        checks = Checks(instance=instance, source=source, engine=engine, core=core)
+        told.append(f"{source.title} {_report_changes(checks, now)}")
+    seen = Seen.of(context.cursor)
+    overview = take(engine, core, now)
+    if seen.is_over(overview, now):
+        instance.report_runless_asset_event(materialization(overview))
+        context.update_cursor(Seen(now.timestamp(), overview.fingerprint()).cursor)
         told.append("and the overview")
     return dg.SkipReason(f"No run is needed. Reported changed checks: {', '.join(told)}.")
+
+
+def _report_changes(checks: Checks, now: datetime) -> int:
+    """Report what changed of a source's checks; return how many reports that took."""
+    count = 0
+    for evaluation in checks.of_workspaces(now, limit=REPORTS // len(SOURCES)):
+        report_check(checks.instance, evaluation, run_id=None)
+        count += 1
+    checks.settle_workspaces()
+    return count + checks.settle(checks.of_all(now))
 
 
 @dg.sensor(
@@ -68,7 +81,7 @@ def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
     if not started:
         return dg.SkipReason("No run is under way for that long.")
     with context.resources.database.engine().connect() as conn:
-        dead = overview.silent_owners(conn, list(started), since)
+        dead = silent_owners(conn, list(started), since)
     for run_id in sorted(dead):
         silence = f"{patience.total_seconds():.0f} s"
         message = f"The worker of this run gave no sign for {silence}; what it did not finish is due again."

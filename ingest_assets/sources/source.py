@@ -101,6 +101,8 @@ class Source:
     description: str
     api: str
     """The vendor's API, the upstream end of the lineage."""
+    console: str
+    """The vendor's page on which its customers grant and see such access."""
     daily_calls: Callable[[Any], int] | None = None
     """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
 

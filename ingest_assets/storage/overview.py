@@ -1,11 +1,23 @@
 """What operators ask: how is each account and each workspace, and what does Dagster know of it?"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, literal_column, select, union
-from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    union,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from ingest_assets.storage.schema import (
     COUNTED,
@@ -14,9 +26,7 @@ from ingest_assets.storage.schema import (
     NEEDS_RECONNECT,
     PAUSED,
     accounts,
-    check_reports,
     leases,
-    partition_reports,
     rejected_records,
     sync_counts,
     syncs,
@@ -36,6 +46,7 @@ _STATE = case(
     (accounts.c.attempts > 0, "retrying"),
     else_="active",
 )
+_READ = and_(_STATE == "active", accounts.c.last_success_at.is_not(None))
 _SINCE = _utc(accounts.c.state_since, '" (since "YYYY-MM-DD HH24:MI" UTC)"')
 _UNTIL = _utc(accounts.c.due_at, '" (next try at "YYYY-MM-DD HH24:MI" UTC)"')
 _WORDS = case(
@@ -106,9 +117,10 @@ def health(
 ) -> Sequence[Any]:
     """Give a row a workspace and source in one statement, without paused and disconnected accounts.
 
-    Columns: workspace_id, source, last_success_at (of the account that waits longest; null if one
-    never succeeded), fresh, state (the worst of `STATE_RANKS`), reason (in words, null if there is nothing to
-    say), rejected (items kept aside), stored (rows in the source's table, counted up to `telling` for each
+    Columns: workspace_id, source, accounts (how many), read (those that were read and did not fail since),
+    last_success_at (of the account that waits longest; null if one never succeeded), fresh, state (the worst of
+    `STATE_RANKS`), reason (in words, with the account's name where there are several; null if there is nothing
+    to say), rejected (items kept aside), stored (rows in the source's table, counted up to `telling` for each
     rejected item, beyond which they change nothing).
     """
     wanted: list[ColumnElement[bool]] = [accounts.c.state.not_in([DISCONNECTED, PAUSED])]
@@ -120,6 +132,7 @@ def health(
         (func.bool_or(accounts.c.last_success_at.is_(None)), None), else_=func.min(accounts.c.last_success_at)
     )
     rank = func.max(case(STATE_RANKS, value=_STATE))
+    by_name: Any = aggregate_order_by(literal_column("'; '"), accounts.c.name)
     one = (
         select(
             accounts.c.workspace_id,
@@ -128,7 +141,12 @@ def health(
             oldest.label("last_success_at"),
             func.coalesce(oldest >= now - objective, literal(False)).label("fresh"),
             case({number: name for name, number in STATE_RANKS.items()}, value=rank).label("state"),
-            func.string_agg(_WORDS, aggregate_order_by(literal_column("'; '"), accounts.c.name)).label("reason"),
+            case(
+                (func.count() > 1, func.string_agg(accounts.c.name + ": " + _WORDS, by_name)),
+                else_=func.string_agg(_WORDS, by_name),
+            ).label("reason"),
+            func.count().label("accounts"),
+            func.count().filter(_READ).label("read"),
         )
         .where(*wanted)
         .group_by(accounts.c.workspace_id, accounts.c.source)
@@ -159,6 +177,13 @@ def health(
             one.c.workspace_id, one.c.source
         )
     ).all()
+
+
+def any_read(conn: Connection, source: str, workspace_id: str) -> bool:
+    """Whether a workspace has an account that was read and did not fail since."""
+    return conn.execute(
+        select(exists().where(accounts.c.source == source, accounts.c.workspace_id == workspace_id, _READ))
+    ).scalar_one()
 
 
 def success_rates(
@@ -214,72 +239,3 @@ def silent_owners(conn: Connection, owners: Sequence[str], since: datetime) -> s
         )
     ).scalars()
     return set(owners) - set(alive)
-
-
-def reported(
-    conn: Connection, source: str, workspace_ids: Sequence[str] | None
-) -> dict[tuple[str, str], tuple[bool, str]]:
-    """Give what was last reported to Dagster, by (workspace, check)."""
-    query = select(check_reports).where(check_reports.c.source == source)
-    if workspace_ids is not None:
-        query = query.where(check_reports.c.workspace_id == func.any(list(workspace_ids)))
-    return {(row.workspace_id, row.check_name): (row.passed, row.reason) for row in conn.execute(query)}
-
-
-def save_reported(conn: Connection, source: str, reports: Sequence[tuple[str, str, bool, str]]) -> None:
-    """Remember what was reported: (workspace, check, passed, reason)."""
-    if not reports:
-        return
-    statement = insert(check_reports)
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(check_reports.primary_key),
-            set_={
-                "passed": statement.excluded.passed,
-                "reason": statement.excluded.reason,
-                "reported_at": func.now(),
-            },
-        ),
-        [
-            {
-                "workspace_id": workspace_id,
-                "source": source,
-                "check_name": name,
-                "passed": passed,
-                "reason": reason,
-            }
-            for workspace_id, name, passed, reason in reports
-        ],
-    )
-
-
-def partitions_shown(
-    conn: Connection, source: str, workspace_ids: Sequence[str]
-) -> dict[str, tuple[bool, datetime]]:
-    """Give what Dagster's partitions show: workspace -> (red, since when)."""
-    rows = conn.execute(
-        select(partition_reports).where(
-            partition_reports.c.source == source,
-            partition_reports.c.workspace_id == func.any(list(workspace_ids)),
-        )
-    )
-    return {row.workspace_id: (row.failed, row.reported_at) for row in rows}
-
-
-def save_partitions_shown(
-    conn: Connection, source: str, workspace_ids: Iterable[str], now: datetime, *, failed: bool
-) -> None:
-    """Remember that partitions turned green or red."""
-    statement = insert(partition_reports)
-    rows = [
-        {"workspace_id": workspace_id, "source": source, "failed": failed, "reported_at": now}
-        for workspace_id in workspace_ids
-    ]
-    if rows:
-        conn.execute(
-            statement.on_conflict_do_update(
-                index_elements=list(partition_reports.primary_key),
-                set_={"failed": statement.excluded.failed, "reported_at": statement.excluded.reported_at},
-            ),
-            rows,
-        )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from ingest_assets.storage.accounts import DUE_STATES
 from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT, accounts, partition_reports
@@ -66,7 +66,18 @@ def due_workspaces(conn: Connection, source: str, now: datetime) -> list[Due]:
 
 
 def unshown_failures(conn: Connection, source: str, now: datetime) -> list[str]:
-    """Return the workspaces that fail, will not be tried soon, and have no red partition: a batch run saw it."""
+    """Return the workspaces of which nothing can be read, not soon either, and that have no red partition.
+
+    A batch run saw it. Where another account can be read, a check tells of the one that cannot.
+    """
+    sibling = accounts.alias()
+    read = exists().where(
+        sibling.c.workspace_id == accounts.c.workspace_id,
+        sibling.c.source == accounts.c.source,
+        sibling.c.state == ACTIVE,
+        sibling.c.attempts == 0,
+        sibling.c.last_success_at.is_not(None),
+    )
     return list(
         conn.execute(
             select(accounts.c.workspace_id)
@@ -84,6 +95,7 @@ def unshown_failures(conn: Connection, source: str, now: datetime) -> list[str]:
                 func.coalesce(accounts.c.due_at <= now, True),
                 _UNRESERVED,
                 func.coalesce(partition_reports.c.failed, False).is_(False),
+                ~read,
             )
             .group_by(accounts.c.workspace_id)
             .order_by(accounts.c.workspace_id)

@@ -1,6 +1,7 @@
 """What is stored already, for sources that compare before they ask the vendor."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, func, literal, select, union_all
@@ -22,6 +23,15 @@ def stored(
         )
     )
     return {row.external_id: row for row in rows}
+
+
+def stored_of_workspace(conn: Connection, table: Table, workspace_id: str) -> tuple[int, datetime | None]:
+    """Count a workspace's living rows, and return when the newest of them happened."""
+    living = select(func.count(), func.max(table.c.occurred_at)).where(
+        table.c.workspace_id == workspace_id, table.c.deleted_at.is_(None)
+    )
+    rows, newest = conn.execute(living).one()
+    return rows, newest
 
 
 def stored_in_workspace(

@@ -34,6 +34,7 @@ FATHOM = Source(
     description="Recorded sessions with transcripts, summaries and action items, each once for all keys of a "
     "workspace.",
     api="Fathom API: /meetings, /recordings/{id}/transcript, /recordings/{id}/summary",
+    console="https://fathom.video/customize#api-access-header",
     records=(FathomSession,),
     credential=FathomCredential,
     settings=FathomSettings,

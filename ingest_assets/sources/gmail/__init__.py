@@ -39,6 +39,7 @@ GMAIL = Source(
     description="Threads of the selected labels with all their messages as text, kept in step with label changes, "
     "trash and deletions.",
     api="Gmail API: users.threads, users.history, users.labels",
+    console="https://admin.google.com/ac/owl/domainwidedelegation",
     records=(GmailThread, GmailMessage),
     credential=GmailCredential,
     settings=GmailSettings,

@@ -33,6 +33,7 @@ GONG = Source(
     title="Gong",
     description="Recorded calls with parties, content and transcripts, looked at again until these are there.",
     api="Gong API: /v2/calls/extensive, /v2/calls/transcript, /v2/calls/{id}, /v2/users, /v2/workspaces",
+    console="https://app.gong.io/company/api",
     records=(GongCall, GongUser, GongWorkspace),
     credential=GongCredential,
     settings=GongSettings,

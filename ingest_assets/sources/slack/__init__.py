@@ -37,6 +37,7 @@ SLACK = Source(
     description="Messages, thread replies and broadcasts that the workspace's bot can see, kept in step with "
     "late replies, edits and deletions.",
     api="Slack Web API: conversations.history, conversations.replies, users.conversations, users.list",
+    console="https://api.slack.com/apps",
     records=(SlackMessage, SlackUser, SlackChannel),
     credential=SlackCredential,
     settings=SlackSettings,
