@@ -19,7 +19,7 @@ import dagster as dg
 from sqlalchemy import Connection, Engine
 
 from ingest_assets.assets.partitions import workspaces
-from ingest_assets.assets.reporting import Shown, report_check, target, targets
+from ingest_assets.assets.reporting import Shown, hidden, report_check, target, targets
 from ingest_assets.health import Health, find, table
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
@@ -80,10 +80,17 @@ class Checks:
                 for key, verdict in verdicts.items()
                 if key in always or known.get(key) != verdict
             ][:limit]
-            about = targets(self.instance, self.asset, [key for key, *_ in news])
-            for key, name, passed, reason in news:
-                yield self._evaluation(name, passed, {"reason": reason}, about.get(key), partition=key)
+            yield from self._evaluations(news)
             reports.save_reported(conn, self.source.name, news)
+        check, passed = dg.AssetCheckKey(self.asset, HEALTHY), {key: verdict for key, _, verdict, _ in news}
+        again = set(hidden(self.instance, check, passed)) if news else set()
+        for evaluation in self._evaluations([report for report in news if report[0] in again]):
+            report_check(self.instance, evaluation, run_id=None)
+
+    def _evaluations(self, news: Sequence[tuple[str, str, bool, str]]) -> Iterator[dg.AssetCheckEvaluation]:
+        about = targets(self.instance, self.asset, [key for key, *_ in news])
+        for key, name, passed, reason in news:
+            yield self._evaluation(name, passed, {"reason": reason}, about.get(key), partition=key)
 
     def of_all(self, now: datetime, name: str = FRESH) -> dg.AssetCheckEvaluation:
         """Judge all workspaces at once."""
@@ -107,9 +114,7 @@ class Checks:
             wanted = reports.any_reported(conn, self.source.name, HEALTHY)
             if wanted is None or (shown is not None and shown.passed == wanted[1] and self._holds(conn, shown)):
                 return
-        key, passed, reason = wanted
-        about = targets(self.instance, self.asset, [key]).get(key)
-        evaluation = self._evaluation(HEALTHY, passed, {"reason": reason}, about, partition=key)
+        [evaluation] = self._evaluations([(wanted[0], HEALTHY, *wanted[1:])])
         report_check(self.instance, evaluation, run_id=None)
 
     def _holds(self, conn: Connection, shown: dg.AssetCheckEvaluation) -> bool:

@@ -18,6 +18,7 @@ from dagster import DagsterEvent, DagsterEventType, DagsterInstance
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
 JOB = "health"  # shown where Dagster names the job of an event
 
@@ -56,6 +57,22 @@ def target(instance: DagsterInstance, asset: dg.AssetKey) -> Target | None:
 
 def _target(record: dg.EventLogRecord) -> Target:
     return Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+
+
+def hidden(instance: DagsterInstance, check: dg.AssetCheckKey, passed: Mapping[str, bool]) -> list[str]:
+    """Return the partitions of which pages do not show the report that was just made.
+
+    A run reports in place of its plan: whatever another process reported since the run was launched is newer.
+    """
+    infos = instance.event_log_storage.get_asset_check_partition_info([check], partition_keys=list(passed))
+    as_reported = {True: Status.SUCCEEDED, False: Status.FAILED}
+    return [
+        info.partition_key
+        for info in infos
+        if info.partition_key is not None
+        and info.latest_execution_status != Status.PLANNED  # of another run, which will report
+        and (not info.is_current or info.latest_execution_status != as_reported[passed[info.partition_key]])
+    ]
 
 
 class Shown:

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
+from ingest_assets.assets import records
 from ingest_assets.assets.checks import FRESH, HEALTHY, Checks
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.settings import sqlalchemy_url
@@ -103,6 +104,22 @@ def test_a_run_that_is_killed_before_it_reports_is_made_up_for_by_the_sensor(
     pages.look()
     assert pages.partitions() == {"SUCCEEDED": {"acme"}}
     assert pages.header(FRESH) == ("SUCCEEDED", "1 of 1 workspaces are fresh.")
+
+
+def test_what_the_sensor_reports_while_a_run_is_under_way_hides_nothing(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages.join("acme", "globex")
+    sync_workspaces = records.sync_workspaces
+
+    def looked_at_meanwhile(*given: Any, **more: Any) -> Any:
+        pages.look()
+        yield from sync_workspaces(*given, **more)
+
+    monkeypatch.setattr(records, "sync_workspaces", looked_at_meanwhile)
+    assert pages.materialize(partition_key="acme").success
+    assert pages.partitions() == {"SUCCEEDED": {"acme"}, "FAILED": {"globex"}}
+    assert (pages.header(HEALTHY)[0], pages.header(FRESH)[0]) == ("FAILED", "FAILED")
 
 
 def test_a_look_that_finds_nothing_changed_writes_no_event(pages: Pages) -> None:
