@@ -6,7 +6,8 @@ import dagster as dg
 
 from ingest_assets.app import App
 from ingest_assets.assets.checks import source_checks
-from ingest_assets.assets.features import features_asset
+from ingest_assets.assets.feature_checks import feature_checks
+from ingest_assets.assets.features import features_asset, features_key
 from ingest_assets.assets.health import sync_health_asset
 from ingest_assets.assets.lineage import api_spec, directory_specs
 from ingest_assets.assets.records import asset_key, records_asset
@@ -38,7 +39,10 @@ def build(app: App) -> dg.Definitions:
             *(features_asset(kind, app.model) for kind in FEATURED),
             sync_health_asset,
         ],
-        asset_checks=[check for source in SOURCES for check in source_checks(source, asset_key(source))],
+        asset_checks=[
+            *(check for source in SOURCES for check in source_checks(source, asset_key(source))),
+            *(check for kind in FEATURED for check in feature_checks(kind, features_key(kind))),
+        ],
         jobs=[*jobs.values(), *reading.values(), maintenance],
         schedules=[
             *(sync_schedule(source, jobs[source.name], app.options_of(source).sync_cron) for source in SOURCES),

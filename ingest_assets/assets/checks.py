@@ -19,7 +19,7 @@ import dagster as dg
 from sqlalchemy import Connection, Engine
 
 from ingest_assets.assets.partitions import workspaces
-from ingest_assets.assets.reporting import Shown, hidden, report_check, target, targets
+from ingest_assets.assets.reporting import OTHERS, Shown, hidden, report_check, target, targets
 from ingest_assets.health import Health, find, table
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
@@ -99,14 +99,6 @@ class Checks:
         about = target(self.instance, self.asset)
         return self._evaluation(name, result.passed, result.metadata, about, description=result.description)
 
-    def settle(self, evaluation: dg.AssetCheckEvaluation) -> bool:
-        """Let pages show `fresh` as it is; return whether that took a report."""
-        shown = Shown(self.instance, evaluation.asset_check_key)
-        if shown.evaluation is not None and _says(shown.evaluation) == _says(evaluation):
-            return False
-        report_check(self.instance, evaluation, run_id=shown.in_run)
-        return True
-
     def settle_workspaces(self) -> None:
         """Let pages show `healthy` as failed where a workspace is not, and as passed otherwise."""
         shown = Shown(self.instance, dg.AssetCheckKey(self.asset, HEALTHY)).evaluation
@@ -136,15 +128,11 @@ class Checks:
         )
 
 
-def _says(evaluation: dg.AssetCheckEvaluation) -> tuple[Any, ...]:
-    return evaluation.passed, evaluation.description, evaluation.metadata.get("others")
-
-
 def summary(name: str, healths: Sequence[Health], core: CoreSettings) -> dg.AssetCheckResult:
     """Judge workspaces as a whole: how many are well, and a table of the others."""
     bad = [one for one in healths if not (one.fresh if name == FRESH else judge(one, core)[0])]
     good = len(healths) - len(bad)
-    others = {"others": dg.MetadataValue.md(table(bad))} if bad else {}
+    others = {OTHERS: dg.MetadataValue.md(table(bad))} if bad else {}
     return dg.AssetCheckResult(
         passed=not bad,
         description=f"{good} of {len(healths)} workspaces are {name}.",

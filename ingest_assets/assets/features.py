@@ -11,8 +11,10 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.failures import STEP_RETRIES, red_run
+from ingest_assets.assets.feature_checks import evaluations
 from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.records import OWNERS, SyncConfig, asset_key, column_schema, partitions_of
+from ingest_assets.assets.reporting import settle
 from ingest_assets.features.extract import FAILED, SKIPPED, Extractor, Report
 from ingest_assets.features.kinds import Featured
 from ingest_assets.features.model import KINDS
@@ -49,7 +51,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
         language_model: LanguageModelApi,
         database: Database,
         limits: Limits,
-    ) -> Iterator[dg.AssetMaterialization]:
+    ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
         with red_run(database, context.log):
             extractor = Extractor(
                 engine=database.engine(),
@@ -64,7 +66,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
 
 def _extract(
     context: dg.AssetExecutionContext, config: SyncConfig, kind: Featured, extractor: Extractor
-) -> Iterator[dg.AssetMaterialization]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     asked = config.workspaces or partitions_of(context)
     keys, unknown = told_apart(context, extractor.engine, asked, kind.source.name)
     failed: list[Report] = []
@@ -87,6 +89,11 @@ def _extract(
             yield dg.AssetMaterialization(
                 features_key(kind), partition=workspace_id, metadata=_metadata(kind, extractor, report)
             )
+    for evaluation in evaluations(
+        context.instance, extractor.engine, kind, features_key(kind), extractor.settings
+    ):
+        yield evaluation
+        settle(context.instance, evaluation)
     sentences = [*unknown, *(f"{one.workspace_id}: {printable(one.reason)}" for one in failed)]
     if sentences:
         context.log.error("%s", " ".join(sentences))

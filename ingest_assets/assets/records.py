@@ -20,6 +20,7 @@ from ingest_assets.assets.failures import STEP_RETRIES, as_failure, red_run
 from ingest_assets.assets.metadata import materialized, table_uri
 from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.progress import Progress
+from ingest_assets.assets.reporting import settle
 from ingest_assets.assets.squares import Squares
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.resources.apis import Api, takes_api
@@ -142,7 +143,7 @@ def _report(checks: Checks, one: Worker, keys: Sequence[str], always: Sequence[s
     if news:
         fresh = checks.of_all(now)
         yield fresh
-        checks.settle(fresh)
+        settle(checks.instance, fresh)
         checks.settle_workspaces()
 
 

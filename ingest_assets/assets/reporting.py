@@ -20,6 +20,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
+OTHERS = "others"  # in the metadata of a check of all workspaces: those that fail it
 JOB = "health"  # shown where Dagster names the job of an event
 
 
@@ -73,6 +74,19 @@ def hidden(instance: DagsterInstance, check: dg.AssetCheckKey, passed: Mapping[s
         and info.latest_execution_status != Status.PLANNED  # of another run, which will report
         and (not info.is_current or info.latest_execution_status != as_reported[passed[info.partition_key]])
     ]
+
+
+def settle(instance: DagsterInstance, evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Let pages show a check as it is; return whether that took a report."""
+    shown = Shown(instance, evaluation.asset_check_key)
+    if shown.evaluation is not None and _says(shown.evaluation) == _says(evaluation):
+        return False
+    report_check(instance, evaluation, run_id=shown.in_run)
+    return True
+
+
+def _says(evaluation: dg.AssetCheckEvaluation) -> tuple[object, ...]:
+    return evaluation.passed, evaluation.description, evaluation.metadata.get(OTHERS)
 
 
 class Shown:

@@ -52,6 +52,20 @@ class ModelSettings(SettingsGroup):
     )
     run_dollars: float | None = Field(default=None, gt=0, description="US dollars for a workspace in one run.")
 
+    unread_hours: float = Field(
+        default=26.0,
+        gt=0,
+        alias="INGEST_LLM_UNREAD_HOURS",
+        description="A transcript that is unread for longer fails the check `read`; a batch may take a day.",
+    )
+    dropped_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        alias="INGEST_LLM_DROPPED_SHARE",
+        description="A larger share of items without evidence, of a day's, fails the check `few_dropped`.",
+    )
+
     @field_validator("api_key")
     @classmethod
     def _key(cls, value: SecretStr | None) -> SecretStr | None:

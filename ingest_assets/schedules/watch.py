@@ -6,10 +6,11 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.checks import Checks
+from ingest_assets.assets.feature_checks import evaluations
 from ingest_assets.assets.features import POOL, features_key
 from ingest_assets.assets.health import Seen, materialization, take
 from ingest_assets.assets.records import asset_keys
-from ingest_assets.assets.reporting import report_check
+from ingest_assets.assets.reporting import report_check, settle
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.schedules.maintenance import maintenance
@@ -24,7 +25,7 @@ REPORTS = 500  # check results of one look, so that it stays short; the rest com
 @dg.sensor(
     minimum_interval_seconds=HEALTH_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    required_resource_keys={"database", "limits"},
+    required_resource_keys={"database", "language_model", "limits"},
     description="Report the checks that changed, and ops/sync_health when a workspace's state changes, or hourly.",
 )
 def sync_health(context: dg.SensorEvaluationContext) -> Any:
@@ -36,6 +37,13 @@ def sync_health(context: dg.SensorEvaluationContext) -> Any:
     for source in SOURCES:
         checks = Checks(instance=instance, source=source, engine=engine, core=core)
         told.append(f"{source.title} {_report_changes(checks, now)}")
+    settings = context.resources.language_model.options()
+    for kind in FEATURED:
+        changed = [
+            settle(instance, evaluation)
+            for evaluation in evaluations(instance, engine, kind, features_key(kind), settings)
+        ]
+        told.append(f"{kind.noun}s {sum(changed)}")
     seen = Seen.of(context.cursor)
     overview = take(engine, core, now)
     if seen.is_over(overview, now):
@@ -52,7 +60,7 @@ def _report_changes(checks: Checks, now: datetime) -> int:
         report_check(checks.instance, evaluation, run_id=None)
         count += 1
     checks.settle_workspaces()
-    return count + checks.settle(checks.of_all(now))
+    return count + settle(checks.instance, checks.of_all(now))
 
 
 @dg.sensor(

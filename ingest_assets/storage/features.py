@@ -133,6 +133,56 @@ def due_workspaces(
     return sorted(conn.execute(rows).scalars())
 
 
+def unread(conn: Connection, records: Table, features: Table, before: datetime) -> Sequence[Any]:
+    """Give a row a customer with transcripts that have been stored since a moment or longer and were not read.
+
+    Columns: workspace_id, conversations, since. What was read by an older version counts as read, and so does what
+    was read and rejected; what failed does not.
+    """
+    return conn.execute(
+        select(
+            records.c.workspace_id,
+            func.count(records.c.external_id.distinct()).label("conversations"),
+            func.min(records.c.updated_at).label("since"),
+        )
+        .outerjoin(
+            features,
+            and_(
+                features.c.workspace_id == records.c.workspace_id,
+                features.c.external_id == records.c.external_id,
+            ),
+        )
+        .where(
+            records.c.workspace_id.in_(customers()),
+            records.c.deleted_at.is_(None),
+            records.c.transcript_state == HAS_TRANSCRIPT,
+            records.c.updated_at < before,
+            or_(
+                features.c.external_id.is_(None),
+                features.c.state == RETRY,
+                ~_as_last_tried(records, features),
+            ),
+        )
+        .group_by(records.c.workspace_id)
+        .order_by(func.min(records.c.updated_at), records.c.workspace_id)
+    ).all()
+
+
+def dropped(conn: Connection, features: Table, since: datetime, share: float) -> Sequence[Any]:
+    """Give a row a customer of whose items, found since a moment, more than a share were without evidence.
+
+    Columns: workspace_id, dropped, kept.
+    """
+    without, kept = func.sum(features.c.dropped), func.sum(func.jsonb_array_length(features.c["items"]))
+    return conn.execute(
+        select(features.c.workspace_id, without.label("dropped"), kept.label("kept"))
+        .where(features.c.workspace_id.in_(customers()), features.c.extracted_at >= since)
+        .group_by(features.c.workspace_id)
+        .having(without > share * (without + kept))
+        .order_by(without.desc(), features.c.workspace_id)
+    ).all()
+
+
 def told_to_wait(conn: Connection, now: datetime) -> set[str]:
     """Name the workspaces that a run left with a moment before which no other one makes sense."""
     return set(

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from ingest_assets.assets import records
 from ingest_assets.assets.checks import FRESH, HEALTHY, Checks
 from ingest_assets.assets.reporting import report_check
+from ingest_assets.fleet import sync_workspaces
 from ingest_assets.settings import sqlalchemy_url
 from tests.dagster.pages import MESSAGES, Pages, opened
 from tests.workbench import Bench
@@ -110,7 +111,6 @@ def test_what_the_sensor_reports_while_a_run_is_under_way_hides_nothing(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages.join("acme", "globex")
-    sync_workspaces = records.sync_workspaces
 
     def looked_at_meanwhile(*given: Any, **more: Any) -> Any:
         pages.look()

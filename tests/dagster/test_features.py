@@ -11,6 +11,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
+from ingest_assets.assets.feature_checks import CHECKS
+from ingest_assets.assets.reporting import Shown
 from ingest_assets.definitions import build
 from ingest_assets.features.prompt import version
 from ingest_assets.resources import ingestion
@@ -49,8 +51,13 @@ def error_line(instance: dg.DagsterInstance, result: Any) -> str:
     return line
 
 
-def look(defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
-    sensor = defs.resolve_sensor_def("gong_features")
+def watched(defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
+    """Let the sensor that reports checks look."""
+    return look(defs, instance, "sync_health")
+
+
+def look(defs: dg.Definitions, instance: dg.DagsterInstance, name: str = "gong_features") -> Any:
+    sensor = defs.resolve_sensor_def(name)
     with (
         dg.build_sensor_context(
             instance=instance, repository_def=defs.get_repository_def(), resources=defs.resources
@@ -183,3 +190,59 @@ def test_the_sensor_looks_after_batches_that_have_ended_or_whose_submission_brok
     assert calls.extract().waiting == 1
     calls.bench.clock.advance(timedelta(hours=2))
     assert [request.partition_key for request in look(defs, instance).run_requests] == ["acme"]
+
+
+def checked(instance: dg.DagsterInstance) -> dict[str, tuple[bool, str | None]]:
+    """Return what pages show of the checks."""
+    names = {dg.AssetCheckKey(FEATURES, name): name for name in CHECKS}
+    shown = {name: Shown(instance, key).evaluation for key, name in names.items()}
+    return {name: (one.passed, one.description) for name, one in shown.items() if one is not None}
+
+
+def test_a_run_reports_the_checks_and_an_unread_transcript_fails_one_without_a_run(
+    calls: Calls, instance: dg.DagsterInstance
+) -> None:
+    calls.add(2)
+    defs = build(calls.bench.app)
+    from_the_page = defs.resolve_job_def("__ASSET_JOB")
+    assert from_the_page.execute_in_process(
+        instance=instance, asset_selection=[FEATURES], partition_key="acme", raise_on_error=False
+    ).success
+    assert {name: passed for name, (passed, _) in checked(instance).items()} == {"read": True, "few_dropped": True}
+    calls.add()
+    calls.bench.execute("update raw.gong_calls set updated_at = now() - interval '25 hours'")
+    watched(defs, instance)
+    assert checked(instance)["read"] == (True, "Calls unread for more than 26 hours: 0.")
+    calls.bench.execute("update raw.gong_calls set updated_at = now() - interval '27 hours'")
+    watched(defs, instance)
+    assert checked(instance)["read"] == (False, "Calls unread for more than 26 hours: 1.")
+    calls.extract()
+    watched(defs, instance)
+    assert checked(instance)["read"][0]
+
+
+def test_too_many_items_without_evidence_fail_a_check_that_names_the_workspace(
+    calls: Calls, instance: dg.DagsterInstance
+) -> None:
+    calls.add()
+    defs = build(calls.bench.app)
+    calls.extract()
+    calls.bench.execute("update features.gong_call_features set dropped = 3, items = '[{}]'")
+    watched(defs, instance)
+    shown = Shown(instance, dg.AssetCheckKey(FEATURES, "few_dropped")).evaluation
+    assert shown is not None
+    assert not shown.passed
+    assert "| acme | 3 of 4 items |" in str(shown.metadata["others"].value)
+
+
+def test_without_a_key_nothing_counts_as_unread(
+    calls: Calls, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls.add()
+    calls.bench.execute("update raw.gong_calls set updated_at = now() - interval '27 hours'")
+    calls.bench.configure(OPENAI_API_KEY="")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    watched(build(calls.bench.app), instance)
+    passed, said = checked(instance)["read"]
+    assert passed
+    assert "OPENAI_API_KEY is not set" in str(said)
