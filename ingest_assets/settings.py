@@ -127,6 +127,11 @@ class CoreSettings(SettingsGroup):
         le=100,
         description="Such runs of one source at a time; raise it with the number of machines.",
     )
+    docs_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Where the folder `docs` is served; a failed check in Dagster links to what mends it.",
+    )
     keep_history_days: int = Field(
         default=14, ge=1, description="How long run logs, sync history and model requests are kept."
     )

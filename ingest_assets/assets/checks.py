@@ -90,7 +90,16 @@ class Checks:
     def _evaluations(self, news: Sequence[tuple[str, str, bool, str]]) -> Iterator[dg.AssetCheckEvaluation]:
         about = targets(self.instance, self.asset, [key for key, *_ in news])
         for key, name, passed, reason in news:
-            yield self._evaluation(name, passed, {"reason": reason}, about.get(key), partition=key)
+            metadata = {"reason": reason} if passed else {"reason": reason, **self._help()}
+            yield self._evaluation(name, passed, metadata, about.get(key), partition=key)
+
+    def _help(self) -> dict[str, dg.UrlMetadataValue]:
+        """Return links to where a login is granted, and to how it is connected."""
+        links = {"vendor": dg.MetadataValue.url(self.source.console)}
+        if self.core.docs_url:
+            path = f"{self.core.docs_url.rstrip('/')}/connecting/{self.source.name}.md"
+            links["how_to_connect"] = dg.MetadataValue.url(path)
+        return links
 
     def of_all(self, now: datetime, name: str = FRESH) -> dg.AssetCheckEvaluation:
         """Judge all workspaces at once."""

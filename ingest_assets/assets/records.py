@@ -107,6 +107,7 @@ def _sync_workspaces(
     squares = Squares(one, source, keys, batch=batch)
     checks = Checks(instance=context.instance, source=source, engine=one.engine, core=one.core)
     failed: dict[str, list[Verdict]] = {}
+    checked: set[str] = set()
     unchecked: list[str] = []
     progress = Progress(context.log, source, len(keys))
     for workspace_id, verdicts in sync_workspaces(source, keys, options, one):
@@ -127,9 +128,10 @@ def _sync_workspaces(
             squares.untouched(workspace_id)
         if len(unchecked) >= CHECKED_TOGETHER:
             yield from _report(checks, one, unchecked, unchecked)
+            checked.update(unchecked)
             unchecked.clear()
     progress.end()
-    yield from _report(checks, one, keys, unchecked if batch else keys)
+    yield from _report(checks, one, keys, unchecked if batch else [key for key in keys if key not in checked])
     if failed or unknown:
         raise as_failure(context.log, source, failed, unknown)
 

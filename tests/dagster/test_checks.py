@@ -10,8 +10,9 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from ingest_assets.assets import records
+from ingest_assets.assets import health, records
 from ingest_assets.assets.checks import FRESH, HEALTHY, Checks
+from ingest_assets.assets.health import HEALTH
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.fleet import sync_workspaces
 from ingest_assets.settings import sqlalchemy_url
@@ -134,6 +135,71 @@ def test_a_look_that_finds_nothing_changed_writes_no_event(pages: Pages) -> None
         pages.batch("acme", "globex")
     pages.look()
     assert pages.ask(written) == before
+
+
+def test_while_a_batch_is_under_way_pages_show_what_it_has_done(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages.join("acme", "globex", "initech")
+    pages.revoke("initech")
+    seen: list[tuple[str, str]] = []
+
+    def seen_between(*given: Any, **more: Any) -> Any:
+        for done in sync_workspaces(*given, **more):
+            yield done
+            seen.append((pages.header(FRESH)[0], pages.header(HEALTHY)[0]))
+
+    monkeypatch.setattr(records, "CHECKED_TOGETHER", 1)
+    monkeypatch.setattr(records, "sync_workspaces", seen_between)
+    assert pages.batch("acme", "globex", "initech").success
+    assert len(seen) == 3
+    assert "not evaluated" not in {status for statuses in seen[1:] for status in statuses}
+    assert pages.partitions() == {"SUCCEEDED": {"acme", "globex"}, "FAILED": {"initech"}}
+    assert (pages.header(FRESH)[0], pages.header(HEALTHY)[0]) == ("FAILED", "FAILED")
+
+
+def test_what_is_paused_is_not_counted_and_fails_nothing(pages: Pages) -> None:
+    pages.join("acme", "globex")
+    pages.batch("acme")
+    pages.look()
+    assert pages.partitions() == {"SUCCEEDED": {"acme"}, "FAILED": {"globex"}}
+    pages.bench.execute("update ingest.accounts set state = 'paused' where name = 'globex'")
+    pages.look()
+    assert pages.partitions() == {"SUCCEEDED": {"acme", "globex"}}
+    assert pages.header(FRESH) == ("SUCCEEDED", "1 of 1 workspaces are fresh.")
+    assert pages.header(HEALTHY)[0] == "SUCCEEDED"
+
+
+def test_the_overview_is_written_when_a_state_changes_and_else_hourly(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def points() -> int:
+        return len(pages.instance.fetch_materializations(HEALTH, limit=10).records)
+
+    pages.join("acme")
+    pages.batch("acme")
+    pages.look()
+    pages.look()
+    assert points() == 1
+    pages.revoke("acme")
+    pages.batch("acme")
+    pages.look()
+    assert points() == 2
+    monkeypatch.setattr(health, "OVERVIEW_SECONDS", 0)
+    pages.look()
+    assert points() == 3
+    policy = pages.defs.resolve_assets_def(HEALTH).specs_by_key[HEALTH].freshness_policy
+    assert policy is not None  # overdue where nobody looks
+
+
+def test_a_failed_check_links_to_what_mends_it(pages: Pages) -> None:
+    pages.bench.configure(INGEST_DOCS_URL="https://docs.example.com/ingest/")
+    pages.join("acme")
+    [failed] = pages.checks().of_workspaces(datetime.now(UTC))
+    assert failed.metadata["vendor"] == dg.MetadataValue.url("https://api.slack.com/apps")
+    assert failed.metadata["how_to_connect"] == dg.MetadataValue.url(
+        "https://docs.example.com/ingest/connecting/slack.md"
+    )
 
 
 def test_a_workspace_that_becomes_stale_turns_red_without_a_run_and_the_number_follows(pages: Pages) -> None:
