@@ -59,8 +59,8 @@ class Progress:
             self._read += 1
 
     def end(self) -> None:
-        """Log the sum of several workspaces, as a warning unless everybody was read."""
-        if self._total == 1:
+        """Log the sum, as a warning unless everybody was read; of one that was not, there is a line already."""
+        if self._total == 1 and not self._read:
             return
         sentences = [f"{self._read} of {self._total} {self._source.title} workspaces read"]
         sentences += [f"{found.total()} {verb}: {_most(found)}" for verb, found in self._left() if found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -156,8 +157,10 @@ class TestTheDefinitions:
                     run_config={"resources": launched},
                     raise_on_error=False,
                 )
-            [failure] = [event for event in result.all_events if event.is_step_failure]
-            assert str(failure.step_failure_data.user_failure_data.description).startswith(sentence)
+                own = [entry for entry in instance.all_logs(result.run_id) if entry.dagster_event is None]
+            assert not result.success
+            [line] = [entry.user_message for entry in own if entry.level == logging.ERROR]
+            assert line.startswith(sentence)
         forget_engines()
 
     def test_name_each_resource_as_a_parameter(self) -> None:
