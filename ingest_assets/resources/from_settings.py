@@ -2,8 +2,8 @@
 
 What was set in the environment is an `EnvVar`, so the launchpad shows the variable's name, and a secret's value is
 nowhere; what was not set keeps its default, as Dagster refuses a run that reads a variable without a value.
-Dagster 1.13.27 reads texts and integers from variables as settings do, but flags by other words ("off" is none to
-it), and neither floats nor a Literal: of these the launchpad shows the value, and the description the variable.
+Dagster 1.13.27 reads texts and integers from variables as settings do. It takes the flag "off" for true, and reads
+neither floats nor a Literal: of these the launchpad shows the value, and the description names the variable.
 """
 
 from collections.abc import Callable, Collection
