@@ -125,16 +125,16 @@ def _each(names: Iterable[str], what: Callable[[str], None]) -> None:
         list(pool.map(what, names))
 
 
-def connect(app: App, source: Source, names: Iterable[str]) -> None:
-    """Connect the customers."""
+def connect(app: App, source: Source, names: Iterable[str], *, workspace: str | None = None) -> None:
+    """Connect the customers, each as a workspace of its own or all as accounts of one."""
     customer = CUSTOMERS[source.name]
     with app.engine.begin() as conn:
         for name in names:
-            storage.register_workspace(conn, name)
+            storage.register_workspace(conn, workspace or name)
             storage.save_account(
                 conn,
                 {
-                    "workspace_id": name,
+                    "workspace_id": workspace or name,
                     "source": source.name,
                     "name": name,
                     "external_id": customer.external_id(name),

@@ -18,8 +18,7 @@ from tests import needs, survivors
 
 SLOW = 60_000  # milliseconds; a page of a busy machine
 PICTURES = "PICTURES"  # the folder that the documents' pictures go to, if they are wanted
-FINISHED = "select count(*) from runs where status in ('SUCCESS', 'FAILURE')"
-ALL_RUNS = "select count(*) from runs"
+FINISHED = frozenset({"SUCCESS", "FAILURE"})
 
 
 @dataclass
@@ -54,12 +53,14 @@ class Browser:
         """Switch the automation of the open page on or off."""
         self.page.locator("input[type=checkbox]").first.locator("xpath=..").click()
 
-    def count(self, query: str) -> int:
+    def ask(self, query: str) -> list[str]:
+        """Return the texts that a query finds."""
         with self.app.engine.connect() as conn:
-            return int(conn.execute(text(query)).scalar_one())
+            return list(conn.execute(text(query)).scalars())
 
     def all_finished(self, least: int) -> Callable[[], bool]:
-        return lambda: self.count(FINISHED) == self.count(ALL_RUNS) >= least
+        """Make a question whether so many runs are finished, and no other is under way."""
+        return lambda: len(states := self.ask("select status from runs")) >= least and FINISHED.issuperset(states)
 
     def squares(self, source: str) -> dict[str, bool]:
         """Which of a source's partitions are red, by the database."""
