@@ -26,6 +26,7 @@ from sqlalchemy import text
 from benchmarks import crowd
 from benchmarks.__main__ import show
 from benchmarks.deployment import PROGRAMS
+from benchmarks.incidents import incidents
 from benchmarks.results import Result, at_most, below, exactly
 from benchmarks.site import ITEMS, PATIENCE, Site, Wave, mean, site_of
 from benchmarks.stage import Stage, stage
@@ -274,6 +275,7 @@ def maintenance(ready: Stage) -> Iterator[Result]:
 
 PARTS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "maintenance": maintenance,
+    "incidents": incidents,
     "failing": failing,
     "sources": sources,
     "growth": growth,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.incidents.settings import AlertSettings
 from ingest_assets.settings import NO_DATABASE, CoreSettings, SettingsError, SettingsGroup, refuse_unknown
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.source import Source
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def setting_groups() -> list[type[SettingsGroup]]:
     """Name all groups of settings."""
-    return [CoreSettings, *(source.options for source in SOURCES), ModelSettings]
+    return [CoreSettings, *(source.options for source in SOURCES), ModelSettings, AlertSettings]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class App:
     core: CoreSettings
     options: Mapping[str, Any]
     model: ModelSettings
+    alerts: AlertSettings
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> "App":
@@ -42,6 +44,7 @@ class App:
             CoreSettings.load(environ),
             {source.name: source.options.load(environ) for source in SOURCES},
             ModelSettings.load(environ),
+            AlertSettings.load(environ),
         )
 
     @property

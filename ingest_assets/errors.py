@@ -45,6 +45,12 @@ class Transient(SourceError):
         self.retry_after = retry_after
 
 
+class QuotaSpent(Transient):
+    """The vendor's requests of a day are used up: it works, and more money or patience is what helps."""
+
+    kind = "quota_spent"
+
+
 class CredentialRejected(SourceError):
     """The workspace must act: the account needs to be connected again."""
 
@@ -63,6 +69,12 @@ class UnexpectedResponse(SourceError):
     """A developer must act: the answer contradicts the vendor's documents or our understanding of them."""
 
     kind = "unexpected_response"
+
+
+class TooManyRejected(UnexpectedResponse):
+    """So many items could not be parsed that the vendor's format has changed, or our parser is wrong."""
+
+    kind = "rejected_share"
 
 
 class AnswerTooLarge(UnexpectedResponse):

@@ -24,6 +24,7 @@ from ingest_assets.errors import (
     LeaseLost,
     ProcessFault,
     SourceError,
+    TooManyRejected,
     Transient,
     UnexpectedResponse,
 )
@@ -228,7 +229,7 @@ class _Sync:
         """Everything was read; say whether that is a success."""
         counts = self.counts
         if counts.rejected > max(TOLERATED_REJECTIONS, self.worker.core.rejected_share * counts.seen):
-            error = UnexpectedResponse(
+            error = TooManyRejected(
                 f"{counts.rejected} of {counts.seen} items of {self._who()} could not be parsed; they are kept in "
                 "ingest.rejected_records."
             )

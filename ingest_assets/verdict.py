@@ -90,12 +90,14 @@ def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: da
             "state": ACTIVE,
             "reason": verdict.reason,
             "attempts": 0,
+            "error_kind": None,
             "due_at": now if verdict.unfinished else None,
             "run_alone": verdict.unfinished,
         }
         return healthy if verdict.unfinished else healthy | {"last_success_at": started_at}
     attempts += 1
-    failed = {"reason": str(error), "attempts": attempts, "due_at": None, "run_alone": True}
+    failed: dict[str, Any] = {"reason": str(error), "error_kind": error.kind, "attempts": attempts}
+    failed |= {"due_at": None, "run_alone": True}
     doubtful = isinstance(error, DoubtfulRejection) and attempts < BELIEVED
     if isinstance(error, CredentialRejected) and not doubtful:
         return failed | {"state": NEEDS_RECONNECT}

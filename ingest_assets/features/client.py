@@ -56,6 +56,11 @@ OUTCOMES = {
 class ModelStopped(IngestError):
     """No request makes sense before an operator acts."""
 
+    def __init__(self, message: str, *, quota: bool = False) -> None:
+        super().__init__(message)
+        self.quota = quota
+        """Whether the account has no money left, and not the key or the address is wrong."""
+
 
 class ModelBusy(IngestError):
     """The model asks for a longer pause: a later run goes on."""
@@ -218,7 +223,7 @@ class LanguageModel:
         if meaning is Meaning.KEY:
             raise ModelStopped(SENTENCES[meaning]) from None
         if meaning in SENTENCES:
-            raise ModelStopped(_with_words(SENTENCES[meaning], words)) from None
+            raise ModelStopped(_with_words(SENTENCES[meaning], words), quota=meaning is Meaning.QUOTA) from None
         longer = refusal.status in UNNAMED_TOO_LONG and 0 < self.endpoint.longest < asked.prompt
         if meaning is Meaning.TOO_LONG or (meaning is Meaning.REFUSED and longer):
             raise TooLong(_with_words(TOO_LONG, words)) from None

@@ -7,6 +7,8 @@ from typing import Any
 from ingest_assets.features.answer import Usage
 
 SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
+MODEL_REFUSED, QUOTA_SPENT, MODEL_DOWN, BUDGET_SPENT = "refused", "no quota", "down", "budget spent"
+"""Outcomes of a run that had to stop."""
 
 
 @dataclass

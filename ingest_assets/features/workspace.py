@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, Row
 
@@ -31,7 +31,15 @@ from ingest_assets.features.client import (
 from ingest_assets.features.kinds import Featured
 from ingest_assets.features.model import digest
 from ingest_assets.features.parts import parts
-from ingest_assets.features.report import FAILED, PARTIAL, Report
+from ingest_assets.features.report import (
+    BUDGET_SPENT,
+    FAILED,
+    MODEL_DOWN,
+    MODEL_REFUSED,
+    PARTIAL,
+    QUOTA_SPENT,
+    Report,
+)
 from ingest_assets.features.request import Endpoint
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.login import Clock
@@ -51,6 +59,17 @@ FIRST_WAIT, LONGEST_WAIT = (
 LIKELY_ANSWER = 1_500  # tokens, for the budget until the answer is there
 TAKEN_OVER = "Another run took this workspace's conversations over."
 UNREADABLE = "the stored transcript does not have the form that the vendor documents"
+
+
+class Stop(NamedTuple):
+    """Why nothing more is asked in a run."""
+
+    status: str
+    reason: str
+    until: datetime
+    """When to go on."""
+    outcome: str
+    """As `features.model_requests` keeps it."""
 
 
 class Workspace:
@@ -73,7 +92,7 @@ class Workspace:
         self.version = prompt.version(settings.model)
         self.question = prompt.question(settings.model)
         self.report = Report(workspace_id)
-        self.stopped: tuple[str, str, datetime] | None = None  # status, reason, when to go on
+        self.stopped: Stop | None = None
         self.budget = Budget.load(settings, engine, workspace_id, clock.now())
         self.answered = False
         self._failing: list[tuple[dict[str, Any], Unanswered]] = []
@@ -104,24 +123,24 @@ class Workspace:
         for values, _error in self._failing:
             await self._save(values, remains=True)
         if self.stopped is not None:
-            self.report.status, reason, until = self.stopped
+            self.report.status, reason, until, outcome = self.stopped
             self.report.reason = f"{reason} {self.report.remaining} remain." if self.report.remaining else reason
-            await self._note(None, self.report.status, Usage(), until)
+            await self._note(None, outcome, Usage(), until)
         elif self.report.unanswered:
             self.report.status = PARTIAL
             self.report.reason = f"{self.report.reason} {self.report.unanswered} remain and are asked again later."
         elif self.report.postponed:
             self.report.reason = f"{self.report.postponed} failed in earlier runs and are asked again later."
 
-    def _endpoint_verdict(self) -> tuple[str, str, datetime]:
-        """Return status, reason and when to go on, where all that was asked failed."""
+    def _endpoint_verdict(self) -> Stop:
+        """Say why to stop, where all that was asked failed."""
         _values, error = self._failing[-1]
         failures = min(values["failures"] for values, _error in self._failing)
         wait = _growing(FIRST_WAIT, LONGEST_WAIT, failures)
         if error.refused:
-            return FAILED, str(error), self.clock.now() + max(wait, STOP_PAUSE)
+            return Stop(FAILED, str(error), self.clock.now() + max(wait, STOP_PAUSE), MODEL_REFUSED)
         until = self.clock.now() + wait
-        return PARTIAL, f"{error} A run after {until:%H:%M} UTC goes on.", until
+        return Stop(PARTIAL, f"{error} A run after {until:%H:%M} UTC goes on.", until, MODEL_DOWN)
 
     async def _directly(self, model: LanguageModel, waiting: Sequence[str]) -> None:
         queue = iter(waiting)
@@ -151,12 +170,14 @@ class Workspace:
             else:
                 await self._directly(model, list(unasked))
         except ModelBusy as error:
-            self.stopped = self.stopped or (PARTIAL, str(error), error.until)
+            self.stopped = self.stopped or Stop(PARTIAL, str(error), error.until, MODEL_DOWN)
         except Unanswered as error:
-            status, wait = (FAILED, STOP_PAUSE) if error.refused else (PARTIAL, FIRST_WAIT)
-            self.stopped = self.stopped or (status, str(error), self.clock.now() + wait)
+            status, wait, outcome = (
+                (FAILED, STOP_PAUSE, MODEL_REFUSED) if error.refused else (PARTIAL, FIRST_WAIT, MODEL_DOWN)
+            )
+            self.stopped = self.stopped or Stop(status, str(error), self.clock.now() + wait, outcome)
         except ModelStopped as error:
-            self.stopped = (FAILED, str(error), self.clock.now() + STOP_PAUSE)
+            self.stopped = self._refusal(error)
 
     async def _sorted(
         self, batches: Batches, waiting: Sequence[str]
@@ -199,17 +220,22 @@ class Workspace:
             await batches.submit(asked, chosen, total)
             self.report.submitted = len(chosen)
 
+    def _refusal(self, error: ModelStopped) -> Stop:
+        outcome = QUOTA_SPENT if error.quota else MODEL_REFUSED
+        return Stop(FAILED, str(error), self.clock.now() + STOP_PAUSE, outcome)
+
     def _reserve(self, estimate: Usage) -> bool:
         limit = self.budget.reserve(estimate)
         if limit is not None:
             now = self.clock.now()
-            self.stopped = self.stopped or (PARTIAL, f"{limit} is reached.", next_start(limit, now))
+            until = next_start(limit, now)
+            self.stopped = self.stopped or Stop(PARTIAL, f"{limit} is reached.", until, BUDGET_SPENT)
         return limit is None
 
     async def _work(self, model: LanguageModel, queue: Iterator[str]) -> None:
         for external_id in queue:
             if self.held.lost:
-                self.stopped = self.stopped or (PARTIAL, TAKEN_OVER, self.clock.now())
+                self.stopped = self.stopped or Stop(PARTIAL, TAKEN_OVER, self.clock.now(), PARTIAL)
             if self.stopped is None:
                 await self._conversation(model, external_id)
 
@@ -262,9 +288,9 @@ class Workspace:
         except Unanswered as error:
             await self._unanswered(tried | {"attempts": attempts, "failures": failures + 1}, error)
         except ModelBusy as error:
-            self.stopped = self.stopped or (PARTIAL, str(error), error.until)
+            self.stopped = self.stopped or Stop(PARTIAL, str(error), error.until, MODEL_DOWN)
         except ModelStopped as error:
-            self.stopped = (FAILED, str(error), self.clock.now() + STOP_PAUSE)
+            self.stopped = self._refusal(error)
 
     async def _found(self, tried: dict[str, Any], key: str, reading: conversation.Reading) -> None:
         found = {"transcript_key": key, "model": self.settings.model, "extracted_at": self.clock.now()}

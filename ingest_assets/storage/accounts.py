@@ -5,7 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Interval, Row, Select, and_, bindparam, case, func, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Interval,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.schema import (
@@ -60,6 +74,10 @@ _FINISH = (
     .where(_HELD)
     .values(
         state_since=case((accounts.c.state == bindparam("next_state"), accounts.c.state_since), else_=func.now()),
+        error_since=case(
+            (bindparam("failed_with", type_=Text).is_(None), None),
+            else_=func.coalesce(accounts.c.error_since, func.now()),
+        ),
         lease_until=None,
         lease_owner=None,
         **_UNRESERVED,
@@ -84,6 +102,8 @@ _COUNT = _ONE_MORE.on_conflict_do_update(
 
 _FRESH: dict[str, Any] = {
     "attempts": 0,
+    "error_kind": None,
+    "error_since": None,
     "due_at": None,
     "run_alone": False,
     **_UNRESERVED,
@@ -235,7 +255,9 @@ def finish_sync(conn: Connection, lease: Lease, state: Mapping[str, Any], *, his
     To be the last of a transaction: all syncs of a source count up the same row.
     """
     columns = {**state, "last_sync_at": history["started_at"]}
-    row = conn.execute(_FINISH, {**columns, **_of(lease), "next_state": state["state"]}).one_or_none()
+    row = conn.execute(
+        _FINISH, {**columns, **_of(lease), "next_state": state["state"], "failed_with": state["error_kind"]}
+    ).one_or_none()
     if row is None:
         return False
     whose = {"account_id": lease.account_id, "workspace_id": row.workspace_id, "source": row.source}

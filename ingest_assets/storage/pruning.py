@@ -5,7 +5,15 @@ from datetime import datetime
 
 from sqlalchemy import Engine, Table, delete, func, select
 
-from ingest_assets.storage.schema import leases, metadata, model_requests, sync_counts, syncs, workspaces
+from ingest_assets.storage.schema import (
+    incidents,
+    leases,
+    metadata,
+    model_requests,
+    sync_counts,
+    syncs,
+    workspaces,
+)
 
 CHUNK = 20_000  # rows a transaction
 
@@ -17,6 +25,7 @@ def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]
     with engine.begin() as conn:
         conn.execute(delete(sync_counts).where(sync_counts.c.since < before))
         conn.execute(delete(leases).where(leases.c.until < before))
+        conn.execute(delete(incidents).where(incidents.c.closed_at < before))  # with their messages
     over = (model_requests.c.made_at < before, func.coalesce(model_requests.c.wait_until < func.now(), True))
     yield "features.model_requests", _delete(engine, model_requests, *over)
 

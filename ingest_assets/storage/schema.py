@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -24,8 +25,9 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
-from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -73,6 +75,8 @@ accounts = Table(
     Column("reason", Text, comment="why the state is not active, in words for an operator"),
     Column("state_since", timestamp, nullable=False, server_default=func.now()),
     Column("attempts", Integer, nullable=False, server_default="0", comment="failures since the last success"),
+    Column("error_kind", Text, comment="what the last sync failed with, as in syncs; null: it did not fail"),
+    Column("error_since", timestamp, comment="when the first of the failures in a row ended"),
     Column("due_at", timestamp, comment="when it is to be read again; null: at the next tick of its schedule"),
     Column("run_alone", Boolean, nullable=False, server_default="false", comment="it failed or did not finish"),
     Column("reserved_for", Text, comment="the run that was asked for, by a tag of it"),
@@ -202,6 +206,60 @@ partition_reports = Table(
 )
 
 
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("incident_id", BigInteger, Identity(), primary_key=True),
+    Column("cause", Text, nullable=False),
+    Column("subject", Text, nullable=False, comment="a source, model, or empty: everything"),
+    Column("severity", Text, nullable=False, comment="critical is told in quiet hours, too"),
+    Column("since", timestamp, nullable=False, comment="when the trouble began"),
+    Column("seen_at", timestamp, nullable=False, comment="when it was last seen"),
+    Column("opened_at", timestamp, comment="null until the trouble has the minimum age"),
+    Column("closed_at", timestamp),
+    Column("level", Integer, nullable=False, server_default="1", comment="1, and one more for each escalation"),
+    Column("level_at", timestamp, nullable=False),
+    Column("workspaces", ARRAY(Text), nullable=False, comment="that it touches now"),
+    Column("told", ARRAY(Text), nullable=False, comment="that it touched when it reached its level"),
+    Index("incidents_open", "cause", "subject", unique=True, postgresql_where=text("closed_at is null")),
+    schema="ingest",
+)
+"""One row a cause and subject, over all workspaces; rows that never opened are deleted."""
+
+incident_messages = Table(
+    "incident_messages",
+    metadata,
+    Column("message_id", BigInteger, Identity(), primary_key=True),
+    Column(
+        "incident_id",
+        BigInteger,
+        ForeignKey("ingest.incidents.incident_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("kind", Text, nullable=False, comment="opened, escalated or recovered"),
+    Column("level", Integer, nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("created_at", timestamp, nullable=False),
+    Column("facts", JSONB, comment="what is told; the first try decides, so that a second one sends the same"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_try_at", timestamp, nullable=False),
+    Column("claimed_until", timestamp, comment="until when one sender alone may try"),
+    Column("claim", Uuid, comment="another one for each try"),
+    Column("answer", Text, comment="to the last try; null after a try: its sender was killed, or is at it"),
+    Column("sent_at", timestamp, comment="when the receiver accepted it"),
+    Column("dropped_at", timestamp, comment="when it was given up, or had become pointless"),
+    UniqueConstraint("incident_id", "kind", "level", "receiver"),
+    schema="ingest",
+)
+
+watch = Table(
+    "watch",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("looked_at", timestamp, nullable=False, comment="a gap means that nobody watched"),
+    schema="ingest",
+)
+
 token_pairs = Table(
     "token_pairs",
     metadata,
@@ -309,5 +367,6 @@ model_requests = Table(
     Column("made_at", timestamp, nullable=False, server_default=func.now()),
     Column("wait_until", timestamp, comment="before then no schedule starts the workspace's extraction"),
     Index(None, "workspace_id", "made_at"),
+    Index("model_requests_wait_until_idx", "wait_until", postgresql_where=text("wait_until is not null")),
     schema="features",
 )

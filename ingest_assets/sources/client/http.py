@@ -14,7 +14,14 @@ from typing import Any
 import httpx
 import orjson
 
-from ingest_assets.errors import AnswerTooLarge, CredentialRejected, SourceError, Transient, UnexpectedResponse
+from ingest_assets.errors import (
+    AnswerTooLarge,
+    CredentialRejected,
+    QuotaSpent,
+    SourceError,
+    Transient,
+    UnexpectedResponse,
+)
 from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.client.headers import pause_of
 from ingest_assets.sources.client.rate_limit import RateLimiter
@@ -65,6 +72,7 @@ class Limit:
 
     pause: timedelta | None
     """None where the vendor names none."""
+    of_the_day: bool = False
 
 
 def too_many_requests(answer: Answer, now: datetime, ignored: "Counter[str]") -> Limit | None:
@@ -159,7 +167,8 @@ class JsonApi:
         limit = self._limit_of(answer, self._login.clock.now(), self._login.ignored)
         if limit is not None:
             limiter.hold(limit.pause)
-            raise Transient(
+            kind = QuotaSpent if limit.of_the_day else Transient
+            raise kind(
                 f"{self._vendor} asks us to slow down on {request.method} ({answer.status}).",
                 retry_after=limit.pause,
             )

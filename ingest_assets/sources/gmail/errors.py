@@ -18,6 +18,7 @@ from ingest_assets.errors import (
     CursorExpired,
     DoubtfulRejection,
     PartUnreadable,
+    QuotaSpent,
     SourceError,
     TokenRefused,
     Transient,
@@ -90,7 +91,7 @@ def limit_of(answer: Answer, now: datetime, ignored: "Counter[str] | None" = Non
     if answer.status == HTTPStatus.FORBIDDEN and reason not in QUOTA:
         return None
     if reason in OF_THE_DAY:
-        return Limit(LONGEST_PAUSE)
+        return Limit(LONGEST_PAUSE, of_the_day=True)
     given = pause_of(answer.headers, now, ignored) or _pause_in(body, now)
     return Limit(max(given or SHORTEST_PAUSE, SHORTEST_PAUSE))
 
@@ -100,7 +101,8 @@ def call_error(method: str, answer: Answer, now: datetime, ignored: "Counter[str
     body = parsed(answer.content)
     code = _code(answer.status, reason_of(body))
     if (limit := limit_of(answer, now, ignored)) is not None:
-        return Transient(f"Gmail's quota was used up for {method} ({code}).", retry_after=limit.pause, code=code)
+        kind = QuotaSpent if limit.of_the_day else Transient
+        return kind(f"Gmail's quota was used up for {method} ({code}).", retry_after=limit.pause, code=code)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Transient(f"Gmail answered {method} with {code}.", code=code)
     return meaning(method, answer.status, body)

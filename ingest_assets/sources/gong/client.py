@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from ingest_assets.errors import CredentialRejected, PartUnreadable, SourceError, Transient
+from ingest_assets.errors import CredentialRejected, PartUnreadable, QuotaSpent, SourceError
 from ingest_assets.sources.client.http import JsonApi, Request, http_client, next_pair
 from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
@@ -231,7 +231,7 @@ def _limiter(login: Login, affordable_at: Callable[[float], datetime | None]) ->
 
     def limiter_of(_request: Request) -> RateLimiter:
         if until := affordable_at(granted):
-            raise Transient(
+            raise QuotaSpent(
                 f"Gong's {granted} requests of the last 24 hours are spent; waiting for some to be free again.",
                 retry_after=max(until - login.clock.now(), DAY_SPENT_PAUSE),
             )
