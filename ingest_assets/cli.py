@@ -20,6 +20,7 @@ from ingest_assets.connecting import connect_account
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.fleet import sync_workspaces
+from ingest_assets.incident_commands import alert, incidents
 from ingest_assets.sources import BY_NAME, SOURCES
 from ingest_assets.sources.login import Credential
 from ingest_assets.sources.source import Source
@@ -66,6 +67,10 @@ def _fail(sentence: str) -> None:
 @click.version_option(package_name="ingest-assets")
 def cli() -> None:
     """Customers' conversations, in PostgreSQL."""
+
+
+cli.add_command(incidents)
+cli.add_command(alert)
 
 
 @cli.command()

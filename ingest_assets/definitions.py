@@ -12,11 +12,13 @@ from ingest_assets.assets.health import sync_health_asset
 from ingest_assets.assets.lineage import api_spec, directory_specs
 from ingest_assets.assets.records import asset_key, records_asset
 from ingest_assets.features.kinds import FEATURED
+from ingest_assets.resources.alerts import Alerts
 from ingest_assets.resources.apis import APIS
 from ingest_assets.resources.from_settings import configured
 from ingest_assets.resources.ingestion import Credentials, Database, Limits
 from ingest_assets.resources.language_model import LanguageModelApi
 from ingest_assets.schedules.due import due_sensor, sync_job, sync_schedule
+from ingest_assets.schedules.incidents import incidents_sensor
 from ingest_assets.schedules.lineage import lineage
 from ingest_assets.schedules.maintenance import maintenance, nightly_maintenance
 from ingest_assets.schedules.tenants import workspace_keys
@@ -55,11 +57,13 @@ def build(app: App) -> dg.Definitions:
             sync_health,
             lineage,
             abandoned_runs,
+            incidents_sensor,
         ],
         resources={
             "database": configured(Database, url=url, connections=app.core.connections),
             "credentials": configured(Credentials, encryption_keys=keys),
             "limits": Limits.of(app.core),
+            "alerts": Alerts.of(app.alerts),
             "language_model": LanguageModelApi.of(app.model),
             **{source.name: APIS[source.name].of(app.options_of(source)) for source in SOURCES},
         },

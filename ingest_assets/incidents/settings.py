@@ -13,7 +13,6 @@ from ingest_assets.settings import SettingsError, SettingsGroup
 
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
-SECRETS = {"slack_url", "webhook_url", "webhook_key", "smtp_password"}
 
 
 class AlertSettings(SettingsGroup):

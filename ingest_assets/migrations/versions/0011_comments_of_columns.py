@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 EVERY_RECORD = {
     "workspace_id": "the customer",
