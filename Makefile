@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-PROGRAMS := redis-server chromium docker-compose pgbouncer
+PROGRAMS := redis-server chromium docker-compose pgbouncer prometheus
 
 .PHONY: demo dev test test-all fuzz check bench bench-scale clean
 
@@ -19,12 +19,13 @@ test: $(READY)  ## the whole suite, on an embedded PostgreSQL and simulated vend
 	@echo "Running the tests ..."
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-test-all: $(READY)  ## the same, and what needs Redis, a browser, docker-compose and PgBouncer, which it installs (Debian)
+test-all: $(READY)  ## the same, and what needs Redis, a browser, docker-compose, PgBouncer and promtool, which it installs (Debian)
 	@PATH="$$PATH:/usr/sbin"; for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then \
 	  echo "Installing$$missing ..."; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  $$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends $$missing; \
+	  $$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends $$missing && \
+	  case "$$missing" in *prometheus*) $$sudo systemctl disable --now -q prometheus 2>/dev/null || true;; esac; \
 	fi
 	@echo "Running all tests ..."
 	@TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)

@@ -32,7 +32,7 @@ import aiohttp
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from ingest_assets.incidents.message import NO_ANSWER, Message
-from ingest_assets.incidents.settings import AlertSettings
+from ingest_assets.incidents.settings import ENCODED, AlertSettings
 
 LARGEST_ANSWER = 64 * 1024  # bytes; a webhook's is a line
 LONGEST_PAUSE = timedelta(hours=1)  # that a receiver may ask for
@@ -93,8 +93,7 @@ class Webhook:
 
 def signature(secret: str, key: str, sent_at: str, body: bytes) -> str:
     """Return `v1,` and the HMAC-SHA256 in base64; a secret that begins with `whsec_` is base64 itself."""
-    prefix, _, encoded = secret.partition("_")
-    raw = base64.b64decode(encoded) if prefix == "whsec" else secret.encode()
+    raw = base64.b64decode(secret.removeprefix(ENCODED)) if secret.startswith(ENCODED) else secret.encode()
     digest = hmac.new(raw, b".".join([key.encode(), sent_at.encode(), body]), hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
 

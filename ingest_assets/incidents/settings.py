@@ -1,5 +1,6 @@
 """Who is told of incidents, and when."""
 
+import base64
 import re
 from collections.abc import Mapping
 from datetime import datetime, time
@@ -13,6 +14,7 @@ from ingest_assets.settings import SettingsError, SettingsGroup
 
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
+ENCODED = "whsec_"  # a key of Standard Webhooks: base64 follows
 
 
 class AlertSettings(SettingsGroup):
@@ -63,6 +65,16 @@ class AlertSettings(SettingsGroup):
                 usable = False
             if not usable:
                 raise ValueError("is not an address like https://host/path")
+        return value
+
+    @field_validator("webhook_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value().startswith(ENCODED):
+            try:
+                base64.b64decode(value.get_secret_value().removeprefix(ENCODED), validate=True)
+            except ValueError:
+                raise ValueError("begins with whsec_ and is not base64 after that") from None
         return value
 
     @field_validator("mail_from", "mail_to")

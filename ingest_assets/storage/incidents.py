@@ -143,13 +143,14 @@ def answered(
 
 
 def undelivered(conn: Connection) -> Sequence[Row[Any]]:
-    """Return how many messages wait for each receiver, and how many were given up."""
+    """Count messages by receiver: waiting, of these failing (tried in vain), and given up."""
     waiting = and_(incident_messages.c.sent_at.is_(None), incident_messages.c.dropped_at.is_(None))
     failed = and_(incident_messages.c.dropped_at.is_not(None), incident_messages.c.attempts > 0)
     return conn.execute(
         select(
             incident_messages.c.receiver,
             func.count().filter(waiting).label("waiting"),
+            func.count().filter(waiting, incident_messages.c.attempts > 0).label("failing"),
             func.count().filter(failed).label("given_up"),
         ).group_by(incident_messages.c.receiver)
     ).all()

@@ -92,6 +92,16 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
     ).all()
 
 
+def account_states(conn: Connection) -> Sequence[Any]:
+    """Count accounts: (workspace_id, source, state, accounts), without the disconnected ones."""
+    return conn.execute(
+        select(accounts.c.workspace_id, accounts.c.source, _STATE.label("state"), func.count().label("accounts"))
+        .where(accounts.c.state != DISCONNECTED)
+        .group_by(accounts.c.workspace_id, accounts.c.source, _STATE)
+        .order_by(accounts.c.workspace_id, accounts.c.source)
+    ).all()
+
+
 def calls_by_sync(
     conn: Connection, source: str, external_id: str, since: datetime
 ) -> Sequence[tuple[datetime, int]]:
