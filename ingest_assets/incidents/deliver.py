@@ -59,12 +59,14 @@ def _claim(engine: Engine, receiver: str, now: datetime, length: timedelta, quie
 
 
 def _note(engine: Engine, claimed: Row[Any], answer: Answer) -> None:
+    """Note an answer; a receiver that fails gets no other message for as long, since each try takes its time."""
     now = datetime.now(UTC)
-    pause = max(
-        answer.retry_after or timedelta(), min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(claimed.attempts - 1, 10))
-    )
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(claimed.attempts - 1, 10))
+    again = None if answer.accepted else now + max(answer.retry_after or timedelta(), pause)
     with engine.begin() as conn:
-        incidents.answered(conn, claimed, now, answer.said, next_try_at=None if answer.accepted else now + pause)
+        incidents.answered(conn, claimed, now, answer.said, next_try_at=again)
+        if again is not None and not answer.of_message:
+            incidents.postpone(conn, claimed.receiver, again)
 
 
 def send_to_all(settings: AlertSettings, message: Message) -> list[tuple[str, Answer]]:

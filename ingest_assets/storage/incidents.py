@@ -142,6 +142,19 @@ def answered(
     )
 
 
+def postpone(conn: Connection, receiver: str, until: datetime) -> None:
+    """Try no message to a receiver before a moment."""
+    conn.execute(
+        update(incident_messages)
+        .where(
+            incident_messages.c.receiver == receiver,
+            incident_messages.c.sent_at.is_(None),
+            incident_messages.c.dropped_at.is_(None),
+        )
+        .values(next_try_at=func.greatest(incident_messages.c.next_try_at, until))
+    )
+
+
 def undelivered(conn: Connection) -> Sequence[Row[Any]]:
     """Count messages by receiver: waiting, of these failing (tried in vain), and given up."""
     waiting = and_(incident_messages.c.sent_at.is_(None), incident_messages.c.dropped_at.is_(None))

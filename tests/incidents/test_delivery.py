@@ -210,16 +210,20 @@ class TestAReceiverInTrouble:
         sent = {name: sent for name, (_tries, _answer, sent) in state(crowd).items()}
         assert sent == {name: name != receiver for name in ("slack", "webhook", "mail")}
 
-    def test_a_message_that_is_refused_holds_up_no_other(self, crowd: Crowd, hook: Inbox) -> None:
+    @pytest.mark.parametrize(("status", "tried"), [(400, 2), (500, 1)])
+    def test_a_message_that_is_refused_holds_up_no_other_and_a_receiver_that_fails_all(
+        self, status: int, tried: int, crowd: Crowd, hook: Inbox
+    ) -> None:
         refuse(crowd)
         crowd.sql(
             "insert into features.model_requests (workspace_id, source, owner, outcome, made_at, wait_until)"
             " values ('w00', 'gong', 'run', 'refused', :now, cast(:now as timestamptz) + interval '1 hour')"
         )
         crowd.look()
-        hook.status = 400
-        deliver(crowd.engine, settings(webhook_url=hook.url))
-        assert len(hook.taken) == 2
+        hook.status = status
+        for _ in range(3):
+            deliver(crowd.engine, settings(webhook_url=hook.url))
+        assert len(hook.requests) == tried
 
     def test_no_secret_is_stored_printed_or_logged(
         self, crowd: Crowd, hook: Inbox, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -338,6 +342,8 @@ class TestASenderThatIsKilled:
         hook.holds.set()
         assert state(crowd) == {"webhook": (1, None, False)}
         assert deliver(crowd.engine, settings(webhook_url=hook.url)) == []  # it may be sending yet
+        crowd.reads("w00", "w01")  # what is told stays as it was told
+        crowd.passes(1)
         due_now(crowd)
         deliver(crowd.engine, settings(webhook_url=hook.url))
         assert hook.taken == ["incident-1-opened-1"]
