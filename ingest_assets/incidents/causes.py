@@ -112,6 +112,13 @@ CAUSES: Mapping[str, Cause] = {
         "Everything is stored, and conversations are read later.",
         command="ingest-assets extract SOURCE --workspace {workspace}",
     ),
+    "model_down": Cause(
+        title="The language model does not answer",
+        who=VENDOR,
+        what="It cannot be reached, asks for long pauses or fails. Conversations are stored, and read once "
+        "it answers.",
+        command="ingest-assets status",
+    ),
     "database": Cause(
         title="Nobody watched",
         who=OPERATOR,
@@ -138,7 +145,7 @@ OUTCOMES: Mapping[str, str] = {
     MODEL_REFUSED: "model_refused",
     QUOTA_SPENT: "model_refused",
     BUDGET_SPENT: "quota_spent",
-    MODEL_DOWN: "vendor_down",
+    MODEL_DOWN: "model_down",
 }
 """`model_requests.outcome` of a run that had to stop -> cause."""
 

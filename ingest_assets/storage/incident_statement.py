@@ -103,11 +103,12 @@ SYMPTOMS = """
         select outcomes.cause, :model, workspace_id, made_at
         from features.model_requests stop join outcomes using (outcome)
         join ingest.workspaces using (workspace_id)
-        where wait_until > :now and external_id is null and removed_at is null and not exists (
-            select from features.model_requests later
-            where later.workspace_id = stop.workspace_id and later.source = stop.source
-                and later.made_at > stop.made_at and later.outcome = 'answered'
-        )
+        where wait_until > :now - cast(:settle as interval) and external_id is null and removed_at is null
+            and not exists (
+                select from features.model_requests later
+                where later.workspace_id = stop.workspace_id and later.source = stop.source
+                    and later.made_at > stop.made_at and later.outcome = 'answered'
+            )
         union all
         select 'database', '', null, looked_at from gap
     )

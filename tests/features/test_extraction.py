@@ -472,23 +472,27 @@ class TestTroubles:
         calls.fault("status", status=503, times=-1)
         report = calls.extract(parallel=1)
         assert (report.status, report.remaining) == ("partial", 2)
+        assert calls.paid[-1].outcome == "down"
         calls.gong.calm()
         assert calls.extract().extracted == 2
 
     @pytest.mark.parametrize(
-        ("error", "said"),
+        ("error", "said", "outcome"),
         [
-            ("insufficient_quota", "no quota left"),
-            ("invalid_api_key", "OPENAI_API_KEY"),
-            ("model_not_found", "OPENAI_MODEL"),
+            ("insufficient_quota", "no quota left", "no quota"),
+            ("invalid_api_key", "OPENAI_API_KEY", "refused"),
+            ("model_not_found", "OPENAI_MODEL", "refused"),
         ],
     )
-    def test_what_an_operator_must_put_right_stops_at_once(self, calls: Calls, error: str, said: str) -> None:
+    def test_what_an_operator_must_put_right_stops_at_once(
+        self, calls: Calls, error: str, said: str, outcome: str
+    ) -> None:
         calls.add(3)
         calls.fault("error", error=error, times=-1)
         report = calls.extract(parallel=1)
         assert (report.status, report.requests, report.remaining) == ("failed", 1, 3)
         assert said in str(report.reason)
+        assert calls.paid[-1].outcome == outcome  # of which an incident is made
         assert calls.due() == []  # not every minute again
         calls.gong.calm()
         assert calls.extract().extracted == 3

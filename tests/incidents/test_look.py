@@ -254,6 +254,27 @@ class TestOtherCauses:
         crowd.passes(6)
         assert crowd.open() == {}
 
+    @pytest.mark.parametrize(
+        ("outcome", "cause"),
+        [
+            ("no quota", "model_refused"),
+            ("budget spent", "quota_spent"),
+            ("down", "model_down"),
+            ("partial", None),
+        ],
+    )
+    def test_a_run_of_the_model_that_had_to_stop(self, outcome: str, cause: str | None, crowd: Crowd) -> None:
+        crowd.join("acme")
+        crowd.look()
+        for _ in range(20):
+            crowd.sql(
+                "insert into features.model_requests (workspace_id, source, owner, outcome, made_at, wait_until)"
+                " values ('acme', 'gong', 'run', :outcome, :now, cast(:now as timestamptz) + interval '1 minute')",
+                outcome=outcome,
+            )
+            crowd.passes(1)
+        assert crowd.open() == ({(cause, "model"): 1} if cause else {})
+
     def test_paused_disconnected_and_removed_workspaces_are_nobodys_trouble(self, crowd: Crowd) -> None:
         crowd.join("acme", "globex")
         crowd.look()

@@ -495,6 +495,7 @@ class TestBatches:
         assert acme.sync().status == "failed"
         assert sum(acme.bench.clock.pauses) <= PATIENCE.total_seconds()
         assert acme.account.due_at is not None
+        assert acme.account.error_kind == "quota_spent"
 
     def test_ask_with_another_token_where_one_call_was_refused(self, acme: GmailTenant) -> None:
         made = acme.message()

@@ -548,7 +548,7 @@ class TestLimits:
         verdict = acme.sync()
         assert verdict.status == "failed"
         assert "4 requests of the last 24 hours are spent" in str(verdict.reason)
-        assert acme.account.state == "active"
+        assert (acme.account.state, acme.account.error_kind) == ("active", "quota_spent")
         until = acme.stored(syncs)[0].started_at + timedelta(days=1)
         assert abs(acme.account.due_at - until) < timedelta(minutes=1)
 

@@ -429,7 +429,7 @@ class TestAnItemThatCannotBeParsed:
         assert "could not be parsed" in str(verdict.reason)
         assert len(acme.rejected) == 12
         assert len(acme.rows) == 30
-        assert acme.account.state == "failing"
+        assert (acme.account.state, acme.account.error_kind) == ("failing", "rejected_share")
 
 
 class TestDeletions:
