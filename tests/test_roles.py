@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from ingest_assets import embedded
+from ingest_assets.incidents.look import look
 from ingest_assets.settings import sqlalchemy_url
 from tests.features.test_extraction import Calls
 from tests.workbench import Bench, VirtualClock
@@ -55,7 +57,9 @@ def test_the_writer_runs_everything_and_changes_no_table(separated: Bench) -> No
     acme.say("general", "hello")
     done = separated.run("sync", "slack", "--all")
     assert (done.returncode, done.stderr) == (0, "")
-    for command in (["status"], ["accounts"], ["rotate-keys"], ["remove", "acme"]):
+    seen = look(separated.engine, separated.app.core, separated.app.alerts, datetime.now(UTC), ["webhook"])
+    assert seen.open == 0
+    for command in (["status"], ["accounts"], ["incidents"], ["rotate-keys"], ["remove", "acme"]):
         assert separated.run(*command).returncode == 0
     with psycopg.connect(separated.database_url, autocommit=True) as conn:
         for forbidden in ("drop table raw.slack_messages", "alter table ingest.accounts add x int",
