@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from sqlalchemy import text
 
 from benchmarks.deployment import CODE_SERVER, DAEMON, WEB, Deployment
@@ -36,11 +36,9 @@ class Browser:
     def open(self, path: str) -> None:
         self.page.goto(f"http://{LOOPBACK}:{self.deployment.web_port}{path}")
 
-    def sees(self, words: str, *, exact: bool = False) -> Locator:
-        """Wait until the page shows some words."""
-        found = self.page.get_by_text(words, exact=exact).first
-        expect(found).to_be_visible()
-        return found
+    def sees(self, words: str, *, exact: bool = False, within: float = SLOW) -> None:
+        """Wait until the page shows some words, for so many milliseconds at most."""
+        expect(self.page.get_by_text(words, exact=exact).first).to_be_visible(timeout=within)
 
     def picture(self, name: str) -> None:
         """Keep what the page shows, where pictures are wanted."""

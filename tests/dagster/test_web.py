@@ -22,7 +22,7 @@ from ingest_assets.sources.gmail import GMAIL
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.queue import mark_due
 from ingest_assets.storage.vault import new_key
-from tests.dagster.browser import Browser, browsing
+from tests.dagster.browser import SLOW, Browser, browsing
 
 CHECKS = "/assets/raw/slack_messages?view=checks"
 NAMES = ["acme", "globex", "initech"]
@@ -74,7 +74,7 @@ def test_a_tick_starts_runs_and_a_partition_turns_green(
 def _a_tick_starts_runs(browser: Browser) -> None:
     browser.open(f"{browser.location}/schedules/slack_sync")
     browser.switch()
-    browser.sees(f"{len(NAMES)} runs requested")
+    browser.sees(f"{len(NAMES)} runs requested", within=3 * SLOW)  # at the next full minute
     browser.switch()
     browser.deployment.wait("the tick's runs", browser.all_finished(len(NAMES)))
     browser.picture("schedule")
@@ -114,7 +114,8 @@ def _checks_show_who_is_not_well(browser: Browser) -> None:
 def _judged(browser: Browser, *, passed: int, failed: int) -> None:
     """Wait until a check's page shows so many partitions in colour, and none without."""
     browser.open(f"{CHECKS}&checkDetail=healthy")
-    browser.page.get_by_text("Partitions", exact=True).last.click()
+    browser.sees("Execution history")
+    browser.page.get_by_text("Partitions", exact=True).last.click()  # the first one is the asset's
     for words in (
         f"Passed ({passed})",
         f"Failed ({failed})",
