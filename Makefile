@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 PROGRAMS := redis-server chromium docker-compose pgbouncer prometheus
 
-.PHONY: demo dev test test-all fuzz check bench bench-scale clean
+.PHONY: demo dev test test-all pictures fuzz check bench bench-scale clean
 
 demo: $(READY)  ## from nothing to green partitions: embedded PostgreSQL, simulated vendors, Dagster
 	@$(BIN)/ingest-assets demo
@@ -29,6 +29,9 @@ test-all: $(READY)  ## the same, and what needs Redis, a browser, docker-compose
 	fi
 	@echo "Running all tests ..."
 	@TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+pictures: $(READY)  ## the pages of the web UI that the documents show, as the browser test sees them
+	@PICTURES=docs/pictures TEST_ALL=1 $(BIN)/python -m pytest -q tests/dagster/test_web.py
 
 fuzz: $(READY)  ## N mutated payloads for every parser (SEED=1), or ONLY=slack_messages; KEEP=index AS=name makes one a test
 	@$(BIN)/python -m tests.fuzz $(if $(N),--count $(N)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) \

@@ -90,7 +90,8 @@ def _a_tick_starts_runs(browser: Browser) -> None:
 
     [failed] = browser.ask("select run_id from runs where status = 'FAILURE'")
     browser.open(f"/runs/{failed}")
-    browser.sees(f"{BROKEN}: Slack ")
+    browser.page.get_by_placeholder("Filter").first.fill(f"{BROKEN}: ")
+    browser.sees(f"{BROKEN}: Slack refused auth.test: token_revoked.")
     browser.picture("failed-run")
     browser.open(f"{browser.location}/asset-groups/slack/lineage")
     browser.sees("66% filled (1 failed)")
