@@ -144,6 +144,7 @@ def _a_vendor_in_trouble_is_asked_again(browser: Browser, simulator: Simulator, 
     _materialize(browser, "All")
     browser.deployment.wait("a red partition", lambda: browser.squares("slack").get(BROKEN, False))
     browser.deployment.wait("the end of its run", browser.all_finished(len(NAMES) + 2))
+    _judged(browser, passed=2, failed=1)
     sim.delete("/_sim/fault").raise_for_status()
     with browser.app.engine.begin() as conn:
         assert conn.execute(text(PAUSE_IS_OVER), {"workspace": BROKEN}).rowcount == 1
