@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +19,12 @@ from ingest_assets.simulator.app import running
 from ingest_assets.storage.engine import connect
 from tests.databases import Databases
 from tests.workbench import Bench, VirtualClock
+
+
+def pytest_configure() -> None:
+    """Let what tests start hear of Ctrl-C and of a closed terminal, though nohup or `&` had us ignore them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

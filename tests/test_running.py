@@ -139,10 +139,13 @@ def test_a_second_ctrl_c_kills_what_does_not_end() -> None:
         [sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as driver:
         assert driver.stdout is not None
-        pid, up = sorted(driver.stdout.readline().strip() for _ in range(2))
-        assert up == "up"
-        driver.send_signal(signal.SIGINT)
-        assert driver.stdout.readline() == "deaf\n"
-        driver.send_signal(signal.SIGINT)
-        assert driver.wait(timeout=STOP_SECONDS / 2) != 0
-        assert not Path(f"/proc/{pid}").exists()
+        try:
+            pid, up = sorted(driver.stdout.readline().strip() for _ in range(2))
+            assert up == "up"
+            driver.send_signal(signal.SIGINT)
+            assert driver.stdout.readline() == "deaf\n"
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait(timeout=STOP_SECONDS / 2) != 0
+            assert not Path(f"/proc/{pid}").exists()
+        finally:
+            driver.kill()
