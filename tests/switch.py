@@ -83,7 +83,8 @@ class Pair:
             first.execute("select pg_reload_conf()")
             _wait(lambda: _one(first, "show default_transaction_read_only") == "on")
             _wait(lambda: not _one(first, "select count(*) from pg_stat_activity where backend_xid is not null"))
-            written = _one(first, "select pg_current_wal_lsn()::text")
+            # these servers do not wait for the disk: what was committed last may stand in a buffer still
+            written = _one(first, "select pg_current_wal_insert_lsn()::text")
             with psycopg.connect(self.standby.url("postgres"), autocommit=True) as second:
                 reached = f"select pg_last_wal_replay_lsn() >= '{written}'::pg_lsn"
                 _wait(lambda: bool(_one(second, reached)))
