@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import overview
-from ingest_assets.terminal import printable
+from ingest_assets.terminal import markdown_cell
 
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 WORST = 20  # workspaces named in the overview
@@ -100,10 +100,7 @@ def table(healths: Iterable[Health]) -> str:
         key=lambda one: (one.age is not None, -(one.age or timedelta()).total_seconds(), one.workspace_id),
     )
     lines = [_line(["workspace", "source", "state", "reason"]), _line(["---"] * 4)]
-    lines += [
-        _line([one.workspace_id, one.source, one.state, printable(one.reason).replace("|", " ")])
-        for one in worst[:WORST]
-    ]
+    lines += [_line([one.workspace_id, one.source, one.state, markdown_cell(one.reason)]) for one in worst[:WORST]]
     if len(worst) > WORST:
         lines += ["", f"and {len(worst) - WORST} more."]
     return "\n".join(lines)

@@ -86,7 +86,7 @@ def entry(row: Row[Any]) -> dict[str, Any]:
 
 
 def _told(messages: list[dict[str, Any]]) -> str:
-    """Say of each receiver what became of the newest message."""
+    """Return what became of the newest message to each receiver."""
     newest = {
         one["receiver"]: one for one in sorted(messages, key=lambda one: (one["kind"] != "opened", one["level"]))
     }

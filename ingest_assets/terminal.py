@@ -45,6 +45,8 @@ _ESCAPED = (
 )
 _UNSAFE = re.compile(f"(?P<kept>{'|'.join(_KEPT)})|{'|'.join(_ESCAPED)}")
 
+_MARKUP = re.compile(r"[\\\[\]<|]")
+
 
 def printable(value: object) -> str:
     """Return a value's text on one line, with whatever a terminal would obey or hide written as an escape."""
@@ -52,6 +54,14 @@ def printable(value: object) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(_escaped, text)
+
+
+def markdown_cell(value: object) -> str:
+    """Return a value's text for a cell of a table in Markdown, without the power to show a picture, link or HTML.
+
+    A picture in a name that a stranger chose would be fetched by the browser of whoever opens the page.
+    """
+    return _MARKUP.sub(r"\\\g<0>", printable(value))
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ import pytest
 from ingest_assets.assets.failures import as_failure
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.terminal import printable
+from ingest_assets.terminal import markdown_cell, printable
 from ingest_assets.verdict import FAILED, Verdict
 from tests.features.test_extraction import PROVEN, Calls, answer
 from tests.workbench import COMMAND, Bench, Workspace
@@ -128,6 +128,22 @@ def acme(bench: Bench) -> Workspace:
 
 def connect(bench: Bench, workspace: Workspace, *more: str) -> subprocess.CompletedProcess[str]:
     return bench.run("connect", "slack", "--workspace", "acme", "--token", "-", *more, stdin=workspace.token)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("#deal-room", "#deal-room"),
+        ("![](https://evil.example/seen.png)", r"!\[\](https://evil.example/seen.png)"),
+        ("[bank](https://evil.example)", r"\[bank\](https://evil.example)"),
+        (r"\[bank\](https://evil.example)", r"\\\[bank\\\](https://evil.example)"),
+        ("<img src=//evil.example>", r"\<img src=//evil.example>"),
+        ("a | b", r"a \| b"),
+        ("a\nb", r"a\\nb"),
+    ],
+)
+def test_a_cell_of_a_table_shows_a_name_and_fetches_nothing(name: str, shown: str) -> None:
+    assert markdown_cell(name) == shown
 
 
 class TestNoCommandPrintsRaw:

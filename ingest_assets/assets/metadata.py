@@ -11,7 +11,7 @@ from sqlalchemy import URL, Engine, Table, make_url
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.reads import stored_of_workspace
 from ingest_assets.storage.writes import Counts
-from ingest_assets.terminal import printable
+from ingest_assets.terminal import markdown_cell, printable
 from ingest_assets.verdict import PARTIAL, SUCCESS, Verdict, report
 
 PREVIEW_LINES = 50
@@ -83,7 +83,7 @@ def _preview(verdicts: Sequence[Verdict]) -> str:
     lines = ["| | new | changed | deleted | rejected |", "|---|---|---|---|---|"]
     busiest = sorted(totals.items(), key=lambda item: (-item[1].seen, item[0]))
     lines += [
-        f"| {printable(label).replace('|', ' ')} | {c.new} | {c.changed} | {c.deleted} | {c.rejected} |"
+        f"| {markdown_cell(label)} | {c.new} | {c.changed} | {c.deleted} | {c.rejected} |"
         for label, c in busiest[:PREVIEW_LINES]
     ]
     return "\n".join(

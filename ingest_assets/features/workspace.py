@@ -133,7 +133,7 @@ class Workspace:
             self.report.reason = f"{self.report.postponed} failed in earlier runs and are asked again later."
 
     def _endpoint_verdict(self) -> Stop:
-        """Say why to stop, where all that was asked failed."""
+        """Return why to stop, where all that was asked failed."""
         _values, error = self._failing[-1]
         failures = min(values["failures"] for values, _error in self._failing)
         wait = _growing(FIRST_WAIT, LONGEST_WAIT, failures)

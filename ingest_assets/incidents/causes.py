@@ -88,7 +88,7 @@ CAUSES: Mapping[str, Cause] = {
         forward="{vendor} sends items in a form that we do not know yet. They are kept and read once we do.",
     ),
     "dead_worker": Cause(
-        title="Workers died, and nobody went on",
+        title="Workers died, and no run took over",
         who=OPERATOR,
         severity=CRITICAL,
         what="Leases on {vendor} accounts ended without a sign of their workers, and no run took the accounts "
@@ -120,7 +120,7 @@ CAUSES: Mapping[str, Cause] = {
         command="ingest-assets status",
     ),
     "database": Cause(
-        title="Nobody watched",
+        title="Monitoring was interrupted",
         who=OPERATOR,
         severity=CRITICAL,
         passing=False,
