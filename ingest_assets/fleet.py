@@ -21,7 +21,7 @@ from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage.engine import require_clock
 from ingest_assets.storage.schema import PAUSED
-from ingest_assets.sync import Worker, account_of, sync
+from ingest_assets.sync import Worker, account_of, process_ends, sync
 from ingest_assets.verdict import SKIPPED, Verdict
 
 DOWN = 10
@@ -79,6 +79,8 @@ def sync_workspaces(
         counting = threading.Lock()
 
         def attempt(row: Row[Any]) -> Verdict:
+            if process_ends():
+                return Verdict(account=account_of(row), status=SKIPPED, reason="the process ends")
             if len(failed) >= DOWN:
                 reason = f"{source.title} seems to be down: the last {DOWN} workspaces failed in passing"
                 return Verdict(account=account_of(row), status=SKIPPED, reason=reason)

@@ -9,6 +9,7 @@ import asyncio
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -88,11 +89,25 @@ def account_of(row: Row[Any]) -> Account:
     )
 
 
+def process_ends() -> bool:
+    """Tell whether no thread can be started any more, so that nothing can be read.
+
+    So a run ends whose step failed between two verdicts, while other threads read the accounts that are left:
+    Python waits for them, and gives them no new thread.
+    """
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(int)
+    except RuntimeError:
+        return True
+    return False
+
+
 def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict:
     """Sync one account of `ingest.accounts`, with the state, login and settings that it has now.
 
     Returns a verdict for everything that concerns only this account. Raises OperationalError when the
-    database went away, for the step's retry policy.
+    database went away, for the step's retry policy, and whatever comes of it that the process ends.
     """
     with worker.engine.begin() as conn:
         taken = storage.take_lease(
@@ -213,7 +228,7 @@ class _Sync:
         except SourceError as error:
             return self._verdict(FAILED, str(error), error=error)
         except Exception as error:  # the one boundary: a bug in one account must not stop the others
-            if went_away(error):
+            if went_away(error) or process_ends():
                 raise
             return self._failed_by(error)
         finally:

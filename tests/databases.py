@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 from psycopg.errors import ObjectInUse
+from sqlalchemy import Engine
 
 from ingest_assets import embedded
 from ingest_assets.storage.engine import connect
@@ -154,3 +155,14 @@ class Databases:
 
 def _name(kind: str) -> str:
     return f"{kind}_{uuid4().hex[:12]}"
+
+
+def advisory_locks(engine: Engine) -> int:
+    """Count those that are held in a database; other tests have databases of their own on the same server."""
+    held = """
+        select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database
+        where locktype = 'advisory' and datname = current_database()
+    """
+    with engine.connect() as conn:
+        found: int = conn.exec_driver_sql(held).scalar_one()
+    return found

@@ -8,15 +8,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ingest_assets.storage.leases import lease
+from tests.databases import advisory_locks
 
 MINUTE = timedelta(minutes=1)
 SHORT = timedelta(milliseconds=30)
-
-
-def advisory_locks(engine: Engine) -> int:
-    with engine.connect() as conn:
-        found: int = conn.execute(text("select count(*) from pg_locks where locktype = 'advisory'")).scalar_one()
-    return found
 
 
 def until(engine: Engine) -> float:

@@ -23,6 +23,7 @@ from ingest_assets import embedded
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
 from tests import needs
+from tests.databases import advisory_locks
 from tests.features.test_extraction import Calls
 from tests.sources.tenants import TENANTS
 from tests.switch import SYSTEM_USER
@@ -100,12 +101,6 @@ def others(pooled: Bench) -> Iterator[None]:
         thread.join()
 
 
-def locks(bench: Bench) -> int:
-    with bench.engine.connect() as conn:
-        found: int = conn.exec_driver_sql("select count(*) from pg_locks where locktype = 'advisory'").scalar_one()
-    return found
-
-
 @pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("source", sorted(TENANTS))
 def test_syncs_work_beside_other_clients(pooled: Bench, source: str) -> None:
@@ -121,7 +116,7 @@ def test_syncs_work_beside_other_clients(pooled: Bench, source: str) -> None:
         for tenant in tenants:
             tenant.add(hours_ago=0.1)
     assert all(len(tenant.rows) >= 4 for tenant in tenants)
-    assert locks(pooled) == 0
+    assert advisory_locks(pooled.engine) == 0
 
 
 @pytest.mark.usefixtures("others")
@@ -132,7 +127,7 @@ def test_extractions_work_one_after_the_other_and_none_is_skipped(pooled: Bench)
         report = calls.extract()
         assert (report.status, report.extracted) == ("success", 1)
     assert len(calls.rows) == 15
-    assert locks(pooled) == 0
+    assert advisory_locks(pooled.engine) == 0
     assert calls.extract().requests == 0
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -148,6 +149,46 @@ def open_transactions(bench: Bench) -> int:
                 )
             ).scalar_one()
         )
+
+
+LEFT_EARLY = """
+import os
+from ingest_assets.app import App
+from ingest_assets.fleet import sync_workspaces
+from ingest_assets.sources.slack import SLACK
+
+app = App.load(os.environ)
+names = [f"w{number}" for number in range(12)]
+held_by_whoever_failed = sync_workspaces(SLACK, names, app.options_of(SLACK), app.worker("left early"))
+print(next(held_by_whoever_failed)[0])
+"""
+"""What remains of a run whose step failed between two verdicts: the process ends, and other accounts are read."""
+
+
+class TestAProcessThatEnds:
+    def test_leaves_the_accounts_that_it_was_reading_as_they_were(self, bench: Bench) -> None:
+        for number in range(12):
+            bench.workspace(f"w{number}", world={"channels": 3, "messages": 40})
+        bench.order("latency", seconds=0.1)
+        bench.execute("update ingest.accounts set due_at = now()")
+        ended = subprocess.run(  # noqa: S603  (our own text)
+            [sys.executable, "-c", LEFT_EARLY],
+            env=bench.shell(INGEST_PARALLEL_ACCOUNTS="3"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert ended.stdout.startswith("w")
+        with bench.engine.connect() as conn:
+            found = conn.execute(
+                text(
+                    "select state, reason, attempts, run_alone, lease_owner, count(*) "
+                    "from ingest.accounts where last_success_at is null group by 1, 2, 3, 4, 5"
+                )
+            ).all()
+        assert [tuple(row[:-1]) for row in found] == [(ACTIVE, None, 0, False, None)]
+        assert found[0][-1] >= 5  # those under way included
 
 
 class TestTwoSyncsOfOneAccount:
