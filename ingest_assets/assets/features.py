@@ -6,7 +6,7 @@ no output, as ours do, which report workspace by workspace. So an ingestion neve
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -15,14 +15,17 @@ from ingest_assets.assets.feature_checks import evaluations
 from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.records import OWNERS, SyncConfig, asset_key, column_schema, partitions_of
 from ingest_assets.assets.reporting import settle
-from ingest_assets.features.extract import FAILED, SKIPPED, Extractor, Report
 from ingest_assets.features.kinds import Featured
 from ingest_assets.features.model import KINDS
 from ingest_assets.features.prompt import version
+from ingest_assets.features.report import FAILED, SKIPPED, Report
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.resources.ingestion import Database, Limits
 from ingest_assets.resources.language_model import LanguageModelApi
 from ingest_assets.terminal import printable
+
+if TYPE_CHECKING:
+    from ingest_assets.features.extract import Extractor
 
 POOL = "language_model"
 
@@ -52,6 +55,8 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
         database: Database,
         limits: Limits,
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+        from ingest_assets.features.extract import Extractor  # with the openai library: a second of each process
+
         with red_run(database, context.log):
             extractor = Extractor(
                 engine=database.engine(),
@@ -65,7 +70,7 @@ def features_asset(kind: Featured, settings: ModelSettings) -> dg.AssetsDefiniti
 
 
 def _extract(
-    context: dg.AssetExecutionContext, config: SyncConfig, kind: Featured, extractor: Extractor
+    context: dg.AssetExecutionContext, config: SyncConfig, kind: Featured, extractor: "Extractor"
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     asked = config.workspaces or partitions_of(context)
     keys, unknown = told_apart(context, extractor.engine, asked, kind.source.name)
@@ -119,7 +124,7 @@ def _spec(kind: Featured, settings: ModelSettings) -> dg.AssetSpec:
     )
 
 
-def _metadata(kind: Featured, extractor: Extractor, report: Report) -> dict[str, Any]:
+def _metadata(kind: Featured, extractor: "Extractor", report: Report) -> dict[str, Any]:
     return {
         "status": report.status,
         **({"reason": report.reason} if report.reason else {}),

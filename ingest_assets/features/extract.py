@@ -10,7 +10,7 @@ from datetime import UTC, timedelta
 from sqlalchemy import Engine
 
 from ingest_assets.features.kinds import Featured
-from ingest_assets.features.report import FAILED, PARTIAL, SKIPPED, SUCCESS, Report
+from ingest_assets.features.report import NO_KEY, SKIPPED, Report
 from ingest_assets.features.request import Endpoint
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.features.workspace import Workspace
@@ -18,14 +18,11 @@ from ingest_assets.sources.login import Clock
 from ingest_assets.storage import features as storage
 from ingest_assets.storage.leases import lease
 
-__all__ = ["FAILED", "NO_KEY", "PARTIAL", "SKIPPED", "SUCCESS", "Extractor", "Report"]
-
 LEASE = timedelta(seconds=120)  # as INGEST_LEASE_SECONDS by default
 BUSY = (
     "another run is reading this workspace's conversations; if it was killed, its lease ends at "
     "{:%Y-%m-%d %H:%M:%S} UTC"
 )
-NO_KEY = "OPENAI_API_KEY is not set: no features are extracted. Everything else is complete without it."
 
 
 @dataclass(frozen=True, kw_only=True)

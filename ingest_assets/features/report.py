@@ -9,6 +9,7 @@ from ingest_assets.features.answer import Usage
 SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
 MODEL_REFUSED, QUOTA_SPENT, MODEL_DOWN, BUDGET_SPENT = "refused", "no quota", "down", "budget spent"
 """Outcomes of a run that had to stop."""
+NO_KEY = "OPENAI_API_KEY is not set: no features are extracted. Everything else is complete without it."
 
 
 @dataclass

@@ -5,9 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from ingest_assets.incidents.deliver import deliver
 from ingest_assets.incidents.look import look
-from ingest_assets.incidents.receivers import receivers_of
 
 LOOK_SECONDS = 30
 
@@ -21,6 +19,10 @@ LOOK_SECONDS = 30
 )
 def incidents_sensor(context: dg.SensorEvaluationContext) -> Any:
     """Need no run."""
+    # with the libraries of receivers, which a process that runs a step needs not load
+    from ingest_assets.incidents.deliver import deliver
+    from ingest_assets.incidents.receivers import receivers_of
+
     engine, alerts = context.resources.database.engine(), context.resources.alerts.options()
     receivers = receivers_of(alerts)
     names = [receiver.name for receiver in receivers]

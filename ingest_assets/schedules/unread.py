@@ -1,5 +1,6 @@
 """Conversations with a transcript that the language model has not read: look twice a minute, and start runs."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,10 +9,10 @@ import dagster as dg
 from ingest_assets.assets.features import features_key, features_op
 from ingest_assets.assets.partitions import register
 from ingest_assets.dispatch import FEW, Asked, batches, numbered
-from ingest_assets.features.batches import ended
-from ingest_assets.features.extract import NO_KEY
 from ingest_assets.features.kinds import Featured
 from ingest_assets.features.prompt import version
+from ingest_assets.features.report import NO_KEY
+from ingest_assets.features.settings import ModelSettings
 from ingest_assets.schedules.due import live_runs, requested
 from ingest_assets.storage import features as storage
 
@@ -55,10 +56,8 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
             due = storage.due_workspaces(conn, kind.records, kind.table, version(settings.model), now, name)
             live = storage.live_batches(conn, name)
             told = storage.told_to_wait(conn, now)
-        over = {
-            None,
-            *ended(settings, [one.batch_id for one in live if one.batch_id and one.workspace_id not in told]),
-        }
+        asked_about = [one.batch_id for one in live if one.batch_id and one.workspace_id not in told]
+        over = {None, *_ended(settings, asked_about)}
         ready = {row.workspace_id for row in live if row.batch_id in over} - told
         due = sorted({*due, *ready})
         register(context.instance, due)
@@ -74,3 +73,11 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
         return [requested(op, run) for run in numbered(asked, f"{now:%Y-%m-%dT%H:%M:%S}")]
 
     return look
+
+
+def _ended(settings: ModelSettings, batch_ids: Sequence[str]) -> set[str]:
+    if not batch_ids:
+        return set()
+    from ingest_assets.features.batches import ended  # with the openai library: a second of each process
+
+    return ended(settings, batch_ids)

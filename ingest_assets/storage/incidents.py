@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, case, func, select, true, update
-from sqlalchemy.orm import aliased
 
 from ingest_assets.storage.incident_statement import statement
 from ingest_assets.storage.schema import incident_messages, incidents, watch
@@ -65,7 +64,7 @@ def claim(conn: Connection, receiver: str, now: datetime, length: timedelta, *, 
     decides what is told. Messages of one incident are sent in their order. `quiet`: only critical ones.
     """
     exclusively(conn)
-    earlier = aliased(incident_messages)
+    earlier = incident_messages.alias()
     waits = (
         select(1)
         .where(

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from ingest_assets.features.answer import Asked, Rejected, Usage, read
 from ingest_assets.features.batches import answer_of, ended
 from ingest_assets.features.client import TooLong
-from ingest_assets.features.extract import Report
+from ingest_assets.features.report import Report
 from ingest_assets.storage import features as storage
 from tests.features.test_extraction import LINES, Calls
 from tests.workbench import Bench

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, text
 
-from ingest_assets.features.extract import Extractor, Report
+from ingest_assets.features.extract import Extractor
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.features.prompt import version
+from ingest_assets.features.report import Report
 from ingest_assets.features.request import Endpoint
 from ingest_assets.sources.login import Clock
 from ingest_assets.storage import features as storage
