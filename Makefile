@@ -6,7 +6,11 @@ READY := $(VENV)/.ready
 
 PROGRAMS := redis-server chromium docker-compose pgbouncer prometheus
 
-.PHONY: demo dev test test-all pictures fuzz check bench bench-scale clean
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test test-all pictures fuzz check bench bench-scale clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: $(READY)  ## from nothing to green partitions: embedded PostgreSQL, simulated vendors, Dagster
 	@$(BIN)/ingest-assets demo

@@ -179,7 +179,7 @@ def refuse_unknown(environ: Mapping[str, str], groups: Iterable[type[SettingsGro
     for name in sorted(set(environ) - set(known)):
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if name.startswith(RESERVED_PREFIX) or (near and name.startswith(vendors)):
-            hint = f"did you mean {near[0]}?" if near else "the README lists all of them; unset this one."
+            hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists all of them; unset this one."
             raise SettingsError(f"{name} is not a setting: {hint}")
 
 

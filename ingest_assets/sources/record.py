@@ -18,6 +18,7 @@ some of them at once, and replaces the columns that came out differently, but fo
 """
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
@@ -75,7 +76,7 @@ class Record(BaseModel):
         cls._door = Door(kinds)
         if table is not None:
             columns = [kinds[name].column(name) for name in cls.own_fields]
-            cls.table = record_table(table, columns, cls.indexes, shared=cls.shared)
+            cls.table = record_table(table, columns, cls.indexes, comment=inspect.getdoc(cls), shared=cls.shared)
 
     @model_validator(mode="before")
     @classmethod

@@ -53,27 +53,38 @@ timestamp = DateTime(timezone=True)
 workspaces = Table(
     "workspaces",
     metadata,
-    Column("workspace_id", Text, primary_key=True),
-    Column("created_at", timestamp, nullable=False, server_default=func.now()),
+    Column("workspace_id", Text, primary_key=True, comment="its name, which is its partition key in Dagster"),
+    Column(
+        "created_at", timestamp, nullable=False, server_default=func.now(), comment="when it was connected first"
+    ),
     Column("removed_at", timestamp, comment="null while the workspace is a customer"),
     # a workspace is a Dagster partition key, which may hold neither comma nor space
     CheckConstraint("workspace_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'", name="slug"),
     schema="ingest",
+    comment="Customers, removed ones included.",
 )
 
 accounts = Table(
     "accounts",
     metadata,
-    Column("account_id", BigInteger, Identity(), primary_key=True),
-    Column("workspace_id", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("account_id", BigInteger, Identity(), primary_key=True, comment="ours"),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
+    Column("source", Text, nullable=False, comment="slack, gong, fathom or gmail"),
+    Column("name", Text, nullable=False, comment="what an operator calls it"),
     Column("external_id", Text, nullable=False, comment="the vendor's id of the login, a Slack team for one"),
     Column("credential", JSONB, nullable=False, comment="per field: a sealed value or the name of a variable"),
-    Column("settings", JSONB, nullable=False),
-    Column("state", Text, nullable=False, server_default=ACTIVE),
+    Column("settings", JSONB, nullable=False, comment="what was chosen when it was connected"),
+    Column(
+        "state",
+        Text,
+        nullable=False,
+        server_default=ACTIVE,
+        comment="active, failing, needs_reconnect, paused or disconnected",
+    ),
     Column("reason", Text, comment="why the state is not active, in words for an operator"),
-    Column("state_since", timestamp, nullable=False, server_default=func.now()),
+    Column(
+        "state_since", timestamp, nullable=False, server_default=func.now(), comment="since when it has this state"
+    ),
     Column("attempts", Integer, nullable=False, server_default="0", comment="failures since the last success"),
     Column("error_kind", Text, comment="what the last sync failed with, as in syncs; null: it did not fail"),
     Column("error_since", timestamp, comment="when the first of the failures in a row ended"),
@@ -81,16 +92,19 @@ accounts = Table(
     Column("run_alone", Boolean, nullable=False, server_default="false", comment="it failed or did not finish"),
     Column("reserved_for", Text, comment="the run that was asked for, by a tag of it"),
     Column("reserved_until", timestamp, comment="until when that run alone may begin"),
-    Column("lease_owner", Text),
+    Column("lease_owner", Text, comment="the Dagster run or the command that reads it now"),
     Column("lease_token", BigInteger, nullable=False, server_default="0", comment="fences off zombies"),
-    Column("lease_until", timestamp),
-    Column("last_sync_at", timestamp),
-    Column("last_success_at", timestamp),
-    Column("created_at", timestamp, nullable=False, server_default=func.now()),
+    Column("lease_until", timestamp, comment="when the lease ends, unless its owner renews it"),
+    Column("last_sync_at", timestamp, comment="when the last sync began"),
+    Column("last_success_at", timestamp, comment="when the last complete sync began"),
+    Column(
+        "created_at", timestamp, nullable=False, server_default=func.now(), comment="when it was connected first"
+    ),
     UniqueConstraint("workspace_id", "source", "external_id"),
     UniqueConstraint("workspace_id", "source", "name"),
     CheckConstraint("state in ({})".format(", ".join(f"'{state}'" for state in STATES)), name="state"),
     schema="ingest",
+    comment="Logins of workspaces at sources, and the state of each.",
 )
 
 leases = Table(
@@ -101,66 +115,80 @@ leases = Table(
     Column("token", Uuid, nullable=False, comment="another one each time that the lease is taken"),
     Column("until", timestamp, nullable=False, comment="when it ends; past: when its owner last gave a sign"),
     schema="ingest",
+    comment="Exclusive rights to do one thing at a time, by name.",
 )
 
 sync_cursors = Table(
     "sync_cursors",
     metadata,
-    Column("account_id", BigInteger, primary_key=True),
+    Column("account_id", BigInteger, primary_key=True, comment="of ingest.accounts"),
     Column("stream", Text, primary_key=True, comment="what has a position of its own, a Slack channel for one"),
-    Column("workspace_id", Text, nullable=False),
-    Column("cursor", JSONB, nullable=False),
-    Column("updated_at", timestamp, nullable=False, server_default=func.now()),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
+    Column("cursor", JSONB, nullable=False, comment="the position, in its source's own form"),
+    Column("updated_at", timestamp, nullable=False, server_default=func.now(), comment="when it was moved last"),
     schema="ingest",
+    comment="How far each stream of an account was read; committed together with the rows.",
 )
 
 rejected_records = Table(
     "rejected_records",
     metadata,
-    Column("account_id", BigInteger, primary_key=True),
-    Column("table_name", Text, primary_key=True),
+    Column("account_id", BigInteger, primary_key=True, comment="of ingest.accounts"),
+    Column("table_name", Text, primary_key=True, comment="the table of schema raw that it belongs to"),
     Column("item_key", Text, primary_key=True, comment="the item's external_id, or a hash where it has none"),
-    Column("workspace_id", Text, nullable=False),
-    Column("payload", JSONB, nullable=False),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
+    Column(
+        "payload", JSONB, nullable=False, comment="the item as the vendor sent it, or the beginning of a long one"
+    ),
     Column("error", Text, nullable=False, comment="which field was wrong and how, without its value"),
-    Column("first_seen_at", timestamp, nullable=False, server_default=func.now()),
-    Column("last_seen_at", timestamp, nullable=False, server_default=func.now()),
+    Column(
+        "first_seen_at", timestamp, nullable=False, server_default=func.now(), comment="when it was rejected first"
+    ),
+    Column(
+        "last_seen_at", timestamp, nullable=False, server_default=func.now(), comment="when it was rejected last"
+    ),
     schema="ingest",
+    comment="Items that could not be parsed or stored, whole, with the reason.",
 )
 
 unreadable_parts = Table(
     "unreadable_parts",
     metadata,
-    Column("account_id", BigInteger, primary_key=True),
+    Column("account_id", BigInteger, primary_key=True, comment="of ingest.accounts"),
     Column("part", Text, primary_key=True, comment="what the account is read by, as its source names it"),
-    Column("workspace_id", Text, nullable=False),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
     Column("name", Text, nullable=False, comment="what an operator calls it"),
     Column("code", Text, nullable=False, comment="the vendor's, for why it cannot be read"),
     Column("action", Text, comment="what to do about it, in words for an operator"),
-    Column("since", timestamp, nullable=False),
+    Column("since", timestamp, nullable=False, comment="when it could not be read for the first time"),
     Column("attempts", Integer, nullable=False, comment="failed ones in a row"),
     Column("due_at", timestamp, comment="when it is asked for again; null: by the next sync"),
-    Column("last_tried_at", timestamp, nullable=False),
+    Column("last_tried_at", timestamp, nullable=False, comment="when it was asked for last"),
     Column("left_at", timestamp, comment="when we saw that it was read before and is no longer listed"),
     Column("acknowledged_at", timestamp, comment="when an operator said that this is known"),
     schema="ingest",
+    comment="Channels, threads, calls ... that could not be read and were not read since.",
 )
-"""Channels, threads, calls, mail threads ... that could not be read; a row goes when its part was read."""
 
 syncs = Table(
     "syncs",
     metadata,
-    Column("sync_id", BigInteger, Identity(), primary_key=True),
-    Column("account_id", BigInteger, nullable=False),
-    Column("workspace_id", Text, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("sync_id", BigInteger, Identity(), primary_key=True, comment="ours"),
+    Column("account_id", BigInteger, nullable=False, comment="of ingest.accounts"),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
+    Column("source", Text, nullable=False, comment="slack, gong, fathom or gmail"),
     Column("owner", Text, nullable=False, comment="the Dagster run, or the command"),
-    Column("status", Text, nullable=False),
-    Column("error_kind", Text),
-    Column("started_at", timestamp, nullable=False),
-    Column("finished_at", timestamp, nullable=False),
-    Column("api_calls", Integer, nullable=False, server_default="0"),
-    Column("summary", JSONB, nullable=False),
+    Column("status", Text, nullable=False, comment="success, partial, failed or skipped"),
+    Column("error_kind", Text, comment="what it failed with, transient for one; null: it did not fail"),
+    Column("started_at", timestamp, nullable=False, comment="when it began"),
+    Column("finished_at", timestamp, nullable=False, comment="when it ended"),
+    Column("api_calls", Integer, nullable=False, server_default="0", comment="requests to the vendor"),
+    Column(
+        "summary",
+        JSONB,
+        nullable=False,
+        comment="counts by kind, requests by method, parts that could not be read",
+    ),
     Index(None, "account_id", "started_at"),
     # what health, status and metrics sum up, without reading a summary
     Index(
@@ -169,80 +197,90 @@ syncs = Table(
         postgresql_include=["account_id", "source", "status", "error_kind", "api_calls"],
     ),
     schema="ingest",
+    comment="Syncs that ended, with their counts.",
 )
 
 sync_counts = Table(
     "sync_counts",
     metadata,
-    Column("source", Text, primary_key=True),
+    Column("source", Text, primary_key=True, comment="slack, gong, fathom or gmail"),
     Column("since", timestamp, primary_key=True, comment="the beginning of ten minutes"),
-    Column("succeeded", Integer, nullable=False),
-    Column("total", Integer, nullable=False),
+    Column("succeeded", Integer, nullable=False, comment="how many were complete"),
+    Column("total", Integer, nullable=False, comment="how many there were"),
     schema="ingest",
+    comment="Numbers of syncs by the ten minutes in which they ended.",
 )
 """Syncs by the time at which they ended: a week of many workspaces is millions of rows in `syncs`."""
 
 check_reports = Table(
     "check_reports",
     metadata,
-    Column("workspace_id", Text, primary_key=True),
-    Column("source", Text, primary_key=True),
-    Column("check_name", Text, primary_key=True),
-    Column("passed", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("reported_at", timestamp, nullable=False, server_default=func.now()),
+    Column("workspace_id", Text, primary_key=True, comment="the customer"),
+    Column("source", Text, primary_key=True, comment="slack, gong, fathom or gmail"),
+    Column("check_name", Text, primary_key=True, comment="the check"),
+    Column("passed", Boolean, nullable=False, comment="its result"),
+    Column("reason", Text, nullable=False, comment="why, in words for an operator"),
+    Column("reported_at", timestamp, nullable=False, server_default=func.now(), comment="when Dagster was told"),
     schema="ingest",
+    comment="What Dagster was told last of each check of a workspace.",
 )
 
 
 partition_reports = Table(
     "partition_reports",
     metadata,
-    Column("workspace_id", Text, primary_key=True),
-    Column("source", Text, primary_key=True),
+    Column("workspace_id", Text, primary_key=True, comment="the customer"),
+    Column("source", Text, primary_key=True, comment="slack, gong, fathom or gmail"),
     Column("failed", Boolean, nullable=False, comment="the partition is red"),
-    Column("reported_at", timestamp, nullable=False),
+    Column("reported_at", timestamp, nullable=False, comment="when Dagster was told"),
     schema="ingest",
+    comment="What Dagster was told last of each partition.",
 )
 
 
 incidents = Table(
     "incidents",
     metadata,
-    Column("incident_id", BigInteger, Identity(), primary_key=True),
-    Column("cause", Text, nullable=False),
+    Column("incident_id", BigInteger, Identity(), primary_key=True, comment="ours"),
+    Column(
+        "cause",
+        Text,
+        nullable=False,
+        comment="vendor_down, login_refused, part_lost ...: docs/operating.md lists them",
+    ),
     Column("subject", Text, nullable=False, comment="a source, model, or empty: everything"),
     Column("severity", Text, nullable=False, comment="critical is told in quiet hours, too"),
     Column("since", timestamp, nullable=False, comment="when the trouble began"),
     Column("seen_at", timestamp, nullable=False, comment="when it was last seen"),
     Column("opened_at", timestamp, comment="null until the trouble has the minimum age"),
-    Column("closed_at", timestamp),
+    Column("closed_at", timestamp, comment="when it ended; null while it lasts"),
     Column("level", Integer, nullable=False, server_default="1", comment="1, and one more for each escalation"),
-    Column("level_at", timestamp, nullable=False),
+    Column("level_at", timestamp, nullable=False, comment="when it reached its level"),
     Column("workspaces", ARRAY(Text), nullable=False, comment="that it touches now"),
     Column("told", ARRAY(Text), nullable=False, comment="that it touched when it reached its level"),
     Index("incidents_open", "cause", "subject", unique=True, postgresql_where=text("closed_at is null")),
     schema="ingest",
+    comment="Incidents: one row for a cause and a subject, over all workspaces.",
 )
-"""One row a cause and subject, over all workspaces; rows that never opened are deleted."""
 
 incident_messages = Table(
     "incident_messages",
     metadata,
-    Column("message_id", BigInteger, Identity(), primary_key=True),
+    Column("message_id", BigInteger, Identity(), primary_key=True, comment="ours"),
     Column(
         "incident_id",
         BigInteger,
         ForeignKey("ingest.incidents.incident_id", ondelete="CASCADE"),
         nullable=False,
+        comment="what it tells of",
     ),
     Column("kind", Text, nullable=False, comment="opened, escalated or recovered"),
-    Column("level", Integer, nullable=False),
-    Column("receiver", Text, nullable=False),
-    Column("created_at", timestamp, nullable=False),
+    Column("level", Integer, nullable=False, comment="of the incident when it was written"),
+    Column("receiver", Text, nullable=False, comment="slack, webhook or mail"),
+    Column("created_at", timestamp, nullable=False, comment="when it was written"),
     Column("facts", JSONB, comment="what is told; the first try decides, so that a second one sends the same"),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("next_try_at", timestamp, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="how often it was tried"),
+    Column("next_try_at", timestamp, nullable=False, comment="before then it is not tried again"),
     Column("claimed_until", timestamp, comment="until when one sender alone may try"),
     Column("claim", Uuid, comment="another one for each try"),
     Column("answer", Text, comment="to the last try; null after a try: its sender was killed, or is at it"),
@@ -250,14 +288,16 @@ incident_messages = Table(
     Column("dropped_at", timestamp, comment="when it was given up, or had become pointless"),
     UniqueConstraint("incident_id", "kind", "level", "receiver"),
     schema="ingest",
+    comment="Messages about incidents, one row for each receiver.",
 )
 
 watch = Table(
     "watch",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="what looks"),
     Column("looked_at", timestamp, nullable=False, comment="a gap means that nobody watched"),
     schema="ingest",
+    comment="When incidents were looked for last.",
 )
 
 token_pairs = Table(
@@ -265,13 +305,19 @@ token_pairs = Table(
     metadata,
     Column("chain", Text, primary_key=True, comment="hash of the refresh token that the login began with"),
     Column("pair", JSONB, comment="sealed: the newest pair; null until the first refresh"),
-    Column("refreshed_at", timestamp),
+    Column("refreshed_at", timestamp, comment="when they were traded for newer ones"),
     schema="ingest",
+    comment="The newest tokens of logins whose refresh tokens work once, encrypted.",
 )
 
 
 def record_table(
-    name: str, own: list[Column[Any]], indexes: tuple[tuple[str, ...], ...], *, shared: bool = False
+    name: str,
+    own: list[Column[Any]],
+    indexes: tuple[tuple[str, ...], ...],
+    *,
+    comment: str | None,
+    shared: bool = False,
 ) -> Table:
     """Define `raw.<name>`: the shared envelope, the source's own columns, and the bookkeeping.
 
@@ -299,6 +345,7 @@ def record_table(
         PrimaryKeyConstraint("workspace_id" if shared else "account_id", "external_id"),
         *(Index(None, *columns) for columns in indexes),
         schema="raw",
+        comment=comment,
     )
 
 
@@ -333,6 +380,7 @@ def feature_table(name: str) -> Table:
         Column("tried_at", timestamp, nullable=False, server_default=func.now(), comment="when it was last read"),
         CheckConstraint("state in ('ready', 'retry', 'rejected')", name="state"),
         schema="features",
+        comment="What the language model found in a conversation, with its evidence.",
     )
 
 
@@ -340,33 +388,47 @@ model_batches = Table(
     "model_batches",
     metadata,
     Column("batch_key", Text, primary_key=True, comment="ours; the batch carries it as metadata"),
-    Column("workspace_id", Text, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
+    Column("source", Text, nullable=False, comment="whose conversations it reads"),
     Column("batch_id", Text, comment="the vendor's; null while it is being submitted"),
     Column("conversations", JSONB, nullable=False, comment="external_ids of those that it is to read"),
     Column("input_tokens", BigInteger, nullable=False, comment="estimated"),
     Column("output_tokens", BigInteger, nullable=False, comment="estimated"),
-    Column("submitted_at", timestamp, nullable=False, server_default=func.now()),
-    Column("collected_at", timestamp),
+    Column("submitted_at", timestamp, nullable=False, server_default=func.now(), comment="when it was submitted"),
+    Column("collected_at", timestamp, comment="when its answers were taken; null while it is under way"),
     schema="features",
+    comment="Batches of OpenAI's Batch API, under way or collected.",
 )
 
 
 model_requests = Table(
     "model_requests",
     metadata,
-    Column("request_id", BigInteger, Identity(), primary_key=True),
-    Column("workspace_id", Text, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("request_id", BigInteger, Identity(), primary_key=True, comment="ours"),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
+    Column("source", Text, nullable=False, comment="whose conversation was asked about"),
     Column("external_id", Text, comment="null where a whole run had to stop"),
     Column("owner", Text, nullable=False, comment="the Dagster run, or the command"),
-    Column("outcome", Text, nullable=False),
-    Column("input_tokens", BigInteger, nullable=False, server_default="0"),
-    Column("output_tokens", BigInteger, nullable=False, server_default="0"),
-    Column("dollars", Numeric, nullable=False, server_default="0"),
-    Column("made_at", timestamp, nullable=False, server_default=func.now()),
+    Column("outcome", Text, nullable=False, comment="answered, or what was wrong"),
+    Column(
+        "input_tokens",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="as the server counted them, or estimated",
+    ),
+    Column(
+        "output_tokens",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="as the server counted them, or estimated",
+    ),
+    Column("dollars", Numeric, nullable=False, server_default="0", comment="by the prices in the settings"),
+    Column("made_at", timestamp, nullable=False, server_default=func.now(), comment="when it was answered"),
     Column("wait_until", timestamp, comment="before then no schedule starts the workspace's extraction"),
     Index(None, "workspace_id", "made_at"),
     Index("model_requests_wait_until_idx", "wait_until", postgresql_where=text("wait_until is not null")),
     schema="features",
+    comment="Answers of the language model, with tokens and dollars.",
 )
