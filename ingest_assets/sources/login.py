@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Protocol, get_args
+from typing import Any, ClassVar, Generic, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from typing_extensions import TypeVar
+
+from ingest_assets.settings import SettingsGroup
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,6 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Login:
-    """All that a client needs to call a vendor, and what the calls came to."""
-
-    credential: Any
-    settings: Any
-    options: Any
-    tokens: Tokens | None = None
-    """None where the credential is all that it takes."""
-    clock: Clock = field(default_factory=Clock)
-    calls: Counter[str] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
-    """Headers whose values say nothing that anybody understands, by name."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Probe:
     """What a credential turned out to be."""
 
@@ -105,6 +93,13 @@ class Credential(BaseModel):
         return None if token is None else str(token.get_secret_value())
 
 
+def app_of(client_id: str | None, client_secret: SecretStr | None) -> tuple[str, str]:
+    """Return id and secret of the OAuth app of a login. Raises ValueError for a login without one."""
+    if client_id is None or client_secret is None:
+        raise ValueError("This login has no OAuth app.")
+    return client_id, client_secret.get_secret_value()
+
+
 def one_of(*ways: Sequence[object]) -> bool:
     """Tell whether exactly one way to log in is given, and that one whole."""
     return sum(any(way) for way in ways) == sum(all(way) for way in ways) == 1
@@ -124,3 +119,23 @@ class AccountSettings(BaseModel):
     def at_most(self, span: timedelta) -> timedelta:
         """Shorten a span to what the account chose."""
         return span if self.last_hours is None else min(span, timedelta(hours=self.last_hours))
+
+
+C = TypeVar("C", bound=Credential, covariant=True, default=Credential)
+S = TypeVar("S", bound=AccountSettings, covariant=True, default=AccountSettings)
+O = TypeVar("O", bound=SettingsGroup, covariant=True, default=SettingsGroup)  # noqa: E741  (options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login(Generic[C, S, O]):
+    """All that a client needs to call a vendor, and what the calls came to."""
+
+    credential: C
+    settings: S
+    options: O
+    tokens: Tokens | None = None
+    """None where the credential is all that it takes."""
+    clock: Clock = field(default_factory=Clock)
+    calls: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Headers whose values say nothing that anybody understands, by name."""

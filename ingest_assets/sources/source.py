@@ -5,14 +5,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic
 
 from pydantic import BaseModel
 from sqlalchemy import Engine
+from typing_extensions import TypeVar
 
 from ingest_assets.errors import SourceError
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.login import Account, Credential, Login, Probe, TokenPair
+from ingest_assets.sources.login import Account, AccountSettings, C, Credential, Login, O, Probe, S, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.rejected import Rejected
@@ -43,7 +44,7 @@ class Page:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extraction(Login):
+class Extraction(Login[C, S, O]):
     """All that reading one account once needs, and what reading it cost."""
 
     account: Account
@@ -71,39 +72,44 @@ class Extraction(Login):
         return self.started_at + DAY
 
 
+Cred = TypeVar("Cred", bound=Credential, default=Any)
+Sett = TypeVar("Sett", bound=AccountSettings, default=Any)
+Opts = TypeVar("Opts", bound=SettingsGroup, default=Any)
+
+
 @dataclass(frozen=True)
-class Connector:
+class Connector(Generic[Cred, Sett, Opts]):
     """What talks to a vendor."""
 
-    extract: Callable[[Extraction], AsyncGenerator[Page]]
-    probe: Callable[[Login], Awaitable[Sequence[Probe | SourceError]]]
+    extract: Callable[[Extraction[Cred, Sett, Opts]], AsyncGenerator[Page]]
+    probe: Callable[[Login[Cred, Sett, Opts]], Awaitable[Sequence[Probe | SourceError]]]
     """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
-    client: Callable[[Login], AbstractAsyncContextManager[Any]]
+    client: Callable[[Login[Cred, Sett, Opts]], AbstractAsyncContextManager[Any]]
     """The client that all of this reads with, open for one login."""
-    exchange: Callable[[Login, str], Awaitable[TokenPair]] | None = None
+    exchange: Callable[[Login[Cred, Sett, Opts], str], Awaitable[TokenPair]] | None = None
     """(login, refresh token) -> the next pair, in one request; raises SourceError."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(Generic[Cred, Sett, Opts]):
     """Everything that the rest of the project derives from one vendor's module."""
 
     name: str
     title: str
     records: tuple[type[Record], ...]
     """The first one is what counts and health are about."""
-    credential: type[Credential]
-    settings: type[BaseModel]
+    credential: type[Cred]
+    settings: type[Sett]
     """An account's own choices, fields of `connect`."""
-    options: type[SettingsGroup]
-    connector: Callable[[], Connector]
+    options: type[Opts]
+    connector: Callable[[], Connector[Cred, Sett, Opts]]
     """Imported when it is called: the vendors' libraries would be a third of every command's start."""
     description: str
     api: str
     """The vendor's API, the upstream end of the lineage."""
     console: str
     """The vendor's page on which its customers grant and see such access."""
-    daily_calls: Callable[[Any], int] | None = None
+    daily_calls: Callable[[Opts], int] | None = None
     """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
 
     @property

@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 from ingest_assets.errors import CursorExpired, SourceError
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.concurrency import ahead
+from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.readiness import UNREADY, due
 from ingest_assets.sources.record import Record
@@ -38,7 +39,7 @@ class Listed:
     pieces: int = 1
 
 
-class WindowReader(ABC):
+class WindowReader(ABC, Generic[C, S, O]):
     """One account's items, window after window. A source says how to list, to join and to confirm."""
 
     record: ClassVar[type[Record]]
@@ -50,7 +51,9 @@ class WindowReader(ABC):
     kinds: ClassVar[tuple[str, ...]]
     """What can be unreadable of an item; a part's key is `kind:external_id`."""
 
-    def __init__(self, run: Extraction, clock: VendorClock, *, newest: int | None) -> None:
+    def __init__(
+        self, run: Extraction[C, S, O], clock: VendorClock, *, history_days: float, newest: int | None
+    ) -> None:
         self.run, self.newest, self._clock = run, newest, clock
         self.listed: set[str] = set()
         """Ids that the window under way has shown."""
@@ -63,7 +66,7 @@ class WindowReader(ABC):
         position = run.cursors.get(self.stream)
         known = None if position is None else WindowsCursor.model_validate(position)
         reach = Reach(
-            history=run.settings.at_most(timedelta(days=run.options.history_days)),
+            history=run.settings.at_most(timedelta(days=history_days)),
             look_back=self.look_back,
             wide=newest is None,
             all_read=run.settings.last_hours is None,

@@ -115,7 +115,7 @@ class TestTheQuarantine:
             async def pages(_run: Extraction) -> AsyncGenerator[Page]:
                 yield Page(rejected=rejected)
 
-            connector = Connector(extract=pages, probe=lambda _login: None, client=lambda _login: None)  # type: ignore[arg-type, return-value]
+            connector: Connector = Connector(extract=pages, probe=lambda _login: None, client=lambda _login: None)  # type: ignore[arg-type, return-value]
             source = replace(SLACK, connector=lambda: connector)
             verdict = sync(source, workspace.account, bench.options, bench.worker(rejected_share=1.0))
             assert "bug" not in str(verdict.reason)

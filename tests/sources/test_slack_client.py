@@ -13,9 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from ingest_assets.errors import AnswerTooLarge, SourceError
-from ingest_assets.sources.login import Login
 from ingest_assets.sources.slack.client import SlackClient, exchange
-from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings
+from ingest_assets.sources.slack.connect import SlackCredential, SlackLogin, SlackOptions, SlackSettings
 
 MIB = 2**20
 PAGE = b'{"ok":true,"messages":[%s],"response_metadata":{"next_cursor":""}}'
@@ -52,11 +51,11 @@ def serving(status: int, body: bytes, headers: dict[str, str]) -> Iterator[tuple
         server.server_close()
 
 
-def login_at(url: str, credential: SlackCredential) -> Login:
-    return Login(credential=credential, settings=SlackSettings(), options=SlackOptions(api_url=url))
+def login_at(url: str, credential: SlackCredential) -> SlackLogin:
+    return SlackLogin(credential=credential, settings=SlackSettings(), options=SlackOptions(api_url=url))
 
 
-def history(login: Login) -> list[list[object]]:
+def history(login: SlackLogin) -> list[list[object]]:
     async def read() -> list[list[object]]:
         async with SlackClient.open(login, in_flight=1, paced=False, limited=False) as client:
             pages = client.history("C1", oldest="1785000000.000000", latest="1785000001.000000", tries=1)

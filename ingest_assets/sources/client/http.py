@@ -244,9 +244,9 @@ def _trusted() -> ssl.SSLContext:
 
 
 async def next_pair(
-    login: Login, form: Mapping[str, str], *, vendor: str, auth: httpx.Auth | None = None
+    login: Login, form: Mapping[str, str], *, url: str, vendor: str, auth: httpx.Auth | None = None
 ) -> TokenPair:
-    """Trade a single-use refresh token at `options.token_url`, as OAuth 2 has it (RFC 6749, section 6).
+    """Trade a single-use refresh token at a token endpoint, as OAuth 2 has it (RFC 6749, section 6).
 
     Raises CredentialRejected where the vendor does not take the token.
     """
@@ -261,7 +261,7 @@ async def next_pair(
         return UnexpectedResponse(f"{vendor}'s token endpoint answered HTTP {status}; check {setting}.")
 
     async with http_client() as http:
-        api = JsonApi(http, login, vendor=vendor, base_url=login.options.token_url, meaning=meaning, auth=auth)
+        api = JsonApi(http, login, vendor=vendor, base_url=url, meaning=meaning, auth=auth)
         answer = await api.ask(Request("oauth.token", "POST", "", form={"grant_type": "refresh_token", **form}))
     try:
         expires_in = answer.get("expires_in")

@@ -20,7 +20,7 @@ from ingest_assets.sources.fathom.records import FathomSession
 from ingest_assets.sources.source import Connector, Source
 
 
-def _connector() -> Connector:
+def _connector() -> Connector[FathomCredential, FathomSettings, FathomOptions]:
     from ingest_assets.sources.fathom.client import FathomClient, exchange
     from ingest_assets.sources.fathom.extract import extract
     from ingest_assets.sources.fathom.probe import probe

@@ -20,8 +20,9 @@ from ingest_assets.sources.client.http import JsonApi, Request, http_client, nex
 from ingest_assets.sources.client.method import Level, Method
 from ingest_assets.sources.client.paging import listed, numbered_pages
 from ingest_assets.sources.client.rate_limit import MINUTE, RateLimiter
+from ingest_assets.sources.fathom.connect import FathomLogin
 from ingest_assets.sources.json_values import mapping_of, mappings_in, text_of
-from ingest_assets.sources.login import Login, TokenPair
+from ingest_assets.sources.login import TokenPair, app_of
 from ingest_assets.sources.times import whole_seconds
 
 PER_MINUTE, HEAVY_PER_MINUTE = 60, 30
@@ -55,7 +56,7 @@ class FathomClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, login: Login) -> "AsyncGenerator[FathomClient]":
+    async def open(cls, login: FathomLogin) -> "AsyncGenerator[FathomClient]":
         """Connect with a login's key, or with the newest token of its rotation."""
         limits = _Limits(login)
         key = login.credential.api_key
@@ -128,7 +129,7 @@ def _ids(answer: Json) -> set[str]:
 class _Heavy(RateLimiter):
     """The limit of heavy requests, which count in the limit of all requests, too."""
 
-    def __init__(self, limit: float | None, login: Login, everything: RateLimiter) -> None:
+    def __init__(self, limit: float | None, login: FathomLogin, everything: RateLimiter) -> None:
         super().__init__(limit, login.clock, vendor="Fathom")
         self._everything = everything
 
@@ -141,7 +142,7 @@ class _Heavy(RateLimiter):
 class _Limits:
     """Two limits a minute, narrowed to what the answers' headers say."""
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: FathomLogin) -> None:
         self._login = login
         self._pacing: bool = login.options.pacing
         granted, heavy = (PER_MINUTE, HEAVY_PER_MINUTE) if self._pacing else (None, None)
@@ -168,15 +169,11 @@ class _Limits:
         return METHODS[request.method].level is Level.PART or "include_transcript" in mapping_of(request.params)
 
 
-async def exchange(login: Login, refresh_token: str) -> TokenPair:
+async def exchange(login: FathomLogin, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair."""
-    app = login.credential
-    form = {
-        "refresh_token": refresh_token,
-        "client_id": app.client_id,
-        "client_secret": app.client_secret.get_secret_value(),
-    }
-    return await next_pair(login, form, vendor="Fathom")
+    client_id, client_secret = app_of(login.credential.client_id, login.credential.client_secret)
+    form = {"refresh_token": refresh_token, "client_id": client_id, "client_secret": client_secret}
+    return await next_pair(login, form, url=login.options.token_url, vendor="Fathom")
 
 
 def _meaning(request: Request, status: int, _body: Any) -> SourceError:

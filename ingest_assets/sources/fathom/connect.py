@@ -5,7 +5,8 @@ from typing import ClassVar, Self
 from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.login import AccountSettings, Credential, one_of
+from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
+from ingest_assets.sources.source import Extraction
 
 
 class FathomCredential(Credential):
@@ -51,3 +52,7 @@ class FathomOptions(SettingsGroup):
     pacing: bool = Field(
         default=True, description="Stay under Fathom's requests a minute; false only against a simulator."
     )
+
+
+FathomLogin = Login[FathomCredential, FathomSettings, FathomOptions]
+FathomExtraction = Extraction[FathomCredential, FathomSettings, FathomOptions]

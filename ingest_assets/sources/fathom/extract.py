@@ -12,11 +12,12 @@ from pydantic import BaseModel
 from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.fathom.client import GONE, FathomClient
+from ingest_assets.sources.fathom.connect import FathomCredential, FathomExtraction, FathomOptions, FathomSettings
 from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
-from ingest_assets.sources.source import DAY, Extraction, Page
+from ingest_assets.sources.source import DAY, Page
 from ingest_assets.sources.window_plan import Window
 from ingest_assets.sources.windows import PRESENCE, Listed, WindowReader
 from ingest_assets.storage import reads
@@ -39,7 +40,7 @@ class Visibility(BaseModel):
     seen_at: datetime
 
 
-async def extract(run: Extraction) -> AsyncGenerator[Page]:
+async def extract(run: FathomExtraction) -> AsyncGenerator[Page]:
     """Yield the account's pages; `run.skipped` tells of a login that is shown nothing."""
     async with FathomClient.open(run) as client:
         run.parts.login = partial(client.sees_any, run.started_at - NEIGHBOURS, run.started_at)
@@ -58,7 +59,7 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
         run.skipped[_Sessions.stream] = "this login sees none"
 
 
-class _Sessions(WindowReader):
+class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
     """The sessions that one login sees."""
 
     record: ClassVar = FathomSession
@@ -68,8 +69,13 @@ class _Sessions(WindowReader):
 
     kinds: ClassVar = (TRANSCRIPT, SUMMARY)
 
-    def __init__(self, run: Extraction, client: FathomClient) -> None:
-        super().__init__(run, client.vendor_clock, newest=run.settings.newest_sessions)
+    def __init__(self, run: FathomExtraction, client: FathomClient) -> None:
+        super().__init__(
+            run,
+            client.vendor_clock,
+            history_days=run.options.history_days,
+            newest=run.settings.newest_sessions,
+        )
         self.client = client
         self.shown = False
         """Whether Fathom lists anything of late."""

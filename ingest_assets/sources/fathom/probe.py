@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ingest_assets.sources.fathom.client import FathomClient
-from ingest_assets.sources.fathom.connect import FathomSettings
-from ingest_assets.sources.login import Login, Probe
+from ingest_assets.sources.fathom.connect import FathomLogin, FathomSettings
+from ingest_assets.sources.login import Probe
 
 QUIET = timedelta(days=30)  # without any session: then the login's user most likely may see none
 DEFAULT_NAME = "default"
@@ -15,7 +15,7 @@ NOTHING = (
 )
 
 
-async def probe(login: Login) -> Sequence[Probe]:
+async def probe(login: FathomLogin) -> Sequence[Probe]:
     """Log in and list once. Fathom does not tell whose key it is: an account is known by the name it is given."""
     settings: FathomSettings = login.settings
     now = login.clock.now()

@@ -24,7 +24,7 @@ from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.source import Connector, Source
 
 
-def _connector() -> Connector:
+def _connector() -> Connector[GmailCredential, GmailSettings, GmailOptions]:
     from ingest_assets.sources.gmail.client import GmailClient
     from ingest_assets.sources.gmail.extract import extract
     from ingest_assets.sources.gmail.login import exchange

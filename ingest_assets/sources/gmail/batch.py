@@ -21,10 +21,10 @@ from ingest_assets.errors import AnswerTooLarge, SourceError, TokenRefused, Tran
 from ingest_assets.sources.client.http import LONGEST_ANSWER, Answer, JsonApi, Request, parse_json
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import FIRST_PAUSE, PATIENCE, TRIES, retried
+from ingest_assets.sources.gmail.connect import GmailLogin
 from ingest_assets.sources.gmail.errors import GONE, SHORTEST_PAUSE, call_error, meaning, parsed
 from ingest_assets.sources.gmail.methods import BATCH, PROFILE
 from ingest_assets.sources.gmail.multipart import packed, unpacked
-from ingest_assets.sources.login import Login
 
 LONGEST_OF_MANY = 8 * 2**20  # bytes of a batch's answer; one call's may be as long as any answer
 IN_FLIGHT = 3  # requests at once for one mailbox; Gmail refuses many
@@ -66,7 +66,7 @@ class BatchEndpoint:
     """Sends one mailbox's calls. Raises only what concerns the mailbox."""
 
     def __init__(
-        self, api: JsonApi, login: Login, limiter: RateLimiter, *, costs: Mapping[str, int], profile: str
+        self, api: JsonApi, login: GmailLogin, limiter: RateLimiter, *, costs: Mapping[str, int], profile: str
     ) -> None:
         """`profile`: the path of a call that the endpoint answers if it answers at all."""
         self._api = api

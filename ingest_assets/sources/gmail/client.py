@@ -20,10 +20,10 @@ from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, growing
 from ingest_assets.sources.gmail.batch import BatchEndpoint, Calls
+from ingest_assets.sources.gmail.connect import GmailLogin
 from ingest_assets.sources.gmail.errors import GONE, limit_of, meaning
 from ingest_assets.sources.gmail.login import Exchanged
 from ingest_assets.sources.gmail.methods import ATTACHMENT, HISTORY, LABELS, METHODS, PROFILE, THREAD, THREADS
-from ingest_assets.sources.login import Login
 
 __all__ = ["METHODS", "GmailClient"]
 
@@ -53,7 +53,7 @@ def _service(api_url: str) -> Resource:
 class GmailClient:
     """One mailbox. Raises only SourceError; counts every HTTP request in `login.calls`."""
 
-    def __init__(self, api: JsonApi, login: Login, limiter: RateLimiter) -> None:
+    def __init__(self, api: JsonApi, login: GmailLogin, limiter: RateLimiter) -> None:
         self._api = api
         self._login = login
         self._costs: dict[str, int] = login.options.costs
@@ -63,7 +63,7 @@ class GmailClient:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, login: Login) -> "AsyncGenerator[GmailClient]":
+    async def open(cls, login: GmailLogin) -> "AsyncGenerator[GmailClient]":
         """Connect with a login's newest access token."""
         options = login.options
         limiter = RateLimiter(options.units_per_minute if options.pacing else None, login.clock, vendor="Gmail")

@@ -7,7 +7,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.gmail.methods import COSTS
-from ingest_assets.sources.login import AccountSettings, Credential, one_of
+from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
+from ingest_assets.sources.source import Extraction
 
 KEY_FIELDS = ("client_email", "private_key")
 
@@ -125,3 +126,7 @@ class GmailOptions(SettingsGroup):
     @property
     def batch_address(self) -> str:
         return self.batch_url or f"{self.api_url.rstrip('/')}/batch/gmail/v1"
+
+
+GmailLogin = Login[GmailCredential, GmailSettings, GmailOptions]
+GmailExtraction = Extraction[GmailCredential, GmailSettings, GmailOptions]

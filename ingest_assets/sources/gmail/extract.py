@@ -14,11 +14,12 @@ from ingest_assets.errors import (
 )
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.gmail.client import GmailClient
+from ingest_assets.sources.gmail.connect import GmailExtraction
 from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.records import HIDDEN, GmailThread
 from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, living, part_of
-from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.source import Page
 from ingest_assets.storage import reads
 
 LISTINGS = 3  # tries, where page tokens die
@@ -37,7 +38,7 @@ class MailboxCursor(BaseModel):
     """Of the selected labels, by id: a label that was deleted can no longer be asked for its name."""
 
 
-async def extract(run: Extraction) -> AsyncGenerator[Page]:
+async def extract(run: GmailExtraction) -> AsyncGenerator[Page]:
     """Yield the mailbox's pages."""
     async with GmailClient.open(run) as client, aclosing(_Mailbox(run, client).read()) as pages:
         run.parts.login = client.profile
@@ -48,7 +49,7 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
 class _Mailbox:
     """One mailbox and what we hold of it."""
 
-    def __init__(self, run: Extraction, client: GmailClient) -> None:
+    def __init__(self, run: GmailExtraction, client: GmailClient) -> None:
         self.run, self.client, self.threads = run, client, Threads(run, client)
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
         self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]

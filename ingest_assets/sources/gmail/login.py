@@ -21,9 +21,10 @@ from google.oauth2.credentials import Credentials
 from ingest_assets.errors import CredentialRejected, Transient
 from ingest_assets.sources.client.http import JsonApi, Request, http_client
 from ingest_assets.sources.client.retry import retried
+from ingest_assets.sources.gmail.connect import GmailLogin
 from ingest_assets.sources.gmail.errors import token_meaning
 from ingest_assets.sources.gmail.methods import TOKEN
-from ingest_assets.sources.login import Login, TokenPair
+from ingest_assets.sources.login import TokenPair
 
 LONGEST_LIFETIME = 7 * 86_400  # seconds; Google's tokens last an hour
 READONLY = "https://www.googleapis.com/auth/gmail.readonly"
@@ -33,7 +34,7 @@ READONLY = "https://www.googleapis.com/auth/gmail.readonly"
 class Exchanged:
     """Tokens of a login that are kept nowhere: each one is asked for."""
 
-    login: Login
+    login: GmailLogin
 
     async def current(self) -> TokenPair:
         return await retried(partial(exchange, self.login, ""), self.login.clock)
@@ -42,7 +43,7 @@ class Exchanged:
         return await self.current()
 
 
-async def exchange(login: Login, refresh_token: str) -> TokenPair:
+async def exchange(login: GmailLogin, refresh_token: str) -> TokenPair:
     """Get an access token for a user's refresh token, or for a service account's mailbox."""
     url: str = login.options.token_url
     google = _credentials(login.credential, url, refresh_token)

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from ingest_assets.errors import CredentialRejected, SourceError, UnexpectedResponse
 from ingest_assets.sources.gmail.client import GmailClient
-from ingest_assets.sources.gmail.connect import GmailCredential, GmailSettings
-from ingest_assets.sources.login import Login, Probe
+from ingest_assets.sources.gmail.connect import GmailCredential, GmailLogin, GmailSettings
+from ingest_assets.sources.login import Probe
 
 
-async def probe(login: Login) -> Sequence[Probe | SourceError]:
+async def probe(login: GmailLogin) -> Sequence[Probe | SourceError]:
     """Log in to each mailbox, look for the chosen labels and try to search."""
     credential: GmailCredential = login.credential
     if credential.service_account is None:
@@ -25,7 +25,7 @@ async def probe(login: Login) -> Sequence[Probe | SourceError]:
     return found
 
 
-async def _mailbox(login: Login, subject: str | None) -> Probe:
+async def _mailbox(login: GmailLogin, subject: str | None) -> Probe:
     settings: GmailSettings = login.settings
     async with GmailClient.open(login) as client:
         address = (await client.profile()).get("emailAddress") or subject

@@ -10,12 +10,13 @@ from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.batch import Batch, stored
 from ingest_assets.sources.gmail.body import kept_apart
 from ingest_assets.sources.gmail.client import Body, GmailClient
+from ingest_assets.sources.gmail.connect import GmailExtraction
 from ingest_assets.sources.gmail.errors import GONE
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, id_of, visible
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
-from ingest_assets.sources.source import DAY, Extraction, Page
+from ingest_assets.sources.source import DAY, Page
 from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"  # the one stream of a mailbox
@@ -31,7 +32,7 @@ def part_of(thread_id: str) -> str:
     return f"{PART}{thread_id}"
 
 
-async def living(run: Extraction, record: type[Record], column: str, values: Sequence[str]) -> list[str]:
+async def living(run: GmailExtraction, record: type[Record], column: str, values: Sequence[str]) -> list[str]:
     """Return the external ids of the stored rows whose `column` has one of some values."""
     if not values:
         return []
@@ -43,7 +44,7 @@ async def living(run: Extraction, record: type[Record], column: str, values: Seq
 class Threads:
     """Reads threads of one mailbox, in any order."""
 
-    def __init__(self, run: Extraction, client: GmailClient) -> None:
+    def __init__(self, run: GmailExtraction, client: GmailClient) -> None:
         self.run, self.client = run, client
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
         self._parsing = asyncio.Lock()  # more threads would only wait for each other: Python runs one at a time

@@ -20,7 +20,7 @@ from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.source import Connector, Source
 
 
-def _connector() -> Connector:
+def _connector() -> Connector[GongCredential, GongSettings, GongOptions]:
     from ingest_assets.sources.gong.client import GongClient, exchange
     from ingest_assets.sources.gong.extract import extract
     from ingest_assets.sources.gong.probe import probe

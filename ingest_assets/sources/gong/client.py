@@ -14,13 +14,13 @@ from ingest_assets.sources.client.http import JsonApi, Request, http_client, nex
 from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES
-from ingest_assets.sources.gong.connect import GongCredential, GongOptions
+from ingest_assets.sources.gong.connect import GongCredential, GongLogin, GongOptions
 from ingest_assets.sources.gong.errors import NoSuchCall, NothingFound, meaning_at
 from ingest_assets.sources.gong.hosts import checked
 from ingest_assets.sources.gong.methods import METHODS as METHODS
 from ingest_assets.sources.gong.methods import ONLY_NAMES
 from ingest_assets.sources.json_values import mapping_of, mappings_in, text_of, whole_of
-from ingest_assets.sources.login import Login, TokenPair
+from ingest_assets.sources.login import TokenPair, app_of
 from ingest_assets.sources.times import whole_seconds
 
 IDS_A_REQUEST = 100
@@ -81,7 +81,7 @@ class GongClient:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, login: Login, *, affordable_at: Callable[[float], datetime | None] = lambda _daily_calls: None
+        cls, login: GongLogin, *, affordable_at: Callable[[float], datetime | None] = lambda _daily_calls: None
     ) -> "AsyncGenerator[GongClient]":
         """Connect; `affordable_at` tells when a number of requests a day allows the next one."""
         options: GongOptions = login.options
@@ -217,14 +217,16 @@ def _post(method: str, body: Json) -> Request:
     return Request(method, "POST", PATHS[method], body=body)
 
 
-async def exchange(login: Login, refresh_token: str) -> TokenPair:
+async def exchange(login: GongLogin, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair."""
-    app = login.credential
-    basic = httpx.BasicAuth(app.client_id, app.client_secret.get_secret_value())
-    return await next_pair(login, {"refresh_token": refresh_token}, vendor="Gong", auth=basic)
+    basic = httpx.BasicAuth(*app_of(login.credential.client_id, login.credential.client_secret))
+    form = {"refresh_token": refresh_token}
+    return await next_pair(login, form, url=login.options.token_url, vendor="Gong", auth=basic)
 
 
-def _limiter(login: Login, affordable_at: Callable[[float], datetime | None]) -> Callable[[Request], RateLimiter]:
+def _limiter(
+    login: GongLogin, affordable_at: Callable[[float], datetime | None]
+) -> Callable[[Request], RateLimiter]:
     """Three starts a second, and none once the day's requests are gone."""
     limiter = RateLimiter(PER_SECOND if login.options.pacing else None, login.clock, SECOND, vendor="Gong")
     granted = login.options.calls_per_day

@@ -7,7 +7,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.gong.hosts import pattern_of
-from ingest_assets.sources.login import AccountSettings, Credential, one_of
+from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
+from ingest_assets.sources.source import Extraction
 
 NAME_BYTES = 8
 
@@ -92,3 +93,7 @@ class GongOptions(SettingsGroup):
         """The hosts that the operator allows."""
         listed = (part.strip() for part in [*self.allowed_hosts.split(","), self.api_url])
         return tuple(part for part in listed if part)
+
+
+GongLogin = Login[GongCredential, GongSettings, GongOptions]
+GongExtraction = Extraction[GongCredential, GongSettings, GongOptions]

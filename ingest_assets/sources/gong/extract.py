@@ -14,12 +14,13 @@ from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client.halving import Halving
 from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
+from ingest_assets.sources.gong.connect import GongCredential, GongExtraction, GongOptions, GongSettings
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
 from ingest_assets.sources.json_values import flag_of, mapping_of
 from ingest_assets.sources.parts import Parts
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
-from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.source import Page
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.sources.window_plan import Window
@@ -54,7 +55,7 @@ class DirectoryCursor(BaseModel):
         return DirectoryCursor(asked_at=self.asked_at | {name: now})
 
 
-async def extract(run: Extraction) -> AsyncGenerator[Page]:
+async def extract(run: GongExtraction) -> AsyncGenerator[Page]:
     """Yield the account's pages."""
     async with GongClient.open(run, affordable_at=run.affordable_at) as client:
         run.parts.login = partial(client.listable, run.started_at - PROBED, run.started_at)
@@ -64,7 +65,7 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
                 yield page
 
 
-async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page]:
+async def _directory(run: GongExtraction, client: GongClient) -> AsyncGenerator[Page]:
     """Learn the names, one list a sync."""
     cursor = DirectoryCursor.model_validate(run.cursors.get(DIRECTORY, {}))
     if (name := cursor.due(run.started_at, run.parts)) is None:
@@ -83,14 +84,14 @@ async def _directory(run: Extraction, client: GongClient) -> AsyncGenerator[Page
         yield Page(read=run.parts.succeeded(name), stream=DIRECTORY, cursor=cursor)
 
 
-def _parsed(run: Extraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[Any]) -> Page:
+def _parsed(run: GongExtraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[Any]) -> Page:
     batch = Batch()
     for item in items:
         batch.parse(record, item, partial(record.from_api, run.account))
     return Page(batch.records, rejected=batch.rejected)
 
 
-class _Calls(WindowReader):
+class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
     """The calls of one account."""
 
     record: ClassVar = GongCall
@@ -100,8 +101,13 @@ class _Calls(WindowReader):
 
     kinds: ClassVar = (CALL,)
 
-    def __init__(self, run: Extraction, client: GongClient) -> None:
-        super().__init__(run, client.vendor_clock, newest=run.settings.newest_calls)
+    def __init__(self, run: GongExtraction, client: GongClient) -> None:
+        super().__init__(
+            run,
+            client.vendor_clock,
+            history_days=run.options.history_days,
+            newest=run.settings.newest_calls,
+        )
         self.client = client
         self._halving = Halving()
 

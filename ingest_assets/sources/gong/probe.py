@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from ingest_assets.errors import CredentialRejected, IngestError, PartUnreadable, SourceError
 from ingest_assets.sources.client.retry import TRIES
 from ingest_assets.sources.gong.client import GongClient
-from ingest_assets.sources.gong.connect import GongSettings
+from ingest_assets.sources.gong.connect import GongLogin, GongSettings
 from ingest_assets.sources.gong.methods import ONLY_NAMES, SCOPES
 from ingest_assets.sources.json_values import mappings_in, text_of
-from ingest_assets.sources.login import Login, Probe
+from ingest_assets.sources.login import Probe
 
 PROBED = timedelta(hours=1)
 
@@ -21,7 +21,7 @@ NO_HOST = (
 )
 
 
-async def probe(login: Login) -> Sequence[Probe]:
+async def probe(login: GongLogin) -> Sequence[Probe]:
     """Log in and try what a sync will do. Raises SourceError or IngestError, in one sentence."""
     settings: GongSettings = login.settings
     if login.tokens is None and settings.base_url is None and not login.options.api_url:

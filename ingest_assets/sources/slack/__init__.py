@@ -23,7 +23,7 @@ from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, Slac
 from ingest_assets.sources.source import Connector, Source
 
 
-def _connector() -> Connector:
+def _connector() -> Connector[SlackCredential, SlackSettings, SlackOptions]:
     from ingest_assets.sources.slack.client import SlackClient, exchange
     from ingest_assets.sources.slack.extract import extract
     from ingest_assets.sources.slack.probe import probe

@@ -14,6 +14,7 @@ from ingest_assets.errors import CursorExpired, SourceError, UnexpectedResponse
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, RATELIMITED, SlackClient
+from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import Directory
 from ingest_assets.sources.slack.plan import (
     ChannelCursor,
@@ -38,7 +39,7 @@ from ingest_assets.sources.slack.threads import (
     spoken,
     ts_of_message,
 )
-from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.source import Page
 from ingest_assets.storage import reads
 
 ROWS_A_COMMIT = 2000
@@ -49,7 +50,7 @@ RESTARTS = 3  # of one walk whose page cursor became invalid before it got anywh
 class ChannelReader:
     """Reads the channels of one account."""
 
-    def __init__(self, run: Extraction, client: SlackClient, directory: Directory) -> None:
+    def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory) -> None:
         self.run, self.client, self.directory = run, client, directory
         self.threads = ThreadReader(run, client, directory)
         self.held: SourceError | None = None

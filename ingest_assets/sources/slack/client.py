@@ -28,7 +28,8 @@ from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
 from ingest_assets.sources.client.unpacking import ENCODINGS
-from ingest_assets.sources.login import Login, TokenPair
+from ingest_assets.sources.login import TokenPair, app_of
+from ingest_assets.sources.slack.connect import SlackLogin
 from ingest_assets.sources.slack.errors import meaning
 
 TIER_2, TIER_3, TIER_4 = 20, 50, 100  # requests a minute, a method, a workspace, an app (docs: rate limits)
@@ -84,7 +85,9 @@ class _Web(AsyncWebClient):
 class SlackClient:
     """One account's calls. Raises only SourceError; counts every request in `calls`."""
 
-    def __init__(self, web: AsyncWebClient, login: Login, *, in_flight: int, paced: bool, limited: bool) -> None:
+    def __init__(
+        self, web: AsyncWebClient, login: SlackLogin, *, in_flight: int, paced: bool, limited: bool
+    ) -> None:
         self.limited = limited
         self.may_become_limited = False
         self.granted: frozenset[str] = frozenset()
@@ -110,7 +113,12 @@ class SlackClient:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, login: Login, *, in_flight: int | None = None, paced: bool | None = None, limited: bool | None = None
+        cls,
+        login: SlackLogin,
+        *,
+        in_flight: int | None = None,
+        paced: bool | None = None,
+        limited: bool | None = None,
     ) -> "AsyncGenerator[SlackClient]":
         """Connect with a login's token, or with the newest one of its rotation. None is what the login chose."""
         token: SecretStr | None = login.credential.token
@@ -255,12 +263,13 @@ class SlackClient:
                 self._limiters[method].limit = limit
 
 
-async def exchange(login: Login, refresh_token: str) -> TokenPair:
+async def exchange(login: SlackLogin, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair (oauth.v2.access)."""
     method = "oauth.v2.access"
+    client_id, client_secret = app_of(login.credential.client_id, login.credential.client_secret)
     given = {
-        "client_id": login.credential.client_id,
-        "client_secret": login.credential.client_secret.get_secret_value(),
+        "client_id": client_id,
+        "client_secret": client_secret,
         "grant_type": "refresh_token",
         "refresh_token": refresh_token,
     }

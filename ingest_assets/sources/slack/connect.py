@@ -5,7 +5,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from ingest_assets.settings import SettingsGroup
-from ingest_assets.sources.login import AccountSettings, Credential, one_of
+from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
+from ingest_assets.sources.source import Extraction
 
 
 class SlackCredential(Credential):
@@ -56,3 +57,7 @@ class SlackOptions(SettingsGroup):
     pacing: bool = Field(
         default=True, description="Stay under Slack's limit of requests a minute; false only against a simulator."
     )
+
+
+SlackLogin = Login[SlackCredential, SlackSettings, SlackOptions]
+SlackExtraction = Extraction[SlackCredential, SlackSettings, SlackOptions]

@@ -11,11 +11,12 @@ from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.batch import Batch, stored
 from ingest_assets.sources.parts import LONGEST_PAUSE, UnreadablePart
 from ingest_assets.sources.slack.client import SlackClient
+from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.errors import UNSEEN
 from ingest_assets.sources.slack.markup import USER
 from ingest_assets.sources.slack.records import SHOWN, Names, SlackChannel, SlackUser, name_in
 from ingest_assets.sources.slack.text import Said
-from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.source import Page
 from ingest_assets.storage import reads
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
@@ -42,7 +43,7 @@ class AccountCursor(BaseModel):
 class Directory:
     """The names of one account."""
 
-    def __init__(self, run: Extraction, client: SlackClient) -> None:
+    def __init__(self, run: SlackExtraction, client: SlackClient) -> None:
         self.run, self.client = run, client
         self.names = Names()
         self.account = AccountCursor.model_validate(run.cursors.get(ACCOUNT, {}))

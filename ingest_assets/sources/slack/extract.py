@@ -7,13 +7,14 @@ from typing import Any
 from ingest_assets.sources.concurrency import interleave
 from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.client import SlackClient
+from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor, Directory
-from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.source import Page
 
 CHANNELS_AT_ONCE = 4
 
 
-async def extract(run: Extraction) -> AsyncGenerator[Page]:
+async def extract(run: SlackExtraction) -> AsyncGenerator[Page]:
     """Yield the account's pages. What a channel, a thread or a profile refuses rides on them and ends nothing."""
     known_limited = AccountCursor.model_validate(run.cursors.get(ACCOUNT, {})).limited
     detect = run.settings.app_class == "auto"
@@ -37,7 +38,7 @@ async def extract(run: Extraction) -> AsyncGenerator[Page]:
             yield batch.page(stream=ACCOUNT, cursor=after)
 
 
-async def _channels(run: Extraction, client: SlackClient, directory: Directory) -> AsyncGenerator[Page]:
+async def _channels(run: SlackExtraction, client: SlackClient, directory: Directory) -> AsyncGenerator[Page]:
     """Read the channels. Raises the error of a pause that is too long for this sync, where none could be read."""
     reader = ChannelReader(run, client, directory)
     selected, unreadable = await directory.selected()
@@ -52,7 +53,7 @@ async def _channels(run: Extraction, client: SlackClient, directory: Directory) 
         raise reader.held
 
 
-def _order(run: Extraction, channel: dict[str, Any]) -> tuple[bool, str]:
+def _order(run: SlackExtraction, channel: dict[str, Any]) -> tuple[bool, str]:
     """Order channels: what could not be read before comes last, and before it what was read last.
 
     A sync may reach its time limit before it reaches everybody, and a sick channel's requests take long.

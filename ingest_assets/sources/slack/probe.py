@@ -5,16 +5,16 @@ from contextlib import aclosing
 from typing import Any
 
 from ingest_assets.errors import CredentialRejected, IngestError
-from ingest_assets.sources.login import Login, Probe
+from ingest_assets.sources.login import Probe
 from ingest_assets.sources.slack.client import SlackClient
-from ingest_assets.sources.slack.connect import SlackSettings
+from ingest_assets.sources.slack.connect import SlackLogin, SlackSettings
 
 PUBLIC_SCOPES = frozenset({"channels:read", "channels:history", "users:read"})
 PRIVATE_SCOPES = frozenset({"groups:read", "groups:history"})
 JOIN_SCOPE = "channels:join"
 
 
-async def probe(login: Login) -> Sequence[Probe]:
+async def probe(login: SlackLogin) -> Sequence[Probe]:
     """Log in, check the scopes and find the channels. Raises SourceError or IngestError, in one sentence."""
     settings: SlackSettings = login.settings
     async with SlackClient.open(login, in_flight=1, paced=False, limited=False) as client:

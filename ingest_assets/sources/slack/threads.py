@@ -14,11 +14,11 @@ from ingest_assets.errors import PartUnreadable, SourceError, Transient
 from ingest_assets.sources.batch import Batch, Result, stored
 from ingest_assets.sources.client.retry import PATIENCE
 from ingest_assets.sources.slack.client import SlackClient
+from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import Directory, Spoken
 from ingest_assets.sources.slack.plan import Plan
 from ingest_assets.sources.slack.records import BROADCAST, TS, SlackMessage, at
 from ingest_assets.sources.slack.text import said_by
-from ingest_assets.sources.source import Extraction
 from ingest_assets.storage import reads
 
 LEDGER = ["reply_count", "latest_reply"]
@@ -53,7 +53,7 @@ class _Thread:
 class ThreadReader:
     """Reads the threads of one account's channels."""
 
-    def __init__(self, run: Extraction, client: SlackClient, directory: Directory) -> None:
+    def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory) -> None:
         self.run, self.client, self.directory = run, client, directory
 
     def is_due(self, record: SlackMessage, row: Any, reading: Reading) -> bool:
