@@ -60,11 +60,11 @@ bench: $(READY)  ## measure; ONLY=slack runs one part; writes build/bench.json
 bench-scale: $(READY)  ## how many workspaces one machine serves (about half an hour); ONLY=failing runs one part
 	@$(BIN)/python -m benchmarks.scale $(if $(ONLY),--only $(ONLY))
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements-dev.lock pyproject.toml
 	@echo "Creating $(VENV) and installing the pinned packages (a minute or two) ..."
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 14) else f"Python 3.11 to 3.14 is needed, this is {v[0]}.{v[1]}; set PYTHON=python3.12, say.")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

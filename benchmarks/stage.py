@@ -16,9 +16,9 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.measure import Cost
-from ingest_assets import embedded
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
+from ingest_simulator import embedded
 
 ANNOUNCEMENT = "simulator listening on "
 ORDER_SECONDS = 300  # the simulator may take this long to make a large world
@@ -104,7 +104,7 @@ def stage() -> Iterator[Stage]:
 
 @contextmanager
 def _simulator() -> Iterator[tuple[str, int]]:
-    command = [sys.executable, "-m", "ingest_assets.simulator", "--port", "0"]
+    command = [sys.executable, "-m", "ingest_simulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own module
         try:
             line = process.stdout.readline() if process.stdout else ""

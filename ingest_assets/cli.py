@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import EntryPoints, entry_points
 from typing import Any, Literal, get_args, get_origin
 from uuid import uuid4
 
@@ -63,7 +64,24 @@ def _fail(sentence: str) -> None:
     sys.exit(CANNOT)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Our commands, and those of other installed packages, which are looked for where none of ours is meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_others().names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (ours := super().get_command(ctx, cmd_name)) is not None:
+            return ours
+        others = _others()
+        return others[cmd_name].load() if cmd_name in others.names else None
+
+
+def _others() -> EntryPoints:
+    return entry_points(group="ingest_assets.commands")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ingest-assets")
 def cli() -> None:
     """Customers' conversations, in PostgreSQL."""
@@ -448,28 +466,9 @@ def features(app: App, workspace: str, call: str | None, every: bool, as_json: b
 
 
 @cli.command()
-@click.option("--port", default=8765, show_default=True, help="0 takes a free one")
-def simulate(port: int) -> None:
-    """Serve the simulated vendors on loopback."""
-    from ingest_assets.running import LOOPBACK, require_free
-    from ingest_assets.simulator.app import serve
-
-    require_free(port, "--port")
-    serve(LOOPBACK, port, ready=lambda url: echo(f"Simulated vendors at {url}, until Ctrl-C."))
-
-
-@cli.command()
 @click.pass_obj
 def dev(app: App) -> None:
     """Start Dagster against DATABASE_URL, with its web UI on loopback, until Ctrl-C."""
     from ingest_assets.running import dev as run
 
     run(app)
-
-
-@cli.command()
-def demo() -> None:
-    """Show it all: an embedded PostgreSQL, simulated vendors, Dagster, three workspaces."""
-    from ingest_assets.demo import demo as run
-
-    sys.exit(run())

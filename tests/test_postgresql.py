@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from ingest_assets import embedded
+from ingest_simulator import embedded
 from tests.test_cli import refused
 from tests.workbench import Bench, Workspace
 

@@ -12,9 +12,9 @@ import httpx
 import psycopg
 import pytest
 
-from ingest_assets import embedded
 from ingest_assets.incidents.look import look
 from ingest_assets.settings import sqlalchemy_url
+from ingest_simulator import embedded
 from tests.features.test_extraction import Calls
 from tests.workbench import Bench, VirtualClock
 

@@ -14,10 +14,10 @@ from sqlalchemy import text
 from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment, free_port
 from benchmarks.stage import Simulator
-from ingest_assets import embedded
 from ingest_assets.app import App
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.queue import mark_due
+from ingest_simulator import embedded
 from tests import needs, survivors
 
 WORKSPACES = 200

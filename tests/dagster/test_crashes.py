@@ -16,13 +16,13 @@ from sqlalchemy.exc import OperationalError
 from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment, descendants
 from benchmarks.stage import Simulator
-from ingest_assets import embedded
 from ingest_assets.app import App
 from ingest_assets.running import INSTANCE
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.queue import mark_due
+from ingest_simulator import embedded
 from tests import survivors
 
 WORKSPACES = 60

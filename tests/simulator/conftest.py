@@ -7,7 +7,7 @@ import httpx
 import pytest
 from slack_sdk import WebClient
 
-from ingest_assets.simulator.app import running
+from ingest_simulator.app import running
 
 ACME = "xoxb-acme"
 

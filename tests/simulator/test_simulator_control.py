@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ingest_assets.simulator.app import HostError, running, serve
+from ingest_simulator.app import HostError, running, serve
 from tests.simulator.conftest import Sim
 
 GLOBEX = "xoxb-globex"
@@ -221,7 +221,7 @@ class TestClockAndLedger:
 
 class TestServer:
     def test_the_command_announces_itself_and_stops_when_told(self) -> None:
-        command = [sys.executable, "-m", "ingest_assets.simulator", "--port", "0"]
+        command = [sys.executable, "-m", "ingest_simulator", "--port", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
             assert process.stdout is not None
             words = process.stdout.readline().split()
@@ -243,9 +243,9 @@ class TestServer:
 
     def test_shares_no_code_with_the_rest_of_the_project(self) -> None:
         script = (
-            "import sys, ingest_assets.simulator.app\n"
+            "import sys, ingest_simulator.app\n"
             "print([m for m in sys.modules if m.startswith('ingest_assets.')"
-            " and not m.startswith('ingest_assets.simulator')])"
+            " and not m.startswith('ingest_simulator')])"
         )
         found = subprocess.run(  # noqa: S603
             [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=dict(os.environ)

@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
-from ingest_assets import embedded
-from ingest_assets.simulator.app import running
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
+from ingest_simulator import embedded
+from ingest_simulator.app import running
 from tests.sources.tenants import FathomTenant, GmailTenant, GongTenant, SlackTenant
 from tests.workbench import Bench, VirtualClock
 

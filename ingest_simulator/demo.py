@@ -1,0 +1,202 @@
+"""`make demo`: from nothing to green partitions, with two that fail on purpose.
+
+Nothing here is special to the demo but the simulated vendors: accounts are connected, the schedule is switched
+on in the web UI's own API, and the daemon does the rest.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ingest_assets.app import App
+from ingest_assets.errors import IngestError
+from ingest_assets.features.kinds import FEATURED
+from ingest_assets.running import (
+    LOOPBACK,
+    dagster_command,
+    dagster_environment,
+    end_with_sigterm,
+    output,
+    process,
+    require_free,
+)
+from ingest_assets.sources import SOURCES
+from ingest_assets.storage.migrate import migrate
+from ingest_assets.storage.vault import new_key
+from ingest_assets.tables import feature_entries, print_features, print_status, status_entries
+from ingest_assets.terminal import echo
+from ingest_simulator import demo_world, embedded
+
+FOLDER = Path(".demo")
+DATABASE = "ingest"
+PATIENCE_SECONDS = 600
+
+START_SCHEDULE = """mutation($selector: ScheduleSelector!) {
+  startSchedule(scheduleSelector: $selector) {
+    __typename ... on ScheduleStateResult { scheduleState { id } } } }"""
+STOP_SCHEDULE = """mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }"""
+PARTITIONS = """query($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { __typename ... on AssetNode {
+    partitionStats { numMaterialized numFailed } } } }"""
+
+
+def demo() -> int:
+    """Run the demo; return the exit code."""
+    began = time.monotonic()
+    end_with_sigterm()
+    with ExitStack() as stack:
+        stack.enter_context(_only_one())
+        app = App.load()
+        require_free(app.core.web_port, "INGEST_WEB_PORT")
+        echo("Starting PostgreSQL ...")
+        server = embedded.start(FOLDER / "postgres")
+        server.drop_database(DATABASE)  # the simulated vendors forget; so must we
+        environ = dagster_environment(server.create_database(DATABASE), FOLDER / "dagster", {})
+        echo("Starting the simulated vendors ...")
+        vendors = stack.enter_context(_simulator(environ))
+        environ |= {**demo_world.environ(vendors), "INGEST_ENCRYPTION_KEYS": new_key()}
+        app = App.load(environ)
+        migrate(app.any_engine)
+        demo_world.connect_everything(app, vendors, FOLDER)
+        echo("Starting Dagster: web UI, daemon, code server ...")
+        log = stack.enter_context(output(FOLDER / "dagster.log"))
+        dagster = stack.enter_context(
+            process(dagster_command(app.core.web_port), environ, stdout=log, stderr=subprocess.STDOUT)
+        )
+        web = f"http://{LOOPBACK}:{app.core.web_port}"
+        reason = _watch(app, web, dagster)
+        print_status(app, status_entries(app))
+        _show_one(app)
+        echo()
+        echo(f"{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
+        if reason is not None:
+            echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
+            return 1
+        if sys.stdout.isatty() and not os.environ.get("CI"):
+            echo(
+                "The schedules are off again, so that the pages keep still; switch them on under Automation, or "
+                "materialize a partition from its page. Ctrl-C stops everything."
+            )
+            try:
+                signal.pause()  # until the user has seen enough
+            except KeyboardInterrupt:
+                echo("Stopping.")
+    return 0
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IngestError("A demo is running already; stop it first.") from None
+        yield
+
+
+@contextmanager
+def _simulator(environ: Mapping[str, str]) -> Iterator[str]:
+    command = [sys.executable, "-m", "ingest_simulator", "--port", "0"]
+    with process(command, environ, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None  # noqa: S101  (a pipe was asked for)
+        line = child.stdout.readline()
+        if "http" not in line:
+            raise IngestError("The simulated vendors did not start.")
+        yield line.split()[-1]
+
+
+def _watch(app: App, web: str, dagster: subprocess.Popen[str]) -> str | None:
+    """Switch the schedules on for one tick and follow the daemon; return why it did not end well, or None."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    told: dict[str, str] = {}
+    ticking: list[str] = []
+    ticked = False
+    while time.monotonic() < deadline:
+        if dagster.poll() is not None:
+            return "Dagster stopped."
+        try:
+            if not ticking:
+                ticking = _switch_on(web)
+            elif ticked and _finished(web):
+                return None
+        except (httpx.HTTPError, KeyError):
+            pass  # the web server is still starting; the deadline bounds this
+        entries = status_entries(app)
+        if not ticked and all(
+            entry["next_attempt"] or entry["last_success"] or entry["reason"] for entry in entries
+        ):
+            _switch_off(web, ticking)
+            ticked = True
+        for entry in entries:
+            who = f"{entry['workspace']} {entry['source']} {entry['account']}"
+            news = f"{who}: {entry['state']}, {entry['rows']} rows"
+            if told.get(who) != news and (entry["rows"] or entry["reason"]):
+                told[who] = news
+                echo(news)
+        time.sleep(1)  # between looks at processes that we cannot wait on
+    return f"The partitions did not get done within {PATIENCE_SECONDS} s."
+
+
+def _switch_on(web: str) -> list[str]:
+    """Start all schedules and give their ids, none while the code server is still loading."""
+    started: list[str] = []
+    for source in SOURCES:
+        selector = {
+            "repositoryLocationName": "ingest_assets",
+            "repositoryName": "__repository__",
+            "scheduleName": f"{source.name}_sync",
+        }
+        answer = _graphql(web, START_SCHEDULE, {"selector": selector})["startSchedule"]
+        if answer["__typename"] != "ScheduleStateResult":
+            return []
+        started.append(answer["scheduleState"]["id"])
+    echo("Switched the schedules on; they tick at the next full minute ...")
+    return started
+
+
+def _switch_off(web: str, schedules: list[str]) -> None:
+    """Let no further tick cover the partitions with runs: the pages are to be looked at."""
+    for schedule in schedules:
+        _graphql(web, STOP_SCHEDULE, {"id": schedule})
+
+
+def _finished(web: str) -> bool:
+    """Every workspace has its square at every source: green, or red where it was broken."""
+    expected = [(source.main.table, demo_world.EXPECTED_FAILURES[source.name]) for source in SOURCES]
+    expected += [(kind.table, 0) for kind in FEATURED]
+    for table, failed in expected:
+        node = _graphql(web, PARTITIONS, {"key": {"path": [table.schema, table.name]}})["assetNodeOrError"]
+        stats = node["partitionStats"]
+        if (stats["numMaterialized"], stats["numFailed"]) != (len(demo_world.WORKSPACES) - failed, failed):
+            return False
+    return True
+
+
+def _show_one(app: App) -> None:
+    """Show a call that was read, as `ingest-assets features` does."""
+    found = [entry for name in demo_world.WORKSPACES for entry in feature_entries(app, name) if entry["items"]]
+    if found:
+        echo()
+        echo(f"One of {len(found)} conversations that the language model has read:")
+        echo()
+        print_features(found[0])
+
+
+def _graphql(web: str, query: str, variables: dict[str, Any]) -> Any:
+    return _post(f"{web}/graphql", {"query": query, "variables": variables})["data"]
+
+
+def _post(url: str, body: dict[str, Any]) -> Any:
+    answer = httpx.post(url, json=body, timeout=30, trust_env=False)
+    answer.raise_for_status()
+    return answer.json()
