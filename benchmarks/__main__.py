@@ -14,7 +14,7 @@ from benchmarks import features, slack, source
 from benchmarks.jobs import JOBS
 from benchmarks.results import Result
 from benchmarks.stage import Stage, stage
-from ingest_assets.tables import print_table
+from ingest_assets.cli.output import print_table
 
 BENCHMARKS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "slack": slack.benchmark,

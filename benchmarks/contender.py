@@ -11,11 +11,11 @@ import anyio._backends._asyncio
 
 from benchmarks.measure import told
 from ingest_assets.app import App
-from ingest_assets.fleet import sync_workspaces
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.client.http import http_client
 from ingest_assets.storage.accounts import find_accounts
-from ingest_assets.verdict import SUCCESS
+from ingest_assets.sync.pool import sync_workspaces
+from ingest_assets.sync.result import SUCCESS
 
 assert anyio._backends._asyncio
 

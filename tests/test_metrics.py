@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest_assets.app import App
-from ingest_assets.metrics import HealthCollector
+from ingest_assets.cli.metrics import HealthCollector
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
 from ingest_simulator import embedded

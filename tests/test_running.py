@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ingest_assets.running import INSTANCE, LOG, LOOPBACK, STOP_SECONDS, WORKSPACE
+from ingest_assets.cli.processes import INSTANCE, LOG, LOOPBACK, STOP_SECONDS, WORKSPACE
 from tests.workbench import COMMAND, Bench
 
 REPOSITORY = Path(__file__).parent.parent
@@ -127,7 +127,7 @@ while True:
 """
 DRIVER = f"""
 import os, sys
-from ingest_assets.running import process
+from ingest_assets.cli.processes import process
 with process([sys.executable, "-c", {STUBBORN!r}], os.environ) as child:
     print(child.pid, flush=True)
     child.wait()

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
-from ingest_assets.verdict import Verdict
+from ingest_assets.sync.result import Verdict
 from tests.workbench import Bench, Workspace
 
 PATIENCE = 20.0  # seconds that a test waits for another process
@@ -154,7 +154,7 @@ def open_transactions(bench: Bench) -> int:
 LEFT_EARLY = """
 import os
 from ingest_assets.app import App
-from ingest_assets.fleet import sync_workspaces
+from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.sources.slack import SLACK
 
 app = App.load(os.environ)

@@ -14,8 +14,8 @@ import pytest
 from ingest_assets.assets.failures import as_failure
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.slack import SLACK
+from ingest_assets.sync.result import FAILED, Verdict
 from ingest_assets.terminal import markdown_cell, printable
-from ingest_assets.verdict import FAILED, Verdict
 from tests.features.test_extraction import PROVEN, Calls, answer
 from tests.workbench import COMMAND, Bench, Workspace
 

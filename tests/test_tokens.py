@@ -18,7 +18,7 @@ from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import Clock, TokenPair
 from ingest_assets.storage.schema import token_pairs
 from ingest_assets.storage.vault import new_key
-from ingest_assets.tokens import RotatingTokens
+from ingest_assets.sync.oauth import RotatingTokens
 from tests.sources.tenants import FathomTenant, GmailTenant, GongTenant, SlackTenant, Tenant
 from tests.workbench import Bench
 

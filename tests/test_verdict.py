@@ -8,7 +8,7 @@ import pytest
 
 from ingest_assets.errors import CredentialRejected, DoubtfulRejection, SourceError
 from ingest_assets.sources.login import Account
-from ingest_assets.verdict import BELIEVED, FAILED, Verdict, next_state
+from ingest_assets.sync.result import BELIEVED, FAILED, Verdict, next_state
 
 NOW = datetime(2026, 11, 26, 14, 41, tzinfo=UTC)
 ANN = Account(account_id=1, workspace_id="acme", name="ann@acme.com", external_id="ann@acme.com", settings={})

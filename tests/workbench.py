@@ -17,7 +17,7 @@ import httpx
 from sqlalchemy import Engine, Row, Table, select, text
 
 from ingest_assets.app import App
-from ingest_assets.connecting import connect_account
+from ingest_assets.cli.connecting import connect_account
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.login import Clock
 from ingest_assets.sources.slack import SLACK
@@ -25,8 +25,8 @@ from ingest_assets.sources.slack.connect import SlackOptions
 from ingest_assets.sources.slack.records import SlackMessage
 from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors, syncs, unreadable_parts
 from ingest_assets.storage.vault import new_key
-from ingest_assets.sync import Worker, sync
-from ingest_assets.verdict import Verdict
+from ingest_assets.sync.account import Worker, sync
+from ingest_assets.sync.result import Verdict
 
 COMMAND = Path(sys.executable).parent / "ingest-assets"
 MESSAGES = SlackMessage.table

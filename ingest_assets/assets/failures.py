@@ -10,8 +10,8 @@ from ingest_assets.errors import ProcessFault
 from ingest_assets.resources.ingestion import Database
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.trouble import TROUBLES, trouble
+from ingest_assets.sync.result import FAILED, Verdict, report
 from ingest_assets.terminal import printable
-from ingest_assets.verdict import FAILED, Verdict, report
 
 STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For a hiccup of the process, a database that restarts for one. A vendor's troubles wait in `ingest.accounts`."""

@@ -11,8 +11,8 @@ from sqlalchemy import URL, Engine, Table, make_url
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.reads import stored_of_workspace
 from ingest_assets.storage.writes import Counts
+from ingest_assets.sync.result import PARTIAL, SUCCESS, Verdict, report
 from ingest_assets.terminal import markdown_cell, printable
-from ingest_assets.verdict import PARTIAL, SUCCESS, Verdict, report
 
 PREVIEW_LINES = 50
 

@@ -7,8 +7,8 @@ from typing import Any
 from ingest_assets.assets.squares import has_news
 from ingest_assets.errors import CursorExpired, DoubtfulRejection, Transient
 from ingest_assets.sources.source import Source
+from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict
 from ingest_assets.terminal import printable
-from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict
 
 EVERY = 50
 """A log line per so many workspaces that had nothing new: a line is an event, too."""

@@ -22,15 +22,15 @@ from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.progress import Progress
 from ingest_assets.assets.reporting import settle
 from ingest_assets.assets.squares import Squares
-from ingest_assets.fleet import sync_workspaces
 from ingest_assets.resources.apis import Api, takes_api
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import Credentials, Database, Limits, worker
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Source
-from ingest_assets.sync import Worker
-from ingest_assets.verdict import Verdict, report
+from ingest_assets.sync.account import Worker
+from ingest_assets.sync.pool import sync_workspaces
+from ingest_assets.sync.result import Verdict, report
 
 RESERVATION_TAG = ".dagster/ingest_reservation"  # hidden: in the list of runs it would be noise
 """On a run that a schedule or a sensor asked for: what its accounts are reserved with."""

@@ -19,7 +19,7 @@ from ingest_assets.sources import SOURCES
 from ingest_assets.sources.login import Login
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.accounts import find_accounts
-from ingest_assets.tokens import login_of
+from ingest_assets.sync.oauth import login_of
 
 SCHEDULED = frozenset({"sync_cron"})  # read when the code location is loaded, and by no run
 

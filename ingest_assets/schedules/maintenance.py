@@ -7,10 +7,10 @@ from time import monotonic
 
 import dagster as dg
 
-from ingest_assets.deriving import derive_anew
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import dagster_log, pruning
 from ingest_assets.storage.leases import lease
+from ingest_assets.sync.deriving import derive_anew
 
 MAINTENANCE = "maintenance"
 NIGHTLY = "30 3 * * *"

@@ -12,8 +12,8 @@ The fields of a class are its columns, and their types say what happens to odd v
 Whatever has another type than its column is refused. `rejected.parsed` makes a refused item a rejected record.
 
 A class whose parsing changes says so with a higher `parser`. Maintenance then derives its stored rows anew
-(`ingest_assets.deriving`): it calls `rederive` with each row of an older parser, and with what `beside` read for
-some of them at once, and replaces the columns that came out differently, but for those that are `kept`. By default
+(`sync.deriving`): it calls `rederive` with each row of an older parser, and with what `beside` read for some of
+them at once, and replaces the columns that came out differently, but for those that are `kept`. By default
 `rederive` is `from_api(account, raw)`.
 """
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from benchmarks.deployment import CODE_SERVER, DAEMON, WEB, Deployment
 from ingest_assets.app import App
-from ingest_assets.running import INSTANCE, LOOPBACK
+from ingest_assets.cli.processes import INSTANCE, LOOPBACK
 from tests import needs, survivors
 
 SLOW = 60_000  # milliseconds; a page of a busy machine

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from ingest_assets.assets.checks import FRESH, HEALTHY, Checks
 from ingest_assets.assets.partitions import workspaces
-from ingest_assets.connecting import connect_account
+from ingest_assets.cli.connecting import connect_account
 from ingest_assets.definitions import build
 from ingest_assets.resources import ingestion
 from ingest_assets.schedules import watch

@@ -14,8 +14,8 @@ from ingest_assets.assets import health, records
 from ingest_assets.assets.checks import FRESH, HEALTHY, Checks
 from ingest_assets.assets.health import HEALTH
 from ingest_assets.assets.reporting import report_check
-from ingest_assets.fleet import sync_workspaces
 from ingest_assets.settings import sqlalchemy_url
+from ingest_assets.sync.pool import sync_workspaces
 from tests.dagster.pages import MESSAGES, Pages, opened
 from tests.workbench import Bench
 

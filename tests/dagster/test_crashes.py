@@ -17,7 +17,7 @@ from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment, descendants
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
-from ingest_assets.running import INSTANCE
+from ingest_assets.cli.processes import INSTANCE
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate

@@ -23,10 +23,10 @@ from ingest_assets.app import App
 from ingest_assets.assets import records
 from ingest_assets.assets.features import POOL
 from ingest_assets.assets.health import HEALTH
-from ingest_assets.connecting import connect_account
+from ingest_assets.cli.connecting import connect_account
+from ingest_assets.cli.metrics import HealthCollector
 from ingest_assets.definitions import build
 from ingest_assets.health import find
-from ingest_assets.metrics import HealthCollector
 from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.sources.slack import SLACK

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest_assets.running import dagster_environment
+from ingest_assets.cli.processes import dagster_environment
 from tests.workbench import Bench
 
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -14,7 +14,7 @@ from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, WEB, Deployment
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
-from ingest_assets.running import INSTANCE, LOOPBACK
+from ingest_assets.cli.processes import INSTANCE, LOOPBACK
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.vault import new_key
 from tests import survivors

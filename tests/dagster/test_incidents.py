@@ -11,7 +11,7 @@ from benchmarks import crowd
 from benchmarks.deployment import CODE_SERVER, DAEMON, Deployment
 from benchmarks.stage import Simulator
 from ingest_assets.app import App
-from ingest_assets.running import INSTANCE
+from ingest_assets.cli.processes import INSTANCE
 from ingest_assets.sources.slack import SLACK
 from tests import survivors
 from tests.incidents.receiver import inbox

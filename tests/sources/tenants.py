@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Row, Table, select
 
-from ingest_assets.connecting import Connected, connect_account
+from ingest_assets.cli.connecting import Connected, connect_account
 from ingest_assets.sources.fathom import FATHOM
 from ingest_assets.sources.gmail import GMAIL
 from ingest_assets.sources.gmail.records import GmailMessage
@@ -16,8 +16,8 @@ from ingest_assets.sources.gong import GONG
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors
-from ingest_assets.sync import sync
-from ingest_assets.verdict import Verdict
+from ingest_assets.sync.account import sync
+from ingest_assets.sync.result import Verdict
 from tests.workbench import Bench
 
 PAGE = 3

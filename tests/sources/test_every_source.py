@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from ingest_assets.fleet import sync_workspaces
 from ingest_assets.sources import SOURCES
+from ingest_assets.sync.pool import sync_workspaces
 from tests.sources.tenants import TENANTS, Tenant
 from tests.workbench import Bench
 

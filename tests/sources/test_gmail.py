@@ -17,7 +17,7 @@ from ingest_assets.errors import CredentialRejected, SourceError
 from ingest_assets.sources.client.retry import PATIENCE
 from ingest_assets.sources.gmail.batch import IN_FLIGHT
 from ingest_assets.sources.gmail.records import GmailMessage
-from ingest_assets.verdict import BELIEVED
+from ingest_assets.sync.result import BELIEVED
 from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 

@@ -23,7 +23,7 @@ from ingest_assets.errors import (
 from ingest_assets.sources.client.http import Answer
 from ingest_assets.sources.gmail.errors import call_error, limit_of, meaning, token_meaning
 from ingest_assets.sources.gmail.methods import METHODS
-from ingest_assets.verdict import BELIEVED
+from ingest_assets.sync.result import BELIEVED
 from tests.sources.tenants import GmailTenant
 from tests.sources.test_gmail import robot
 from tests.workbench import Bench

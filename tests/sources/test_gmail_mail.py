@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ingest_assets.deriving import derive_anew
 from ingest_assets.sources.gmail import GMAIL
+from ingest_assets.sync.deriving import derive_anew
 from tests.sources.hostile_html import HOSTILE, KIND_REGARDS
 from tests.sources.payloads import nested, part, several, typed
 from tests.sources.tenants import GmailTenant

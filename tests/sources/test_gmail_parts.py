@@ -12,8 +12,8 @@ import pytest
 from ingest_assets.sources.client.http import LONGEST_ANSWER
 from ingest_assets.sources.gmail.methods import METHODS
 from ingest_assets.storage.schema import unreadable_parts
-from ingest_assets.sync import sync
-from ingest_assets.verdict import Verdict
+from ingest_assets.sync.account import sync
+from ingest_assets.sync.result import Verdict
 from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 

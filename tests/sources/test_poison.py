@@ -16,8 +16,8 @@ from ingest_assets.sources.client.retry import TRIES
 from ingest_assets.sources.parts import LONGEST_PAUSE
 from ingest_assets.sources.slack.errors import KINDS, UNSEEN
 from ingest_assets.storage.schema import unreadable_parts
-from ingest_assets.sync import sync
-from ingest_assets.verdict import Verdict
+from ingest_assets.sync.account import sync
+from ingest_assets.sync.result import Verdict
 from tests.sources.poison import ANSWERS, CASES, HEALTHY, PARTS, Case
 from tests.workbench import Bench
 

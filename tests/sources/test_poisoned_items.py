@@ -26,7 +26,7 @@ from ingest_assets.sources.record import Record
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.source import Connector, Extraction, Page
 from ingest_assets.sources.values import DEEPEST, LONGEST_ID, LONGEST_TEXT
-from ingest_assets.sync import sync
+from ingest_assets.sync.account import sync
 from tests.sources.payloads import part
 from tests.sources.tenants import TENANTS, Tenant
 from tests.workbench import Bench

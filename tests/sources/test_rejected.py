@@ -20,7 +20,7 @@ from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.slack.records import Names, SlackMessage
 from ingest_assets.sources.source import Connector, Extraction, Page
 from ingest_assets.sources.values import LONGEST_ID, LONGEST_PAYLOAD
-from ingest_assets.sync import sync
+from ingest_assets.sync.account import sync
 from tests.sources.test_poisoned_items import nested
 from tests.workbench import Bench
 

@@ -10,7 +10,7 @@ import pytest
 
 from ingest_assets.errors import CredentialRejected, Transient, UnexpectedResponse
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.sync import sync
+from ingest_assets.sync.account import sync
 from tests.workbench import MESSAGES, Bench, Workspace
 
 MINUTE = timedelta(minutes=1)

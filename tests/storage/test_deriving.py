@@ -14,7 +14,6 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, Row, Table, select, text
 
-from ingest_assets.deriving import Derived, derive_anew
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.gong.records import GongCall
@@ -23,6 +22,7 @@ from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, Slac
 from ingest_assets.sources.source import Source
 from ingest_assets.storage import migrate
 from ingest_assets.storage.engine import connect
+from ingest_assets.sync.deriving import Derived, derive_anew
 from tests.workbench import Bench, Workspace
 
 ROWS = Path(__file__).parent / "rows_of_d3ae827.sql"

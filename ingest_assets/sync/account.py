@@ -44,8 +44,8 @@ from ingest_assets.storage.parts import forget_parts, load_parts, save_parts
 from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.vault import Vault
 from ingest_assets.storage.writes import Counts
-from ingest_assets.tokens import tokens_of
-from ingest_assets.verdict import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, next_state, report
+from ingest_assets.sync.oauth import tokens_of
+from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, next_state, report
 
 NAMED = 10  # unreadable parts in one sentence; the others are counted
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing

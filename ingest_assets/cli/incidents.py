@@ -24,8 +24,8 @@ NAMED = 10
 @click.pass_obj
 def incidents(app: App, everything: bool, as_json: bool) -> None:
     """List what is the matter: one line a cause, who has to act, and the command that mends it."""
+    from ingest_assets.cli.output import print_table
     from ingest_assets.storage import incidents as storage
-    from ingest_assets.tables import print_table
 
     with app.engine.connect() as conn:
         rows = storage.listed(conn, closed=everything)

@@ -16,7 +16,7 @@ from ingest_assets.errors import IngestError, SourceError
 from ingest_assets.sources.login import Clock, Login, Probe
 from ingest_assets.sources.source import Source
 from ingest_assets.storage import accounts as storage
-from ingest_assets.tokens import forget_pairs, tokens_of
+from ingest_assets.sync.oauth import forget_pairs, tokens_of
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from ingest_assets.cron import is_cron
 from ingest_assets.errors import ProcessFault
+from ingest_assets.settings.cron import is_cron
 
 RESERVED_PREFIX = "INGEST_"  # every variable that starts with it must be a setting of ours
 WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)

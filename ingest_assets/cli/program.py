@@ -1,0 +1,81 @@
+"""The program `ingest-assets`: all commands, and what becomes of an error."""
+
+import sys
+from importlib.metadata import EntryPoints, entry_points
+
+import click
+
+from ingest_assets.app import App
+from ingest_assets.cli import CANNOT
+from ingest_assets.cli.accounts import accounts, acknowledge, disconnect, pause, remove, resume
+from ingest_assets.cli.connect import connect
+from ingest_assets.cli.database import migrate, new_key, rotate_keys
+from ingest_assets.cli.features import extract, features
+from ingest_assets.cli.incidents import alert, incidents
+from ingest_assets.cli.services import dev, metrics
+from ingest_assets.cli.sync import status, sync
+from ingest_assets.errors import IngestError
+from ingest_assets.storage.trouble import TROUBLES, trouble
+from ingest_assets.terminal import echo, echo_usage, guard
+
+COMMANDS = (
+    *(migrate, new_key, rotate_keys),
+    *(connect, accounts, pause, resume, disconnect, remove, acknowledge),
+    *(sync, status, extract, features),
+    *(incidents, alert),
+    *(dev, metrics),
+)
+
+
+def main() -> None:
+    """Run a command; whatever the user can put right is one sentence and exit code 2."""
+    app: App | None = None
+    guard()
+    try:
+        app = App.load()
+        code = cli.main(obj=app, standalone_mode=False)  # what ctx.exit() was given
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        echo_usage(error)
+        sys.exit(CANNOT)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except IngestError as error:
+        _fail(str(error))
+    except TROUBLES as error:
+        sentence = trouble(error, app.any_engine) if app else None
+        if sentence is None:  # a bug of ours
+            raise
+        _fail(sentence)
+
+
+def _fail(sentence: str) -> None:
+    echo(sentence, err=True)
+    sys.exit(CANNOT)
+
+
+class Commands(click.Group):
+    """Our commands, and those of other installed packages, which are looked for where none of ours is meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_others().names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if (ours := super().get_command(ctx, cmd_name)) is not None:
+            return ours
+        others = _others()
+        return others[cmd_name].load() if cmd_name in others.names else None
+
+
+def _others() -> EntryPoints:
+    return entry_points(group="ingest_assets.commands")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ingest-assets")
+def cli() -> None:
+    """Customers' conversations, in PostgreSQL."""
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)

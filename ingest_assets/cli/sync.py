@@ -1,0 +1,69 @@
+"""Sync without Dagster, and show how all accounts are."""
+
+from uuid import uuid4
+
+import click
+
+from ingest_assets.app import App
+from ingest_assets.cli import CANNOT
+from ingest_assets.cli.accounts import no_account
+from ingest_assets.errors import IngestError
+from ingest_assets.sources import BY_NAME
+from ingest_assets.storage import accounts as storage
+from ingest_assets.sync.pool import sync_workspaces
+from ingest_assets.sync.result import SKIPPED, SUCCESS, report
+from ingest_assets.terminal import echo, echo_json
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.pass_obj
+def status(app: App, as_json: bool) -> None:
+    """Show each account: state, rows, API calls of the last 24 hours, last success, and why not."""
+    from ingest_assets.cli.output import print_status, status_entries
+
+    entries = status_entries(app)
+    if as_json:
+        echo_json(entries)
+    else:
+        print_status(app, entries)
+
+
+@click.command()
+@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.option("--workspace", "workspaces", multiple=True, help="a workspace; may be repeated")
+@click.option("--all", "everything", is_flag=True, help="all workspaces")
+@click.option("--json", "as_json", is_flag=True, help="print the report as JSON")
+@click.pass_context
+def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Sync once, without Dagster."""
+    app: App = ctx.obj
+    if everything == bool(workspaces):
+        raise IngestError("Name the workspaces with --workspace, or pass --all.")
+    with app.engine.connect() as conn:
+        known = {row.workspace_id for row in storage.find_accounts(conn, source=source)}
+    for workspace in workspaces:
+        if workspace not in known:
+            raise IngestError(no_account(source, workspace, None))
+    verdicts = []
+    worker = app.worker(f"command-{uuid4()}")
+    for workspace_id, found in sync_workspaces(
+        BY_NAME[source], sorted(known) if everything else workspaces, app.options_of(BY_NAME[source]), worker
+    ):
+        verdicts += found
+        if not as_json:
+            for one in found:
+                counts = one.counts
+                echo(
+                    f"{workspace_id} {one.account.name}: {one.status}, {counts.new} new, {counts.changed} changed,"
+                    f" {counts.deleted} deleted, {counts.rejected} rejected, {sum(one.calls.values())} API calls, "
+                    f"{one.seconds:.1f} s" + (f": {one.reason}" if one.reason else "")
+                )
+    summary = report(verdicts)
+    if as_json:
+        echo_json(summary)
+    else:
+        echo(summary["status"])
+    if any(verdict.by_process for verdict in verdicts):
+        ctx.exit(CANNOT)
+    ctx.exit(0 if summary["status"] in {SUCCESS, SKIPPED} else 1)
