@@ -1,4 +1,4 @@
-"""python -m benchmarks [--only slack] [--out build/bench.json]
+"""Measure what a sync costs: `python -m benchmarks [--only slack] [--out build/bench.json]`.
 
 Exit codes: 0 every target is met, 1 one is missed.
 """

@@ -1,4 +1,4 @@
-"""python -m benchmarks.scale [--only growth] [--out build/bench-scale.json]
+"""Measure a machine's reach: `python -m benchmarks.scale [--only growth] [--out build/bench-scale.json]`.
 
 How many workspaces one machine serves: the real daemon and code server, a durable PostgreSQL and the simulated
 vendors, all on this machine. CPU-seconds are ours and Dagster's (daemon, code server, runs) and PostgreSQL's; the
@@ -57,7 +57,7 @@ def _names(count: int) -> list[str]:
 
 
 def growth(ready: Stage) -> Iterator[Result]:
-    """The same source for ever more workspaces; the largest also shows what a tick and `status` take."""
+    """Return the same source for ever more workspaces; the largest also shows what a tick and `status` take."""
     firsts: defaultdict[int, list[Wave]] = defaultdict(list)
     passes: defaultdict[int, list[Wave]] = defaultdict(list)
     for size, times in GROWTH:
@@ -89,7 +89,7 @@ def growth(ready: Stage) -> Iterator[Result]:
 
 
 def _spent(what: str, wave: Wave) -> Iterator[Result]:
-    """What a pass cost, without a target."""
+    """Return what a pass cost, without a target."""
     for process, seconds in sorted(wave.cpu.items()):
         yield Result(f"{what}: CPU of {process}", seconds, "CPU-s")
     yield Result(f"{what}: runs", wave.runs, "runs")
@@ -200,7 +200,7 @@ def sources(ready: Stage) -> Iterator[Result]:
 
 
 def failing(ready: Stage) -> Iterator[Result]:
-    """Some workspaces are broken: half by a revoked login, half by errors of the vendor."""
+    """Measure with some broken workspaces: half by a revoked login, half by errors of the vendor."""
     names = _names(FAILING_OF)
     broken = names[:: FAILING_OF // FAILING]
     with site_of(ready) as site:

@@ -17,7 +17,7 @@ class IngestError(Exception):
 
 
 class ProcessFault(IngestError):
-    """This process cannot do it, as it was started: its environment or clock is at fault, and never an account."""
+    """The process cannot do it, as it was started: its environment or clock is at fault, and never an account."""
 
 
 class LeaseLost(IngestError):

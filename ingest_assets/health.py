@@ -129,7 +129,7 @@ class Overview:
         return sum(good for good, _ in found) / total if total else None
 
     def numbers(self) -> dict[str, float]:
-        """What is worth a plot."""
+        """Return what is worth a plot."""
         states = self.states()
         found: dict[str, float] = {
             "pairs_of_workspace_and_source": len(self.healths),

@@ -1,4 +1,4 @@
-"""python -m ingest_simulator --port 0"""
+"""Serve the simulated vendors: `python -m ingest_simulator --port 0`."""
 
 import argparse
 import sys

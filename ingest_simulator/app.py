@@ -63,7 +63,7 @@ class _Dated:
 
 
 def create_app() -> ASGIApp:
-    """A simulator with empty worlds."""
+    """Return a simulator with empty worlds."""
     simulator = Simulator()
     slack = Route("/slack/api/{method}", SlackApi(simulator))
     app = Starlette(

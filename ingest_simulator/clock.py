@@ -32,5 +32,5 @@ class Clock:
         self._frozen_at = None
 
     def isoformat(self) -> str:
-        """The simulated time as an ISO 8601 text in UTC."""
+        """Return the simulated time as an ISO 8601 text in UTC."""
         return datetime.fromtimestamp(self.now(), UTC).isoformat()

@@ -159,7 +159,7 @@ def _clear_faults(simulator: Simulator, _: Nothing) -> dict[str, Any]:
 
 
 def _channels(world: SlackWorld, team_id: str | None, channel: str | None) -> frozenset[str] | None:
-    """The ids a channel's id or name stands for, in one workspace or in all."""
+    """Return the ids a channel's id or name stands for, in one workspace or in all."""
     if team_id is not None:
         team = world.team(team_id)
         return None if channel is None else frozenset({team.channel(channel).id})

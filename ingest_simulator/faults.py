@@ -81,7 +81,7 @@ class Fault:
         return self.times != FOREVER and self.hits >= self.times
 
     def public(self) -> dict[str, Any]:
-        """The fault as JSON."""
+        """Return the fault as JSON."""
         return {
             "id": self.id,
             "kind": self.kind.value,
@@ -118,7 +118,7 @@ class Faults:
         *,
         kinds: Collection[Kind] = tuple(Kind),
     ) -> Fault | None:
-        """The fault that spoils this request, if any, among those of some kinds."""
+        """Return the fault that spoils this request, if any, among those of some kinds."""
         for fault in self._active:
             if fault.kind in kinds and fault.strikes(vendor, method, team, params):
                 if fault.exhausted():

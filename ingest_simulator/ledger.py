@@ -26,7 +26,7 @@ class Entry:
     error: str | None = None
 
     def public(self) -> dict[str, Any]:
-        """The entry as JSON, without any credential."""
+        """Return the entry as JSON, without any credential."""
         return {
             "number": self.number,
             "at": self.at,
@@ -69,7 +69,7 @@ class Ledger:
         entry.error = error
 
     def since(self, number: int = 0, *, team: str | None = None) -> Iterator[Entry]:
-        """The entries from a number on, of one team if given."""
+        """Return the entries from a number on, of one team if given."""
         for entry in self._entries[max(0, number - self._first) :]:
             if team is None or entry.team == team:
                 yield entry

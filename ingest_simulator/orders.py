@@ -36,7 +36,7 @@ def order(
     *,
     method: str = "POST",
 ) -> Route:
-    """A route that checks an order, obeys it and answers with what came of it."""
+    """Return a route that checks an order, obeys it and answers with what came of it."""
 
     async def endpoint(request: Request) -> Response:
         try:

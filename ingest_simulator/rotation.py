@@ -16,21 +16,21 @@ class Rotation:
     issued: int = 0
 
     def next_pair(self) -> str:
-        """A new access token; the refresh token is replaced."""
+        """Return a new access token; the refresh token is replaced."""
         self.issued += 1
         digest = sha256(f"{self.refresh_token}/{self.issued}".encode()).hexdigest()
         self.refresh_token = f"{self.vendor}-refresh-{digest[:32]}"
         return f"{self.vendor}-access-{digest[32:]}"
 
     def first_token(self) -> str:
-        """The access token that was handed out before anybody refreshed."""
+        """Return the access token that was handed out before anybody refreshed."""
         return f"{self.vendor}-access-{sha256(self.refresh_token.encode()).hexdigest()[:24]}"
 
 
 def rotation(
     vendor: str, client_id: str | None, client_secret: str | None, refresh_token: str | None, expires_in: int
 ) -> Rotation | None:
-    """An app, if all of it is given."""
+    """Return an app, if all of it is given."""
     if not (client_id and client_secret and refresh_token):
         return None
     return Rotation(vendor, client_id, client_secret, refresh_token, expires_in)

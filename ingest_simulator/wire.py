@@ -69,7 +69,7 @@ async def hang_up(scope: Scope, receive: Receive, *, at_once: bool) -> None:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body of a request."""
+    """Return the whole body of a request."""
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body", False):
@@ -79,7 +79,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """A request header's value, or an empty text."""
+    """Return a request header's value, or an empty text."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     for key, value in headers:
         if key == name:
@@ -88,7 +88,7 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 async def read_params(scope: Scope, receive: Receive) -> dict[str, str]:
-    """The query's and the body's parameters as texts; the body wins."""
+    """Return the query's and the body's parameters as texts; the body wins."""
     query: bytes = scope["query_string"]
     params = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
     if scope["method"] == "POST" and (body := await read_body(receive)):

@@ -51,7 +51,7 @@ def _directory_spec(source: Source, record: type[Record]) -> dg.AssetSpec:
 
 
 def observation(source: Source, use: ApiUse) -> dg.AssetObservation:
-    """What the syncs of the last hour asked, all workspaces together."""
+    """Sum up what the syncs of the last hour asked, all workspaces together."""
     metadata: dict[str, Any] = {
         "accounts": use.accounts,
         "requests_1h": use.requests,

@@ -23,7 +23,6 @@ def connect() -> None:
 
 def _connect_command(source: Source) -> click.Command:
     """Derive `connect <source>` from the fields of its credential and settings."""
-
     fields = {
         field: info
         for field, info in source.credential.model_fields.items()

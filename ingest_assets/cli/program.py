@@ -74,7 +74,7 @@ def _others() -> EntryPoints:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ingest-assets")
 def cli() -> None:
-    """Customers' conversations, in PostgreSQL."""
+    """Bring customers' conversations into PostgreSQL."""
 
 
 for _command in COMMANDS:

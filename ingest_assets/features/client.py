@@ -98,7 +98,7 @@ class LanguageModel:
     async def open(
         cls, settings: ModelSettings, clock: Clock, endpoint: Endpoint | None = None
     ) -> AsyncGenerator["LanguageModel"]:
-        """Raises ModelStopped without a key."""
+        """Raise ModelStopped where there is no key."""
         if settings.api_key is None:
             raise ModelStopped("OPENAI_API_KEY is not set; no features are extracted without it.")
         async with AsyncOpenAI(

@@ -1,5 +1,6 @@
-"""The SDK's HTTP: no redirect is followed, as it would carry the transcript to another host, and no answer is read
-beyond a bound, whatever it says of itself.
+"""The SDK's HTTP: no redirect is followed, and no answer is read beyond a bound, whatever it says of itself.
+
+A redirect would carry the transcript to another host.
 """
 
 from collections.abc import AsyncIterator

@@ -1,5 +1,4 @@
-"""Incidents: one row a cause, over all workspaces that it touches, told once each time that it opens, grows worse
-or ends.
+"""Incidents: one row per cause, over all workspaces, told once each time that it opens, grows worse or ends.
 
 causes      the table: who has to act, from which age on, the command that mends it, what to tell the customer
 look        one statement over health opens, escalates and closes (`storage.incidents`)

@@ -27,7 +27,7 @@ LIVE = [
 
 
 def sync_job(source: Source) -> Any:
-    """The job behind schedule, sensor and backfills of a source."""
+    """Make the job behind schedule, sensor and backfills of a source."""
     return dg.define_asset_job(
         f"{source.name}_sync",
         selection=dg.AssetSelection.assets(*asset_keys(source)).without_checks(),

@@ -41,7 +41,7 @@ def alone(context: dg.OpExecutionContext) -> Iterator[None]:
     "and the data of workspaces removed INGEST_KEEP_REMOVED_DAYS ago.",
 )
 def prune(context: dg.OpExecutionContext) -> None:
-    """What partitions and checks show stays, and so do runs that are not finished."""
+    """Delete old runs and events, but for what partitions and checks show, and for runs that are not finished."""
     with alone(context):
         _prune(context)
 
@@ -62,7 +62,7 @@ def _prune(context: dg.OpExecutionContext) -> None:
     description="Derive the columns of rows anew whose parser was improved since, from what is stored of them.",
 )
 def derive(context: dg.OpExecutionContext) -> None:
-    """What does not end in time goes on in the next night."""
+    """Derive rows of older parsers anew; what does not end in time goes on in the next night."""
     with alone(context):
         _derive(context)
 

@@ -24,7 +24,7 @@ def features_job_name(kind: Featured) -> str:
 
 
 def features_job(kind: Featured) -> Any:
-    """The job behind sensor and backfills."""
+    """Make the job behind sensor and backfills."""
     return dg.define_asset_job(
         features_job_name(kind),
         selection=dg.AssetSelection.assets(features_key(kind)).without_checks(),

@@ -70,7 +70,7 @@ def _report_changes(checks: Checks, now: datetime) -> int:
     description="End runs whose worker is gone, where Dagster cannot see that itself (Celery).",
 )
 def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
-    """A living run holds leases or finishes accounts; one that did neither for two leases' length is dead."""
+    """End runs that held no lease and finished no account for two leases' length: their workers are dead."""
     patience = timedelta(seconds=2 * context.resources.limits.core().lease_seconds)
     since = datetime.now(UTC) - patience
     jobs = {f"{source.name}_sync" for source in SOURCES} | {features_job_name(kind) for kind in FEATURED}

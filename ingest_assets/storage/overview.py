@@ -1,4 +1,4 @@
-"""What operators ask: how is each account and each workspace, and what does Dagster know of it?"""
+"""What operators ask: how each account and each workspace is, and what Dagster knows of it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -37,7 +37,10 @@ def stored_of_workspace(conn: Connection, table: Table, workspace_id: str) -> tu
 def stored_in_workspace(
     conn: Connection, table: Table, workspace_id: str, external_ids: Sequence[str], columns: Sequence[str]
 ) -> dict[str, Row[Any]]:
-    """The same for records that a workspace's accounts share; `works`: whether the row's account can be read."""
+    """Return the same for records that the accounts of a workspace share.
+
+    `works`: whether the row's account can be read.
+    """
     wanted: list[ColumnElement[Any]] = [table.c[name] for name in ("external_id", *columns)]
     wanted.append(accounts.c.state.not_in([NEEDS_RECONNECT, DISCONNECTED]).label("works"))
     rows = conn.execute(

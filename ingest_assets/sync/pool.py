@@ -30,8 +30,11 @@ DOWN = 10
 
 @contextmanager
 def _quiet_collector() -> Iterator[None]:
-    """Run the cyclic garbage collector less often: pages are large trees without cycles, which it would walk
-    again and again, for a quarter of the CPU of a large sync."""
+    """Run the cyclic garbage collector less often.
+
+    Pages are large trees without cycles, which it would walk again and again, for a quarter of the CPU of a large
+    sync.
+    """
     before = gc.get_threshold()
     gc.set_threshold(100_000, 50, 1000)
     try:

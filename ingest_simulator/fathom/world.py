@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def written(epoch: float) -> str:
-    """A moment as Fathom writes it."""
+    """Return a moment as Fathom writes it."""
     return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -180,7 +180,7 @@ def _history(call: Call) -> bytes:
 
 
 def _plural(kind: str) -> str:
-    """messageAdded in a request is messagesAdded in an answer."""
+    """Return the name in an answer of a kind in a request: messagesAdded of messageAdded."""
     return kind.replace("message", "messages").replace("label", "labels")
 
 
@@ -194,7 +194,7 @@ def _listing(key: str, items: list[Json], following: str | None, estimate: int) 
 
 
 def _page(call: Call, ids: list[str]) -> tuple[list[str], str | None]:
-    """A page of ids and the token of the next one, bound to the query."""
+    """Return a page of ids and the token of the next one, bound to the query."""
     query = {name: values for name, values in call.query.items() if name != "pageToken"}
     digest = orjson.dumps([call.method, query], option=orjson.OPT_SORT_KEYS).decode()
     start = 0
@@ -216,7 +216,7 @@ def _page(call: Call, ids: list[str]) -> tuple[list[str], str | None]:
 
 
 def _filter(call: Call) -> Any:
-    """What `q`, labelIds and includeSpamTrash keep of the messages."""
+    """Return what `q`, labelIds and includeSpamTrash keep of the messages."""
     query = call.one("q")
     if query and READING.isdisjoint(call.access.scopes):
         raise GmailError(403, "forbidden", "Metadata scope does not support 'q' parameter")

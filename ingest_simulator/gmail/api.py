@@ -65,7 +65,7 @@ def routes(simulator: Simulator) -> list[Route]:
 
 
 def _understood(path: str) -> tuple[str, str, tuple[str, ...]]:
-    """The user, the method's name and the ids in a path."""
+    """Return the user, the method's name and the ids in a path."""
     if found := USER_PATH.fullmatch(path):
         for pattern, method in METHODS:
             if ids := pattern.fullmatch(found[2]):
@@ -93,7 +93,7 @@ class _Methods:
         *,
         repeat: bool = False,
     ) -> tuple[int, bytes, str | None]:
-        """The status, the body and the reason."""
+        """Return the status, the body and the reason."""
         try:
             if access is None or not access.valid():
                 raise GmailError(401, "authError", "Invalid Credentials")
@@ -181,7 +181,7 @@ class BatchApi(_Methods):
     def _one(
         self, access: Access | None, user: str, method: str, ids: tuple[str, ...], query: dict[str, list[str]]
     ) -> tuple[int, bytes] | None:
-        """The status and the body of one call; None if it is left out of the answer."""
+        """Return the status and the body of one call; None if it is left out of the answer."""
         params = {name: ",".join(values) for name, values in query.items()} | {"ids": ",".join(ids)}
         team = None if access is None else access.email
         fault = self._simulator.faults.take(VENDOR, method, team, params, kinds=INNER_FAULTS)
@@ -198,7 +198,7 @@ class BatchApi(_Methods):
 
 
 def _inner_requests(body: bytes, content_type: str) -> list[Any]:
-    """The Content-ID of the answer and the understood call of every part."""
+    """Return the Content-ID of the answer and the understood call of every part."""
     found = re.search(r'boundary="?([^";]+)"?', content_type)
     if found is None:
         return []

@@ -138,7 +138,7 @@ class Mailbox:
     _packed: dict[str, bytes] = field(default_factory=dict)
 
     def label_id(self, wanted: str) -> str:
-        """A label by its id or name; an unknown id is taken as it is, as Gmail shows some."""
+        """Return a label by its id or name; an unknown id is taken as it is, as Gmail shows some."""
         for label_id, name in self.labels.items():
             if wanted in (label_id, name):
                 return label_id
@@ -186,7 +186,7 @@ class Mailbox:
             del self.threads[mail.thread_id]
 
     def thread(self, thread_id: str, form: str) -> bytes:
-        """The answer of threads.get."""
+        """Return the answer of threads.get."""
         if thread_id in self.replaced:
             return _packed(self.replaced[thread_id])
         messages = self.messages_of(thread_id)

@@ -145,7 +145,7 @@ def _leaves(part: Json) -> list[Json]:
 
 
 def seed_thread(mailbox: Mailbox, moment: float, messages: int, body_bytes: int, labels: Sequence[str]) -> str:
-    """A conversation that ends at a moment."""
+    """Return a conversation that ends at a moment."""
     rng = mailbox.rng
     customer, subject = rng.choice(CUSTOMERS), rng.choice(SUBJECTS)
     thread_id: str | None = None

@@ -27,7 +27,7 @@ TURN = 4  # sentences that one speaker says before the next one does
 
 
 def digits(rng: random.Random, length: int = 19) -> str:
-    """An id as Gong makes them: digits, more than a signed 64-bit integer may hold."""
+    """Return an id as Gong makes them: digits, more than a signed 64-bit integer may hold."""
     return str(rng.randrange(7 * 10 ** (length - 1), 10**length))
 
 

@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 def written(epoch: float) -> str:
-    """A moment as Gong writes it."""
+    """Return a moment as Gong writes it."""
     return datetime.fromtimestamp(epoch, UTC).astimezone(PACIFIC).isoformat(timespec="seconds")
 
 
@@ -63,7 +63,7 @@ class Call:
         self._packed_transcript = None
 
     def extensive(self, selected: tuple[str, ...], now: float) -> bytes:
-        """The item of /v2/calls/extensive with the selected parts, as far as they are there yet."""
+        """Return the item of /v2/calls/extensive with the selected parts, as far as they are there yet."""
         if self.replacement is not None:
             return orjson.dumps(self.replacement)
         if self.details_at > now:
@@ -74,7 +74,7 @@ class Call:
         return self._packed[selected]
 
     def spoken(self) -> bytes:
-        """The item of /v2/calls/transcript."""
+        """Return the item of /v2/calls/transcript."""
         if self._packed_transcript is None:
             self._packed_transcript = orjson.dumps({"callId": self.id, "transcript": self.transcript})
         return self._packed_transcript

@@ -238,7 +238,7 @@ def _document(body: bytes) -> Json:
 
 
 def _outline(body: bytes) -> dict[str, str]:
-    """What the ledger may know: no message."""
+    """Return what the ledger may know: no message."""
     try:
         document = _document(body) if body else {}
     except ModelError:

@@ -153,7 +153,7 @@ def _ratelimited(wait: int, headers: tuple[tuple[bytes, bytes], ...] = (JSON_TYP
 
 
 def _instead(fault: Fault, method: str) -> Answer | None:
-    """The answer a fault gives instead of the method's, None if the method is to run after all."""
+    """Return the answer a fault gives instead of the method's, None if the method is to run after all."""
     match fault.kind:
         case Kind.ERROR:
             return Answer(SlackError(fault.error).body(), error=fault.error)

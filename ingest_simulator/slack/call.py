@@ -29,7 +29,7 @@ class SlackError(Exception):
         self.extra = extra
 
     def body(self) -> bytes:
-        """The answer's JSON."""
+        """Return the answer's JSON."""
         return orjson.dumps({"ok": False, "error": self.code} | self.extra)
 
 
@@ -41,12 +41,12 @@ class Cursor:
     empty: bool = False
 
     def encoded(self, kind: str) -> str:
-        """The opaque text of it."""
+        """Return the opaque text of it."""
         return b64encode(f"{kind}:{self.position}{EMPTY_NEXT if self.empty else ''}".encode()).decode()
 
 
 def ok(**fields: Any) -> bytes:
-    """A successful answer's JSON."""
+    """Return a successful answer's JSON."""
     return orjson.dumps({"ok": True} | fields)
 
 
@@ -70,14 +70,14 @@ class Call:
             raise SlackError("missing_scope", needed=scope, provided=self.grant.provided)
 
     def text(self, name: str) -> str:
-        """A required argument."""
+        """Return a required argument."""
         value = self.params.get(name)
         if not value:
             raise SlackError("missing_argument")
         return value
 
     def flag(self, name: str) -> bool:
-        """A boolean argument, false if absent."""
+        """Return a boolean argument, false if absent."""
         return self.params.get(name, "").lower() in ("1", "true")
 
     def limit(self, default: int, *, most: int = MAX_LIMIT, zero: bool = False) -> int:
@@ -94,7 +94,7 @@ class Call:
         return limit if cap is None else min(limit, cap)
 
     def cursor(self, kind: str) -> Cursor | None:
-        """The decoded cursor, None on the first page."""
+        """Return the decoded cursor, None on the first page."""
         given = self.params.get("cursor")
         if not given:
             return None
@@ -108,7 +108,7 @@ class Call:
         return Cursor(plain, plain != position)
 
     def bounds(self) -> tuple[int | None, int | None]:
-        """The first and last timestamp wanted, both included."""
+        """Return the first and last timestamp wanted, both included."""
         step = 0 if self.flag("inclusive") else 1
         oldest, latest = self._bound("oldest"), self._bound("latest")
         first = None if oldest is None else oldest + step
@@ -125,7 +125,7 @@ class Call:
         return key
 
     def seen_channel(self, scope: str) -> Channel:
-        """The channel asked for, if the caller may know of it; `scope` is read, history and so on."""
+        """Return the channel asked for, if the caller may know of it; `scope` is read, history and so on."""
         channel = self.team.channels.get(self.text("channel"))
         if channel is None:
             raise SlackError("channel_not_found")
@@ -135,14 +135,14 @@ class Call:
         return channel
 
     def page(self, name: str, items: Sequence[bytes], following: str, tail: bytes = b"") -> bytes:
-        """A page of already serialised items; `tail` is what stands before response_metadata."""
+        """Return a page of already serialised items; `tail` is what stands before response_metadata."""
         if self.repeat_cursor:
             following = self.params.get("cursor", "")
         body = (b'{"ok":true,"', name.encode(), b'":[', b",".join(items), b"],", tail)
         return b"".join(body) + b'"response_metadata":{"next_cursor":"%s"}}' % following.encode()
 
     def next_cursor(self, kind: str, position: str | None) -> str:
-        """The cursor to the page that starts at a position; empty after the last page."""
+        """Return the cursor to the page that starts at a position; empty after the last page."""
         if position is None:
             return ""
         return Cursor(position, self.team.settings.empty_pages).encoded(kind)

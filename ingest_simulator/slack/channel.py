@@ -18,7 +18,7 @@ Payload = dict[str, Any]
 
 
 def packed(payload: Any) -> bytes:
-    """The JSON of a message, in no more memory than it needs."""
+    """Return the JSON of a message, in no more memory than it needs."""
     # orjson hands out generously sized buffers: kept as they are, a large world takes six times the space
     return bytes(memoryview(orjson.dumps(payload)))
 
@@ -37,7 +37,7 @@ class Item:
     _in_thread: bytes | None = None
 
     def payload(self) -> Any:
-        """The message without thread fields; raw insertions may be anything."""
+        """Return the message without thread fields; raw insertions may be anything."""
         return orjson.loads(self.raw)
 
     def rewrite(self, payload: Any) -> None:
@@ -52,7 +52,7 @@ class Item:
         self._in_history = self._in_thread = None
 
     def visible(self) -> Any:
-        """The message as conversations.history shows it."""
+        """Return the message as conversations.history shows it."""
         payload = self.payload()
         if not isinstance(payload, dict):
             return payload
@@ -64,14 +64,14 @@ class Item:
         return payload
 
     def in_history(self) -> bytes:
-        """The JSON of the message in conversations.history."""
+        """Return the JSON of the message in conversations.history."""
         if self._in_history is None:
             plain = self.begins is None and not self.broadcast
             self._in_history = self.raw if plain else packed(self.visible())
         return self._in_history
 
     def in_thread(self) -> bytes:
-        """The JSON of the message in conversations.replies."""
+        """Return the JSON of the message in conversations.replies."""
         if self.begins is None:
             return self.in_history()
         if self._in_thread is None:
@@ -99,7 +99,7 @@ class Line:
         del self.keys[place], self.items[place]
 
     def span(self, first: int | None, last: int | None) -> tuple[int, int]:
-        """The half-open range of places whose keys lie between two keys, both included."""
+        """Return the half-open range of places whose keys lie between two keys, both included."""
         low = 0 if first is None else bisect_left(self.keys, first)
         high = len(self.keys) if last is None else bisect_right(self.keys, last)
         return low, max(low, high)
@@ -113,11 +113,11 @@ class Thread:
     replies: Line = field(default_factory=Line)
 
     def latest(self) -> str:
-        """The timestamp of the newest reply."""
+        """Return the timestamp of the newest reply."""
         return format_ts(self.replies.keys[-1])
 
     def fields(self) -> Payload:
-        """What a thread adds to its parent message."""
+        """Return what a thread adds to its parent message."""
         users = list(dict.fromkeys(reply.author for reply in self.replies.items))
         return {
             "thread_ts": format_ts(self.parent.key),
@@ -153,13 +153,13 @@ class Channel:
     by_key: dict[int, Item] = field(default_factory=dict)
 
     def free_key(self, wanted: int) -> int:
-        """The first unused timestamp from the wanted one on."""
+        """Return the first unused timestamp from the wanted one on."""
         while wanted in self.by_key:
             wanted += 1
         return wanted
 
     def at(self, key: int | None) -> Item:
-        """The message with a timestamp."""
+        """Return the message with a timestamp."""
         item = None if key is None else self.by_key.get(key)
         if item is None:
             raise OrderError(f"there is no such message in channel {self.name}")

@@ -247,7 +247,7 @@ def _state(simulator: Simulator, wanted: OneTeam) -> dict[str, Any]:
 
 
 def _channel_state(team: Team, channel: Channel) -> dict[str, Any]:
-    """A channel and everything readable in it, each message once, oldest first."""
+    """Return a channel and everything readable in it, each message once, oldest first."""
     messages = []
     for key in sorted(channel.by_key):
         payload = channel.by_key[key].visible()

@@ -25,7 +25,7 @@ Entry = TypeVar("Entry")
 
 
 def channel_payload(call: Call, channel: Channel) -> dict[str, Any]:
-    """What every method shows of a channel."""
+    """Return what every method shows of a channel."""
     empty = {"value": "", "creator": "", "last_set": 0}
     return {
         "id": channel.id,
@@ -185,7 +185,7 @@ def _listed(
     limit: int,
     tail: bytes = b"",
 ) -> bytes:
-    """A page of things sorted by id; the cursor names the first id of the next page."""
+    """Return a page of things sorted by id; the cursor names the first id of the next page."""
     cursor = call.cursor(kind)
     ordered = sorted(
         (entry for entry in entries if cursor is None or entry.id >= cursor.position),

@@ -74,7 +74,7 @@ def refresh(world: SlackWorld, params: dict[str, str], now: float) -> bytes:
 
 
 def _next_pair(rotation: Rotation, team: Team) -> str:
-    """A new access token; the refresh token in `rotation` is replaced."""
+    """Return a new access token; the refresh token in `rotation` is replaced."""
     rotation.issued += 1
     # derived from what came before, so that a seeded world always issues the same pairs
     old = f"{team.id}/{rotation.refresh_token}/{rotation.issued}"

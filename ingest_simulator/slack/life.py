@@ -49,7 +49,7 @@ def _act(team: Team, channel: Channel, rng: random.Random, action: str, now: flo
 
 
 def _someones(channel: Channel, rng: random.Random, *, parents: bool, before: int) -> Item | None:
-    """A random message a person wrote, not a reply if it is to be replied to."""
+    """Return a random message a person wrote, not a reply if it is to be replied to."""
     keys = list(channel.by_key)
     for _ in range(TRIES if keys else 0):
         item = channel.by_key[rng.choice(keys)]

@@ -34,7 +34,7 @@ def _element(markup: str) -> Payload:
 
 
 def rich_text(text: str, block_id: str) -> list[Payload]:
-    """The `blocks` a Slack client composes for a text."""
+    """Return the `blocks` a Slack client composes for a text."""
     elements: list[Payload] = []
     for place, part in enumerate(_MARKUP.split(text) if "<" in text else [text]):
         if place % 2:
@@ -46,7 +46,7 @@ def rich_text(text: str, block_id: str) -> list[Payload]:
 
 
 def plain(team: str, user: str, text: str, key: int, *, nonce: int) -> Payload:
-    """A message someone typed."""
+    """Return a message someone typed."""
     return {
         "type": "message",
         "user": user,
@@ -59,7 +59,7 @@ def plain(team: str, user: str, text: str, key: int, *, nonce: int) -> Payload:
 
 
 def in_thread(payload: Payload, parent_key: int, parent_author: str, *, broadcast: bool) -> Payload:
-    """The same message as a reply."""
+    """Return the same message as a reply."""
     extra: Payload = {"thread_ts": format_ts(parent_key), "parent_user_id": parent_author}
     if broadcast:
         extra["subtype"] = "thread_broadcast"
@@ -67,7 +67,7 @@ def in_thread(payload: Payload, parent_key: int, parent_author: str, *, broadcas
 
 
 def edited(payload: Payload, text: str, user: str, key: int) -> Payload:
-    """The message after an edit: same `ts`, new text, and who changed it when."""
+    """Return the message after an edit: same `ts`, new text, and who changed it when."""
     change: Payload = {"text": text, "edited": {"user": user, "ts": format_ts(key)}}
     if "blocks" in payload:
         change["blocks"] = rich_text(text, f"{key & 0xFFFFF:05x}")
@@ -75,7 +75,7 @@ def edited(payload: Payload, text: str, user: str, key: int) -> Payload:
 
 
 def reacted(payload: Payload, name: str, user: str) -> Payload:
-    """The message after one more person reacted."""
+    """Return the message after one more person reacted."""
     reactions = {reaction["name"]: list(reaction["users"]) for reaction in payload.get("reactions", [])}
     users = reactions.setdefault(name, [])
     if user not in users:
@@ -85,7 +85,7 @@ def reacted(payload: Payload, name: str, user: str) -> Payload:
 
 
 def tombstone(key: int) -> Payload:
-    """What a deleted parent leaves while it still has replies."""
+    """Return what a deleted parent leaves while it still has replies."""
     return {
         "type": "message",
         "subtype": "tombstone",
@@ -98,7 +98,7 @@ def tombstone(key: int) -> Payload:
 
 
 def bot_message(bot: str, name: str, text: str, key: int) -> Payload:
-    """A message of an incoming webhook: no `user`."""
+    """Return a message of an incoming webhook: no `user`."""
     return {
         "type": "message",
         "subtype": "bot_message",
@@ -110,7 +110,7 @@ def bot_message(bot: str, name: str, text: str, key: int) -> Payload:
 
 
 def app_message(team: str, user: str, bot: str, text: str, key: int) -> Payload:
-    """A message of a modern app: no subtype, a `user`, and a bot profile beside it."""
+    """Return a message of a modern app: no subtype, a `user`, and a bot profile beside it."""
     app = f"A{bot[1:]}"
     profile = {"id": bot, "name": "deploys", "app_id": app, "team_id": team, "icons": {}, "deleted": False}
     return {
@@ -127,12 +127,12 @@ def app_message(team: str, user: str, bot: str, text: str, key: int) -> Payload:
 
 
 def me_message(user: str, text: str, key: int) -> Payload:
-    """What `/me` posts."""
+    """Return what `/me` posts."""
     return {"type": "message", "subtype": "me_message", "user": user, "text": text, "ts": format_ts(key)}
 
 
 def channel_join(user: str, key: int) -> Payload:
-    """The notice that someone joined."""
+    """Return the notice that someone joined."""
     return {
         "type": "message",
         "subtype": "channel_join",
@@ -143,7 +143,7 @@ def channel_join(user: str, key: int) -> Payload:
 
 
 def with_file(payload: Payload, file_id: str, *, domain: str) -> Payload:
-    """The message with a shared file."""
+    """Return the message with a shared file."""
     created = int(payload["ts"].partition(".")[0])
     url = f"https://files.slack.com/files-pri/{payload['team']}-{file_id}/feedback.csv"
     file = {

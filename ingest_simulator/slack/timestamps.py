@@ -7,7 +7,7 @@ _PATTERN = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,6}))?")
 
 
 def parse_ts(text: str) -> int | None:
-    """The microseconds of a timestamp, or None if the text is not one."""
+    """Return the microseconds of a timestamp, or None if the text is not one."""
     match = _PATTERN.fullmatch(text)
     if match is None:
         return None
@@ -16,10 +16,10 @@ def parse_ts(text: str) -> int | None:
 
 
 def format_ts(key: int) -> str:
-    """The timestamp of some microseconds."""
+    """Return the timestamp of some microseconds."""
     return f"{key // MICROS}.{key % MICROS:06d}"
 
 
 def key_at(seconds: float) -> int:
-    """The microseconds of a moment given in seconds since the epoch."""
+    """Return the microseconds of a moment given in seconds since the epoch."""
     return round(seconds * MICROS)

@@ -27,7 +27,7 @@ _ID_ALPHABET = string.ascii_uppercase + string.digits
 
 
 def slack_id(rng: random.Random, kind: str) -> str:
-    """An id as Slack makes them, from a seeded source."""
+    """Return an id as Slack makes them, from a seeded source."""
     return f"{kind}0" + "".join(rng.choices(_ID_ALPHABET, k=9))
 
 
@@ -43,7 +43,7 @@ class User:
     is_bot: bool = False
 
     def payload(self, team: str, *, email: bool) -> dict[str, Any]:
-        """The user as the API shows it."""
+        """Return the user as the API shows it."""
         profile = {
             "avatar_hash": sha256(self.id.encode()).hexdigest()[:12],
             "status_text": "",
@@ -128,7 +128,7 @@ class Team:
         return "".join(character if character.isalnum() else "-" for character in self.name.lower())
 
     def channel(self, wanted: str) -> Channel:
-        """A channel by its id or by its name."""
+        """Return a channel by its id or by its name."""
         if wanted in self.channels:
             return self.channels[wanted]
         for channel in self.channels.values():
@@ -137,7 +137,7 @@ class Team:
         raise OrderError(f"workspace {self.id} has no channel {wanted}")
 
     def people(self) -> list[str]:
-        """The ids of the ordinary, active, listed users."""
+        """Return the ids of the ordinary, active, listed users."""
         return [
             user.id
             for user in self.users.values()
@@ -187,14 +187,14 @@ class SlackWorld:
     grants: dict[str, Grant] = field(default_factory=dict)
 
     def team(self, team_id: str) -> Team:
-        """A workspace by its id."""
+        """Return a workspace by its id."""
         try:
             return self.teams[team_id]
         except KeyError:
             raise OrderError(f"there is no Slack workspace {team_id}") from None
 
     def token_of(self, team: Team) -> str:
-        """The workspace's newest token."""
+        """Return the workspace's newest token."""
         return next(token for token, grant in reversed(self.grants.items()) if grant.team is team)
 
     def issue(self, token: str, grant: Grant) -> None:
@@ -204,7 +204,7 @@ class SlackWorld:
         self.grants[token] = grant
 
     def rotated(self, client_id: str) -> Team | None:
-        """The workspace whose app has this client id."""
+        """Return the workspace whose app has this client id."""
         for team in self.teams.values():
             if team.rotation is not None and team.rotation.client_id == client_id:
                 return team

@@ -177,7 +177,7 @@ async def exchange(login: FathomLogin, refresh_token: str) -> TokenPair:
 
 
 def _meaning(request: Request, status: int, _body: Any) -> SourceError:
-    """What a 4xx means, by its status alone: Fathom documents no error bodies."""
+    """Return what a 4xx means, by its status alone: Fathom documents no error bodies."""
     method, code = request.method, f"http_{status}"
     if status == HTTPStatus.UNAUTHORIZED:
         return TokenRefused(

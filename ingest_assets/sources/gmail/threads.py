@@ -247,7 +247,7 @@ def _labels(message: Any) -> Sequence[str]:
 
 
 def _outline(thread: Any) -> Any:
-    """What can be kept of a thread that does not parse, without repeating its messages' contents."""
+    """Return what can be kept of a thread that does not parse, without repeating its messages' contents."""
     if not isinstance(thread, dict):
         return thread
     return {key: value for key, value in thread.items() if key != "messages"} | {

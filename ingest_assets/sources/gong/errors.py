@@ -34,7 +34,7 @@ class NoSuchCall(SourceError):
 
 
 def meaning_at(host: str) -> Callable[[Request, int, Any], SourceError]:
-    """What a 4xx of this host means, by status; an empty range is a 404 too."""
+    """Return what tells the meaning of a 4xx of this host, by status; an empty range is a 404, too."""
 
     def meaning(request: Request, status: int, body: Any) -> SourceError:
         method, code = request.method, f"http_{status}"
@@ -68,7 +68,7 @@ def meaning_at(host: str) -> Callable[[Request, int, Any], SourceError]:
 
 
 def _not_found(method: str, body: Any) -> SourceError | None:
-    """What a 404 says in words of Gong's own; None for any other."""
+    """Return what a 404 in words of Gong's own says; None for any other."""
     errors = mapping_of(body).get("errors")
     if not isinstance(errors, list):
         return None

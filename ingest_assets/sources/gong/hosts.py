@@ -47,7 +47,10 @@ def _allowed(url: SplitResult, patterns: tuple[str, ...]) -> bool:
 
 
 def _matches(url: SplitResult, pattern: str) -> bool:
-    """A pattern without a scheme means https, or http too on this machine; one without a port means any."""
+    """Tell whether an address is allowed.
+
+    A pattern without a scheme means https, or http too on this machine; one without a port means any.
+    """
     wanted = pattern_of(pattern)
     host = url.hostname or ""
     schemes = {wanted.scheme} if wanted.scheme else {"https", "http"} if _loopback(host) else {"https"}

@@ -246,8 +246,11 @@ class SlackClient:
         return meaning(code, METHODS[method].level, method=method, needed=scope)
 
     def _gives_itself_away(self, method: str, pause: timedelta | None) -> bool:
-        """Whether a 429 shows an app that is held to 1 request a minute: after a page of 15, or after such a pause
-        and few requests since. Others are never slowed down so soon again."""
+        """Tell whether a 429 shows an app that is held to 1 request a minute.
+
+        It does after a page of 15, or after such a pause and few requests since: others are never slowed down so
+        soon again.
+        """
         if pause is None or pause < LIMITED_PAUSE or method not in LIMITED:
             return False
         now, calls = self._clock.now(), self._calls[method]
