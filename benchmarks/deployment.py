@@ -148,7 +148,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Name all living processes below one."""
+    """Return all living processes below one."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (stat := _stat(int(entry.name))):
@@ -162,7 +162,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def cpu_times(pid: int) -> tuple[float, float]:
-    """Give a process's CPU-seconds, and those of its children that ended."""
+    """Return a process's CPU-seconds, and those of its children that ended."""
     stat = _stat(pid)
     if not stat:
         return 0.0, 0.0
@@ -171,7 +171,7 @@ def cpu_times(pid: int) -> tuple[float, float]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Give the fields after the command's name (which may hold spaces), state first."""
+    """Return the fields after the command's name (which may hold spaces), state first."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -44,7 +44,7 @@ def wall(cost: Cost) -> float:
 def ratio(ours: Sequence[Cost], yardstick: Sequence[Cost], what: Callable[[Cost], float]) -> float:
     """Return the middle one of the rounds' ratios.
 
-    Both contenders of a round meet the machine in the same mood; the best of all rounds may come from different ones.
+    Both contenders of a round meet the same machine; the best of all rounds may come from different ones.
     """
     return median(what(one) / what(other) for one, other in zip(ours, yardstick, strict=True))
 

@@ -48,7 +48,7 @@ class Wave:
 
 
 def mean(waves: Sequence[Wave]) -> Wave:
-    """Give the average pass."""
+    """Return the average pass."""
     count = len(waves)
     return Wave(
         sum(wave.seconds for wave in waves) / count,

@@ -220,7 +220,7 @@ def _count(database_url: str, query: str, values: Sequence[Any] = ()) -> int:
 
 
 def _furthest(runs: Sequence[Run], wanted: int) -> int:
-    """Give the number of rows that is furthest from what it should be."""
+    """Return the number of rows that is furthest from what it should be."""
     return max((run.rows for run in runs), key=lambda rows: abs(rows - wanted))
 
 

@@ -71,7 +71,7 @@ class Stage:
 
     @contextmanager
     def database(self, *, migrated: bool) -> Iterator[str]:
-        """Give the address of a database that lasts as long as the block."""
+        """Yield the address of a database that lasts as long as the block."""
         name = f"bench_{uuid4().hex[:12]}"
         yield self._postgres.create_database(name, template=self._template if migrated else "template1")
         self._postgres.drop_database(name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def setting_groups() -> list[type[SettingsGroup]]:
-    """Name all groups of settings."""
+    """Return all groups of settings."""
     return [CoreSettings, *(source.options for source in SOURCES), ModelSettings, AlertSettings]
 
 

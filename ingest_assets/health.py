@@ -123,7 +123,7 @@ class Overview:
         return Counter(one.state for one in self.healths if source in {None, one.source})
 
     def rate(self, window: str, source: str | None = None) -> float | None:
-        """Give the share of syncs that succeeded; None if there was none."""
+        """Return the share of syncs that succeeded; None if there was none."""
         found = [pair for (of, name), pair in self.rates.items() if name == window and source in {None, of}]
         total = sum(count for _, count in found)
         return sum(good for good, _ in found) / total if total else None
@@ -145,7 +145,7 @@ class Overview:
         return found
 
     def entries(self) -> list[dict[str, Any]]:
-        """Give a row a source: its workspaces by state, and its success rates in per cent."""
+        """Return one row per source: its workspaces by state, and its success rates in per cent."""
         found = []
         for source in sorted({one.source for one in self.healths}):
             states = self.states(source)

@@ -53,7 +53,7 @@ def asset_key(source: Source) -> dg.AssetKey:
 
 
 def asset_keys(source: Source) -> list[dg.AssetKey]:
-    """Name all assets that a sync of the source fills."""
+    """Return all assets that a sync of the source fills."""
     return [_key(record.table) for record in source.assets]
 
 
@@ -181,7 +181,7 @@ def described(record: type[Record]) -> str:
 
 
 def partitions_of(context: dg.AssetExecutionContext) -> Sequence[str]:
-    """Name the workspaces of a run with partitions. Raises dg.Failure for a run without."""
+    """Return the workspaces of a run with partitions. Raises dg.Failure for a run without."""
     if not context.has_partition_key and not context.has_partition_key_range:
         raise dg.Failure(
             "This run names no workspace; choose partitions, or list them in the config.", allow_retries=False

@@ -145,7 +145,7 @@ def resume(app: App, source: str, workspace: str | None, name: str | None, every
 
 
 def no_account(source: str, workspace: str, name: str | None) -> str:
-    """Say that a workspace has no such account, and what to do."""
+    """Return the sentence that a workspace has no such account, and what to do."""
     which = f"account {name!r}" if name else "account"
     return (
         f"Workspace {workspace!r} has no {source} {which}; `ingest-assets accounts` lists them, "

@@ -103,7 +103,7 @@ def _account(
 def _read(
     app: App, source: Source, given: Mapping[str, Any], read_secret: Callable[[str], str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the credential's fields as they are stored, and in the clear."""
+    """Return the credential's fields as they are stored, and in the clear."""
     stored: dict[str, Any] = {}
     opened: dict[str, Any] = {}
     for field, value in given.items():

@@ -33,7 +33,7 @@ def print_table(columns: Sequence[str], entries: Sequence[Mapping[str, Any]]) ->
 
 
 def status_entries(app: App) -> list[dict[str, Any]]:
-    """Give what `status` shows, one entry an account; what is left of a daily limit, for all who share it."""
+    """Return what `status` shows, one entry an account; what is left of a daily limit, for all who share it."""
     tables, now = {source.name: source.main.table for source in SOURCES}, datetime.now(UTC)
     objective = timedelta(minutes=app.core.freshness_minutes)
     with app.engine.connect() as conn:
@@ -123,7 +123,7 @@ def _told(entry: Mapping[str, Any]) -> bool:
 
 
 def feature_entries(app: App, workspace_id: str) -> list[dict[str, Any]]:
-    """Give what `features` shows, newest conversation first."""
+    """Return what `features` shows, newest conversation first."""
     with app.engine.connect() as conn:
         rows = [(kind, row) for kind in FEATURED for row in storage.newest(conn, kind.table, workspace_id)]
     rows.sort(key=lambda pair: pair[1].occurred_at, reverse=True)

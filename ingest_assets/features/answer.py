@@ -145,7 +145,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _text(content: Any, depth: int = PARTS_DEEP) -> str:
-    """Give the text of content in any of its forms; parts of other types, thinking say, are none of the answer."""
+    """Return the text of content in any of its forms, without parts of other types, such as thinking."""
     if isinstance(content, str):
         return content
     if depth and isinstance(content, dict) and content.get("type", "text") in ("text", "output_text"):

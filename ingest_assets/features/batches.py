@@ -34,7 +34,7 @@ LOOKED_AT, LOOK_SECONDS = 10, 5  # batches looked at a time, and for how long ea
 
 
 def name_of(messages: Sequence[Mapping[str, Any]]) -> str:
-    """Name a request by what it asks: its custom_id."""
+    """Return a request's name, which says what it asks: its custom_id."""
     return digest(json.dumps(messages))
 
 

@@ -14,7 +14,7 @@ MILLION = 1_000_000
 
 
 def midnight(now: datetime) -> datetime:
-    """Give the beginning of the day (UTC), from which a day's spending counts."""
+    """Return the beginning of the day (UTC), from which a day's spending counts."""
     return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -68,5 +68,5 @@ class Budget:
 
 
 def next_start(limit: str, now: datetime) -> datetime:
-    """Say when a run may go on that a limit stopped."""
+    """Return when a run may go on that a limit stopped."""
     return midnight(now) + timedelta(days=1) if "_DAY_" in limit else now

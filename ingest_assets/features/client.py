@@ -117,7 +117,7 @@ class LanguageModel:
     async def ask(
         self, messages: list[dict[str, Any]], failed: Failed | None = None, *, tries: int = TRIES
     ) -> tuple[str, Usage]:
-        """Give the answer's text and what it cost.
+        """Return the answer's text and what it cost.
 
         Raises ModelStopped, ModelBusy, TooLong, Unanswered, or Rejected for an answer that is none.
         """
@@ -198,7 +198,7 @@ class LanguageModel:
         return parse_json(answer.content)
 
     def body(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """Give a request's whole body, as a batch takes it, too."""
+        """Return a request's whole body, as a batch takes it, too."""
         return self.endpoint.body(self._settings, messages, Asked.of(messages).prompt)
 
     def _adapts(self, refusal: Refusal, sent: Any, body: dict[str, Any], asked: Asked) -> bool:
@@ -274,7 +274,7 @@ def _quoted(words: str) -> str:
 
 
 def _tokens_a_minute(error: APIStatusError | NoAnswer) -> float:
-    """Give the limit that a request ran into, if it was that of tokens: one that is larger never succeeds."""
+    """Return the limit that a request ran into, if it was that of tokens: one that is larger never succeeds."""
     if not isinstance(error, APIStatusError) or error.status_code != 429 or error.type != "tokens":
         return inf
     try:

@@ -79,7 +79,7 @@ class Evidence:
         self._by_speaker: dict[str, _Index] = {}
 
     def find(self, quote: str, speaker: str | None = None) -> Place | None:
-        """Give the place of a quote; where several people said the same, that of `speaker`, or else the first."""
+        """Return the place of a quote; where several people said the same, that of `speaker`, else the first."""
         wanted = folded(quote)
         place = self._all.find(wanted) if wanted else None
         if place is None or speaker is None or place.first.speaker == speaker:

@@ -76,7 +76,7 @@ class Feature:
 
 
 def digest(*parts: str) -> str:
-    """Name some texts by what they say."""
+    """Return a BLAKE2b digest of some texts."""
     hashed = hashlib.blake2b(digest_size=16)
     for part in parts:
         encoded = part.encode("utf-8", "replace")

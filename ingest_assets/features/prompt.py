@@ -36,12 +36,12 @@ All are looked at again then, and only those whose lines are other ones are aske
 
 
 def version(model: str) -> str:
-    """Name everything besides the stored conversation that its features depend on."""
+    """Return a digest of everything besides the stored conversation that its features depend on."""
     return digest(question(model), READING)
 
 
 def question(model: str) -> str:
-    """Name everything besides the transcript that an answer depends on."""
+    """Return a digest of everything besides the transcript that an answer depends on."""
     return digest(_system(), model)
 
 

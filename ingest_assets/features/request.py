@@ -93,7 +93,7 @@ class Shape:
 
     @property
     def shed(self) -> list[str]:
-        """Name what is sent no more, or sent instead."""
+        """Return the names of what is sent no more, or sent instead."""
         found = [] if self.store else ["store"]
         if self.tokens:
             found.append(f"max_completion_tokens -> {TOKEN_FIELDS[self.tokens] or 'none'}")

@@ -117,7 +117,7 @@ class Workspace:
         return self.report
 
     async def _conclude(self) -> None:
-        """Say why something remains, and when to go on."""
+        """Return why something remains, and when to go on."""
         if self.stopped is None and self._failing:
             self.stopped = self._endpoint_verdict()
         for values, _error in self._failing:

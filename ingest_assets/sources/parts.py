@@ -83,7 +83,7 @@ class Parts:
         return None if known is None else known.since
 
     def waiting(self, prefix: str = "") -> list[str]:
-        """Name the parts that are to be asked again now, longest unreadable first; not those that were left."""
+        """Return the parts that are to be asked again now, longest unreadable first; not those that were left."""
         again = [part for part in self._known.values() if part.left_at is None and part.part.startswith(prefix)]
         return [part.part for part in sorted(again, key=lambda part: part.since) if self.due(part.part)]
 

@@ -29,7 +29,7 @@ GROWTH = 1.25
 
 
 def state_of(*, details: bool, transcript: bool, was: str | None, age: timedelta) -> str:
-    """Say where a conversation stands, given where it stood."""
+    """Return where a conversation stands, given where it stood."""
     if transcript:
         return READY
     if was in (READY, WITHDRAWN):
@@ -40,7 +40,7 @@ def state_of(*, details: bool, transcript: bool, was: str | None, age: timedelta
 
 
 def due(seen_first: datetime, looked_last: datetime, now: datetime) -> bool:
-    """Say whether an age at which to look again was passed since the last look."""
+    """Return whether an age at which to look again was passed since the last look."""
     return _step(now - seen_first) > _step(looked_last - seen_first)
 
 

@@ -73,7 +73,7 @@ def checked_id(value: Any, path: str) -> str:
 
 
 def json_type(value: Any) -> str:
-    """Name the JSON type of a value."""
+    """Return the JSON type of a value."""
     return next((name for kind, name in TYPES.items() if isinstance(value, kind)), type(value).__name__)
 
 

@@ -76,11 +76,11 @@ class WindowReader(ABC, Generic[C, S, O]):
 
     @abstractmethod
     def listing(self, window: Window) -> AsyncGenerator[Listed]:
-        """Give the window's items, in the vendor's order."""
+        """Yield the window's items, in the vendor's order."""
 
     @abstractmethod
     def listed_at(self, item: Any) -> datetime | None:
-        """Give an item's time, None where it has none that can be read."""
+        """Return an item's time, None where it has none that can be read."""
 
     @abstractmethod
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
@@ -99,7 +99,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         """Return what an operator calls a part."""
 
     def history_waits(self) -> datetime | None:
-        """Say until when reading history has to wait for the day's requests."""
+        """Return until when reading history has to wait for the day's requests."""
         return None
 
     def may_ask(self, part: str) -> bool:
@@ -202,7 +202,7 @@ class WindowReader(ABC, Generic[C, S, O]):
             yield Listed(everything[: self.newest])
 
     async def gone(self, external_ids: Sequence[str]) -> list[str]:
-        """Name those of some items that the vendor does not know by id either."""
+        """Return those of some items that the vendor does not know by id either."""
         asked = [one for one in external_ids if self.may_ask(f"{PRESENCE}:{one}")][: self._confirmations]
         self._confirmations -= len(asked)
         gone = []

@@ -141,7 +141,7 @@ def customers() -> Select[str]:
 
 
 def workspace_ids(conn: Connection) -> list[str]:
-    """Name all workspaces that were not removed, oldest first."""
+    """Return all workspaces that were not removed, oldest first."""
     ordered = customers().order_by(workspaces.c.created_at, workspaces.c.workspace_id)
     return list(conn.execute(ordered).scalars())
 
@@ -195,7 +195,7 @@ def find_accounts(
     name: str | None = None,
     disconnected: bool = False,
 ) -> Sequence[Row[Any]]:
-    """Give whole account rows, without the disconnected ones unless asked."""
+    """Return whole account rows, without the disconnected ones unless asked."""
     query = select(accounts).order_by(accounts.c.workspace_id, accounts.c.source, accounts.c.account_id)
     if source is not None:
         query = query.where(accounts.c.source == source)
@@ -209,7 +209,7 @@ def find_accounts(
 
 
 def get_account(conn: Connection, account_id: int) -> Row[Any]:
-    """Give an account as it is now."""
+    """Return an account as it is now."""
     return conn.execute(select(accounts).where(accounts.c.account_id == account_id)).one()
 
 

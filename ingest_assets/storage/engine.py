@@ -147,7 +147,7 @@ def refused(error: BaseException) -> bool:
 
 
 def refusal(error: BaseException) -> str:
-    """Say why a row was refused, without any value, which PostgreSQL's message may hold."""
+    """Return why a row was refused, without any value, which PostgreSQL's message may hold."""
     cause = _cause(error)
     if not isinstance(cause, psycopg.Error) or cause.sqlstate is None:
         return f"PostgreSQL refuses it ({type(cause).__name__})"
@@ -223,5 +223,5 @@ def require_clock(conn: Connection, now: datetime) -> None:
 
 
 def head_revision() -> str:
-    """Name the newest migration, by the files' numbers: asking alembic takes a tenth of a second."""
+    """Return the newest migration, by the files' numbers: asking alembic takes a tenth of a second."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).partition("_")[0]

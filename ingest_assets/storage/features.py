@@ -92,7 +92,7 @@ def pending(
     workspace_id: str,
     now: datetime | None = None,
 ) -> list[str]:
-    """Name a workspace's conversations that are to be read, newest first; those that failed come last."""
+    """Return a workspace's conversations that are to be read, newest first; those that failed come last."""
     found = _pending(records, features, version, now).where(records.c.workspace_id == workspace_id).subquery()
     ordered = select(found.c.external_id).order_by(found.c.failed, found.c.occurred_at.desc(), found.c.external_id)
     return list(conn.execute(ordered).scalars())
@@ -110,7 +110,7 @@ def postponed(conn: Connection, features: Table, version: str, workspace_id: str
 def due_workspaces(
     conn: Connection, records: Table, features: Table, version: str, now: datetime, source: str
 ) -> list[str]:
-    """Name the workspaces that have something to be read by no batch, and nothing that tells to wait."""
+    """Return the workspaces that have something to be read by no batch, and nothing that tells to wait."""
     found = _pending(records, features, version, now).subquery()
     waits = exists(
         select(1).where(
@@ -134,7 +134,7 @@ def due_workspaces(
 
 
 def unread(conn: Connection, records: Table, features: Table, before: datetime) -> Sequence[Any]:
-    """Give a row a customer with transcripts that have been stored since a moment or longer and were not read.
+    """Return one row per customer with transcripts that were stored before a moment and were not read.
 
     Columns: workspace_id, conversations, since. What was read by an older version counts as read, and so does what
     was read and rejected; what failed does not.
@@ -169,7 +169,7 @@ def unread(conn: Connection, records: Table, features: Table, before: datetime) 
 
 
 def dropped(conn: Connection, features: Table, since: datetime, share: float) -> Sequence[Any]:
-    """Give a row a customer of whose items, found since a moment, more than a share were without evidence.
+    """Return one row per customer of whose items, found since a moment, more than a share were without evidence.
 
     Columns: workspace_id, dropped, kept.
     """
@@ -184,14 +184,14 @@ def dropped(conn: Connection, features: Table, since: datetime, share: float) ->
 
 
 def told_to_wait(conn: Connection, now: datetime) -> set[str]:
-    """Name the workspaces that a run left with a moment before which no other one makes sense."""
+    """Return the workspaces that a run left with a moment before which no other one makes sense."""
     return set(
         conn.execute(select(model_requests.c.workspace_id).where(model_requests.c.wait_until > now)).scalars()
     )
 
 
 def load(conn: Connection, records: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
-    """Give a conversation as it is stored, of the first account that sees it."""
+    """Return a conversation as it is stored, of the first account that sees it."""
     return conn.execute(
         select(*(records.c[name] for name in ("raw", "occurred_at", "content_hash")))
         .where(
@@ -211,7 +211,7 @@ def stored(conn: Connection, features: Table, workspace_id: str, external_id: st
 
 
 def newest(conn: Connection, features: Table, workspace_id: str) -> Sequence[Row[Any]]:
-    """Give all rows of a workspace, newest conversation first."""
+    """Return all rows of a workspace, newest conversation first."""
     return conn.execute(
         select(features).where(features.c.workspace_id == workspace_id).order_by(features.c.occurred_at.desc())
     ).all()
@@ -261,7 +261,7 @@ def save_request(conn: Connection, values: Mapping[str, Any]) -> None:
 
 
 def live_batches(conn: Connection, source: str, workspace_id: str | None = None) -> Sequence[Row[Any]]:
-    """Give the batches whose answers are not stored, of one workspace or of all that are customers."""
+    """Return the batches whose answers are not stored, of one workspace or of all that are customers."""
     of = model_batches.c.workspace_id
     whose = of.in_(customers()) if workspace_id is None else of == workspace_id
     return conn.execute(

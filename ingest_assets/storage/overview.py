@@ -59,7 +59,7 @@ _WORDS = case(
 
 
 def account_overview(conn: Connection, tables: dict[str, Table], since: datetime) -> Sequence[Any]:
-    """Give a row an account: its state, its stored rows, and its API calls since a moment."""
+    """Return one row per account: its state, its stored rows, and its API calls since a moment."""
     calls = (
         select(syncs.c.account_id, func.sum(syncs.c.api_calls).label("api_calls"))
         .where(syncs.c.finished_at >= since)
@@ -105,7 +105,7 @@ def account_states(conn: Connection) -> Sequence[Any]:
 def calls_by_sync(
     conn: Connection, source: str, external_id: str, since: datetime
 ) -> Sequence[tuple[datetime, int]]:
-    """Give each finished sync's start and requests, of all accounts that share one limit of the vendor."""
+    """Return each finished sync's start and requests, of all accounts that share one limit of the vendor."""
     rows = conn.execute(
         select(syncs.c.started_at, syncs.c.api_calls)
         .join(accounts, accounts.c.account_id == syncs.c.account_id)
@@ -125,7 +125,7 @@ def health(
     source: str | None = None,
     workspace_ids: Sequence[str] | None = None,
 ) -> Sequence[Any]:
-    """Give a row a workspace and source in one statement, without paused and disconnected accounts.
+    """Return one row per workspace and source in one statement, without paused and disconnected accounts.
 
     Columns: workspace_id, source, accounts (how many), read (those that were read and did not fail since),
     last_success_at (of the account that waits longest; null if one never succeeded), fresh, state (the worst of
@@ -217,7 +217,7 @@ def success_rates(
 
 
 def outage(conn: Connection, source: str, since: datetime, least: int) -> datetime | None:
-    """Give the newest sync's end if the last so many workspaces, since a moment, all failed in passing.
+    """Return the newest sync's end if the last so many workspaces, since a moment, all failed in passing.
 
     An account that failed more than once in a row tells of itself and not of the vendor.
     """
@@ -237,7 +237,7 @@ def outage(conn: Connection, source: str, since: datetime, least: int) -> dateti
 
 
 def silent_owners(conn: Connection, owners: Sequence[str], since: datetime) -> set[str]:
-    """Name the owners who held no lease and finished no sync since a moment."""
+    """Return the owners who held no lease and finished no sync since a moment."""
     among = func.any(list(owners))
     alive = conn.execute(
         union(

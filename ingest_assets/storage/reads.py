@@ -16,7 +16,7 @@ _ANY_REJECTED = (
 def stored(
     conn: Connection, table: Table, account_id: int, external_ids: Sequence[str], columns: Sequence[str]
 ) -> dict[str, Row[Any]]:
-    """Give the named columns of rows by external id; rows that are not stored are absent."""
+    """Return the named columns of rows by external id; rows that are not stored are absent."""
     rows = conn.execute(
         select(table.c.external_id, *(table.c[name] for name in columns)).where(
             table.c.account_id == account_id, table.c.external_id == func.any(list(external_ids))
@@ -99,7 +99,7 @@ def greatest(
 def rows_where(
     conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], columns: Sequence[str]
 ) -> Sequence[Row[Any]]:
-    """Give the named columns of living rows that match."""
+    """Return the named columns of living rows that match."""
     return conn.execute(
         select(*(table.c[name] for name in columns)).where(*_living(table, account_id, equal))
     ).all()
@@ -108,7 +108,7 @@ def rows_where(
 def rows_in(
     conn: Connection, table: Table, account_id: int, column: str, values: Sequence[Any], columns: Sequence[str]
 ) -> Sequence[Row[Any]]:
-    """Give the named columns of living rows whose `column` has one of some values."""
+    """Return the named columns of living rows whose `column` has one of some values."""
     return conn.execute(
         select(*(table.c[name] for name in columns)).where(
             *_living(table, account_id, {}), table.c[column] == func.any(list(values))
@@ -119,7 +119,7 @@ def rows_in(
 def rows_since(
     conn: Connection, table: Table, account_id: int, column: str, since: Any, columns: Sequence[str]
 ) -> Sequence[Row[Any]]:
-    """Give the named columns of living rows whose `column` is not less than a value."""
+    """Return the named columns of living rows whose `column` is not less than a value."""
     return conn.execute(
         select(*(table.c[name] for name in columns)).where(
             *_living(table, account_id, {}), table.c[column] >= since
@@ -128,7 +128,7 @@ def rows_since(
 
 
 def ids_between(conn: Connection, table: Table, account_id: int, column: str, since: Any, until: Any) -> set[str]:
-    """Name the living rows whose `column` lies between two values, the second excluded."""
+    """Return the living rows whose `column` lies between two values, the second excluded."""
     return set(
         conn.execute(
             select(table.c.external_id).where(

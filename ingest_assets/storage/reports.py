@@ -12,7 +12,7 @@ from ingest_assets.storage.schema import check_reports, partition_reports
 def reported(
     conn: Connection, source: str, workspace_ids: Sequence[str] | None
 ) -> dict[tuple[str, str], tuple[bool, str]]:
-    """Give what was last reported to Dagster, by (workspace, check)."""
+    """Return what was last reported to Dagster, by (workspace, check)."""
     query = select(check_reports).where(check_reports.c.source == source)
     if workspace_ids is not None:
         query = query.where(check_reports.c.workspace_id == func.any(list(workspace_ids)))
@@ -69,7 +69,7 @@ def any_reported(conn: Connection, source: str, check_name: str) -> tuple[str, b
 def partitions_shown(
     conn: Connection, source: str, workspace_ids: Sequence[str]
 ) -> dict[str, tuple[bool, datetime]]:
-    """Give what Dagster's partitions show: workspace -> (red, since when)."""
+    """Return what Dagster's partitions show: workspace -> (red, since when)."""
     rows = conn.execute(
         select(partition_reports).where(
             partition_reports.c.source == source,

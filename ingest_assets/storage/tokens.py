@@ -18,12 +18,12 @@ CHAIN_BYTES = 16
 
 
 def chain_of(source: str, refresh_token: str) -> str:
-    """Name a chain without telling its token."""
+    """Return a chain's name, which does not tell its token."""
     return hashlib.blake2b(f"{source}\0{refresh_token}".encode(), digest_size=CHAIN_BYTES).hexdigest()
 
 
 def load_pair(conn: Connection, vault: Vault, chain: str, *, lock: bool = False) -> dict[str, str | None] | None:
-    """Give the newest pair, if there was a refresh; `lock` holds the row until the transaction ends."""
+    """Return the newest pair, if there was a refresh; `lock` holds the row until the transaction ends."""
     if lock:
         conn.execute(insert(token_pairs).values(chain=chain).on_conflict_do_nothing())
     query = select(token_pairs.c.pair).where(token_pairs.c.chain == chain)

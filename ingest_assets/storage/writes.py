@@ -130,7 +130,10 @@ def _copy(conn: Connection, statements: "_Statements", rows: Sequence[tuple[Any,
 
 @cache
 def _staging(table: Table) -> str:
-    """Name a temporary table by its columns: a pooler's session may hold one that an older version of us left."""
+    """Return the name of a temporary table, which tells its columns.
+
+    A pooler's session may hold one that an older version of us left.
+    """
     columns = " ".join(f"{column.name} {column.type}" for column in table.columns)
     return f"stage_{table.name}_{blake2b(columns.encode(), digest_size=4).hexdigest()}"
 
@@ -236,7 +239,7 @@ def forget_rejected(conn: Connection, table: Table, account_id: int, external_id
 
 
 def load_cursors(conn: Connection, account_id: int) -> dict[str, dict[str, Any]]:
-    """Give the account's cursors by stream."""
+    """Return the account's cursors by stream."""
     rows = conn.execute(_CURSORS, {"account": account_id})
     return {row.stream: row.cursor for row in rows}
 

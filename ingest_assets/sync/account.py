@@ -136,7 +136,7 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict
 
 
 def _left_alone(row: Row[Any], worker: Worker) -> Verdict:
-    """Say why an account may not be read now. One that waits after a failure still counts as failed."""
+    """Return why an account may not be read now. One that waits after a failure still counts as failed."""
     account = account_of(row)
     if row.state == NEEDS_RECONNECT:
         again = f"`ingest-assets resume {row.source} --workspace {row.workspace_id}` asks again"
@@ -254,7 +254,7 @@ class _Sync:
         return self._verdict(SUCCESS)
 
     def _not_read(self) -> str | None:
-        """Say which parts could not be read and which are gone, but for those that an operator acknowledged."""
+        """Return which parts could not be read and which are gone, but for those that an operator acknowledged."""
         open_parts = [part for part in self.unreadable.values() if part.acknowledged_at is None]
         left = [str(part) for part in open_parts if part.left_at is not None]
         failed = [str(part) for part in open_parts if part.left_at is None]
@@ -280,7 +280,7 @@ class _Sync:
         )
 
     async def _prepared(self, credential: Mapping[str, Any]) -> AsyncGenerator[tuple[Page, Rows]]:
-        """Give pages with their rows: the next one is read and serialised while PostgreSQL stores the last."""
+        """Yield pages with their rows: the next one is read and serialised while PostgreSQL stores the last."""
         async with aclosing(self._pages(credential)) as pages:
             async for page in pages:
                 rows: defaultdict[Table, dict[str, tuple[Any, ...]]] = defaultdict(dict)
@@ -444,13 +444,13 @@ def _part_of(row: Row[Any]) -> UnreadablePart:
 
 
 def _few(names: Sequence[str]) -> str:
-    """Name the first of many."""
+    """Return the first of many."""
     more = f" and {len(names) - NAMED} others" if len(names) > NAMED else ""
     return ", ".join(sorted(names)[:NAMED]) + more
 
 
 def _where(error: Exception) -> str:
-    """Name a bug by its place in our code, without its text, which may quote a message or a row."""
+    """Return a bug's place in our code, without its text, which may quote a message or a row."""
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "ingest_assets" in frame.filename]
     frame = ours[-1]
     return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

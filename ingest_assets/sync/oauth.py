@@ -97,7 +97,7 @@ def login_of(source: Source, row: Row[Any], options: Any, *, engine: Engine, vau
 def tokens_of(
     source: Source, login: Login, *, engine: Engine, vault: Vault, probing: bool = False
 ) -> Tokens | None:
-    """Give the login's chain of pairs; None where it has none, or where it may be kept in memory as well."""
+    """Return the login's chain of pairs; None where it has none, or where it may be kept in memory as well."""
     first = login.credential.first_token()
     exchange = source.connector().exchange
     if first is None or exchange is None or not (vault.keys or login.credential.single_use):
@@ -126,7 +126,7 @@ def forget_pairs(conn: Connection, vault: Vault, before: Sequence[Row[Any]]) -> 
 
 
 def _chain(row: Row[Any], vault: Vault) -> str | None:
-    """Name the chain of an account, if its login has one. Raises IngestError for a login that cannot be read."""
+    """Return the chain of an account, if its login has one. Raises IngestError for a login that cannot be read."""
     opened = vault.open(row.credential, who=row.name)
     first = BY_NAME[row.source].credential.model_validate(opened).first_token()
     return None if first is None else storage.chain_of(row.source, first)

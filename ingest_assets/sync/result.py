@@ -50,7 +50,7 @@ class Verdict:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Give the account's entry in a report."""
+        """Return the account's entry in a report."""
         return {
             "workspace": self.account.workspace_id,
             "account": self.account.name,

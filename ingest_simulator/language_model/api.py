@@ -255,7 +255,7 @@ def _outline(body: bytes) -> dict[str, str]:
 
 
 def _title(messages: Any) -> str:
-    """Name the conversation that a request is about, so that a fault may be of one alone."""
+    """Return the conversation that a request is about, so that a fault may be of one alone."""
     texts = [one.get("content") for one in messages or () if isinstance(one, dict)]
     found = next((match for text in texts if isinstance(text, str) and (match := TITLE.search(text))), None)
     return found.group(1) if found else ""
@@ -269,7 +269,7 @@ def _text(message: Any) -> str:
 
 
 def _asked_of(messages: list[Json]) -> str:
-    """Give the first user message: a correction is about the same transcript."""
+    """Return the first user message: a correction is about the same transcript."""
     return next((str(one["content"]) for one in messages if one.get("role") == "user"), "")
 
 

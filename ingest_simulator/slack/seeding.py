@@ -65,7 +65,7 @@ def add_channel(
 
 
 def fill(team: Team, channel: Channel, content: Content) -> None:
-    """Say what `content` asks for; the number of messages in the history is exact, broadcasts come on top."""
+    """Return what `content` asks for; the number of messages in the history is exact, broadcasts come on top."""
     if content.threads > content.messages:
         raise OrderError("a channel cannot have more threads than messages")
     if content.threads and not content.replies:

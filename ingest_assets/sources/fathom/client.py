@@ -100,7 +100,7 @@ class FathomClient:
         return False
 
     async def transcript(self, recording_id: str, tries: int) -> list[Any] | None:
-        """Give a recording's transcript, None if there is none yet. Raises SourceError where that is not told."""
+        """Return a recording's transcript, None if there is none yet. Raises SourceError where it is not told."""
         found = await self._part("transcript", recording_id, list, tries)
         return found or None
 

@@ -84,7 +84,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
 
 
 def id_of(meeting: Mapping[str, Any]) -> str:
-    """Give the only id there is. Raises KeyError or ValueError."""
+    """Return the only id there is. Raises KeyError or ValueError."""
     recording_id = meeting["recording_id"]
     number = isinstance(recording_id, int) and not isinstance(recording_id, bool)
     return checked_id(str(recording_id) if number else recording_id, "recording_id")

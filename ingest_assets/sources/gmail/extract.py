@@ -141,7 +141,7 @@ class _Mailbox:
         yield Page(stream=MAILBOX, cursor=cursor)
 
     async def _label_names(self) -> dict[str, str]:
-        """Name the selected labels by id. Raises CredentialRejected where one was deleted in Gmail.
+        """Return the selected labels by id. Raises CredentialRejected where one was deleted in Gmail.
 
         Reading on would find no mail of a deleted label, or mail that it was to keep out.
         """

@@ -51,7 +51,7 @@ class Changes:
             self.rejected.append(rejection(GmailThread, entry, error, external_id=None))
 
     def relabelled(self) -> dict[str, set[str]]:
-        """Give the threads of which nothing but labels changed, with these."""
+        """Return the threads of which nothing but labels changed, with these."""
         return {thread: labels for thread, labels in self.labels.items() if thread not in self.moved}
 
 
@@ -78,7 +78,7 @@ def _position(entry: Any) -> str:
 
 
 def _messages_in(entry: Any) -> Iterator[Any]:
-    """Give the messages that an entry is about, some of them twice."""
+    """Yield the messages that an entry is about, some of them twice."""
     yield from entry.get("messages", ())
     for kind in MOVING + LABELLING:
         for change in entry.get(kind, ()):

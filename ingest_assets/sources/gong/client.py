@@ -104,7 +104,7 @@ class GongClient:
             yield cls(api)
 
     async def calls(self, since: datetime, until: datetime) -> AsyncGenerator[CallsPage]:
-        """Give the calls of a range in Gong's order, whichever that is; 100 a page."""
+        """Yield the calls of a range in Gong's order, whichever that is; 100 a page."""
         chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True))
         async for answer in self._post_pages("calls.extensive", chosen, "calls", contentSelector=CONTENT):
             total = whole_of(mapping_of(answer.get("records")).get("totalRecords"))
@@ -181,7 +181,7 @@ class GongClient:
             yield _items(answer, "users")
 
     async def workspaces(self, *, tries: int) -> AsyncGenerator[list[Any]]:
-        """Give them all at once: Gong does not page them."""
+        """Yield them all at once: Gong does not page them."""
         request = Request("workspaces.list", "GET", "/v2/workspaces")
         yield _items(await self._or_none(request, "workspaces", tries), "workspaces")
 

@@ -44,7 +44,7 @@ class DirectoryCursor(BaseModel):
     asked_at: dict[str, datetime] = {}
 
     def due(self, now: datetime, parts: Parts) -> str | None:
-        """Name the list that waits longest: read daily, or again once it is due where it could not be read."""
+        """Return the list that waits longest: read daily, or again once it is due where it could not be read."""
         waiting = [name for name in NAMES if (parts.due(name) if parts.known(name) else self._old(name, now))]
         return min(waiting, key=lambda name: self.asked_at.get(name, BEGINNING), default=None)
 

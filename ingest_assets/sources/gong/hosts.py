@@ -10,7 +10,7 @@ GONGS_OWN = ("https://*.api.gong.io", "https://api.gong.io")
 
 
 def checked(base_url: str, more: tuple[str, ...]) -> str:
-    """Give an address without its trailing slash. Raises CredentialRejected for one that is not allowed."""
+    """Return an address without its trailing slash. Raises CredentialRejected for one that is not allowed."""
     url = _split(base_url)
     if url is None or not url.hostname:
         raise CredentialRejected(  # without the address, which may hold a password

@@ -21,7 +21,7 @@ SIGNED = "media"  # URLs that are signed anew for every request
 
 
 def lasting(call: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what two requests for an unchanged call have in common."""
+    """Return what two requests for an unchanged call have in common."""
     return {key: value for key, value in call.items() if key != SIGNED}
 
 

@@ -207,7 +207,7 @@ class ChannelReader:
     async def _page(
         self, reading: Reading, messages: list[Any], seen: set[str], *, known: bool
     ) -> AsyncGenerator[Batch]:
-        """Give the rows of one history page, each changed thread whole."""
+        """Yield the rows of one history page, each changed thread whole."""
         here = spoken(messages)
         batch, threads = await self.directory.guests(here), []
         page_seen = {ts for message in messages if (ts := ts_of_message(message))}

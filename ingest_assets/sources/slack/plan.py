@@ -226,7 +226,7 @@ class Walk:
 
 
 def still_unread(remaining: Range, fresh_from: str) -> Range | None:
-    """Give the part of a walk's rest that has never been read."""
+    """Return the part of a walk's rest that has never been read."""
     if remaining.latest <= fresh_from:
         return None
     return Range(oldest=max(remaining.oldest, fresh_from), latest=remaining.latest)
