@@ -13,11 +13,12 @@ from benchmarks.numbers import filled
 from ingest_assets.app import setting_groups
 from ingest_assets.features.kinds import FEATURED
 from ingest_assets.sources import SOURCES
+from ingest_assets.storage import incident_tables
 from ingest_assets.storage.schema import metadata
 
 DOCS = Path(__file__).parent.parent / "docs"
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-KNOWN = (SOURCES, FEATURED)  # whose tables are known once they are imported
+KNOWN = (SOURCES, FEATURED, incident_tables)  # whose tables are known once they are imported
 
 
 def settings() -> Iterator[str]:

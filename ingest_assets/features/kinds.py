@@ -12,7 +12,7 @@ from ingest_assets.sources.gong import GONG
 from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.transcript import Transcript
-from ingest_assets.storage.schema import feature_table
+from ingest_assets.storage.feature_tables import feature_table
 
 
 @dataclass(frozen=True)

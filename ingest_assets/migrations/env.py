@@ -6,7 +6,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
-import ingest_assets.features.kinds  # noqa: F401  (with the sources it defines all other tables in the metadata)
+import ingest_assets.features.kinds
+import ingest_assets.storage.incident_tables  # noqa: F401  (these, with the sources, define all tables)
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.storage.schema import metadata
 

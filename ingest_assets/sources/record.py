@@ -30,7 +30,7 @@ from sqlalchemy import Connection, Row, Table
 from ingest_assets.sources.columns import Door, Id, Kind
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.values import HASH_BYTES, dump_json
-from ingest_assets.storage.schema import record_table
+from ingest_assets.storage.record_tables import record_table
 
 ENVELOPE = frozenset({"workspace_id", "account_id", "raw", "deleted"})
 """Fields that hold no value of the vendor's, and its item as a whole."""

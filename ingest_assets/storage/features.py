@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ingest_assets.storage.accounts import customers
-from ingest_assets.storage.schema import model_batches, model_requests
+from ingest_assets.storage.feature_tables import model_batches, model_requests
 
 READY, RETRY, REJECTED = "ready", "retry", "rejected"
 HAS_TRANSCRIPT = "ready"  # in transcript_state

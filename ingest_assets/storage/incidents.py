@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, case, func, select, true, update
 
 from ingest_assets.storage.incident_statement import statement
-from ingest_assets.storage.schema import incident_messages, incidents, watch
+from ingest_assets.storage.incident_tables import incident_messages, incidents, watch
 
 WATCH = "incidents"
 NAMED = 10  # workspaces in a message; the others are counted

@@ -5,15 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine, Table, delete, func, select
 
-from ingest_assets.storage.schema import (
-    incidents,
-    leases,
-    metadata,
-    model_requests,
-    sync_counts,
-    syncs,
-    workspaces,
-)
+from ingest_assets.storage.feature_tables import model_requests
+from ingest_assets.storage.incident_tables import incidents
+from ingest_assets.storage.schema import leases, metadata, sync_counts, syncs, workspaces
 
 CHUNK = 20_000  # rows a transaction
 

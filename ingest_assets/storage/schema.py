@@ -1,11 +1,11 @@
-"""The tables that run the ingestion (schema `ingest`), and how a record class becomes its table (schema `raw`).
+"""The tables that run the ingestion (schema `ingest`); those of records, features and incidents stand beside.
 
 Every table that a reader may see carries `workspace_id`: row-level security (see the migrations) shows it one
 workspace.
 """
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -13,21 +13,17 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
-    ForeignKey,
     Identity,
     Index,
     Integer,
     MetaData,
-    Numeric,
-    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
     func,
-    text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -238,68 +234,6 @@ partition_reports = Table(
 )
 
 
-incidents = Table(
-    "incidents",
-    metadata,
-    Column("incident_id", BigInteger, Identity(), primary_key=True, comment="ours"),
-    Column(
-        "cause",
-        Text,
-        nullable=False,
-        comment="vendor_down, login_refused, part_lost ...: docs/operating.md lists them",
-    ),
-    Column("subject", Text, nullable=False, comment="a source, model, or empty: everything"),
-    Column("severity", Text, nullable=False, comment="critical is told in quiet hours, too"),
-    Column("since", timestamp, nullable=False, comment="when the trouble began"),
-    Column("seen_at", timestamp, nullable=False, comment="when it was last seen"),
-    Column("opened_at", timestamp, comment="null until the trouble has the minimum age"),
-    Column("closed_at", timestamp, comment="when it ended; null while it lasts"),
-    Column("level", Integer, nullable=False, server_default="1", comment="1, and one more for each escalation"),
-    Column("level_at", timestamp, nullable=False, comment="when it reached its level"),
-    Column("workspaces", ARRAY(Text), nullable=False, comment="that it touches now"),
-    Column("told", ARRAY(Text), nullable=False, comment="that it touched when it reached its level"),
-    Index("incidents_open", "cause", "subject", unique=True, postgresql_where=text("closed_at is null")),
-    schema="ingest",
-    comment="Incidents: one row for a cause and a subject, over all workspaces.",
-)
-
-incident_messages = Table(
-    "incident_messages",
-    metadata,
-    Column("message_id", BigInteger, Identity(), primary_key=True, comment="ours"),
-    Column(
-        "incident_id",
-        BigInteger,
-        ForeignKey("ingest.incidents.incident_id", ondelete="CASCADE"),
-        nullable=False,
-        comment="what it tells of",
-    ),
-    Column("kind", Text, nullable=False, comment="opened, escalated or recovered"),
-    Column("level", Integer, nullable=False, comment="of the incident when it was written"),
-    Column("receiver", Text, nullable=False, comment="slack, webhook or mail"),
-    Column("created_at", timestamp, nullable=False, comment="when it was written"),
-    Column("facts", JSONB, comment="what is told; the first try decides, so that a second one sends the same"),
-    Column("attempts", Integer, nullable=False, server_default="0", comment="how often it was tried"),
-    Column("next_try_at", timestamp, nullable=False, comment="before then it is not tried again"),
-    Column("claimed_until", timestamp, comment="until when one sender alone may try"),
-    Column("claim", Uuid, comment="another one for each try"),
-    Column("answer", Text, comment="to the last try; null after a try: its sender was killed, or is at it"),
-    Column("sent_at", timestamp, comment="when the receiver accepted it"),
-    Column("dropped_at", timestamp, comment="when it was given up, or had become pointless"),
-    UniqueConstraint("incident_id", "kind", "level", "receiver"),
-    schema="ingest",
-    comment="Messages about incidents, one row for each receiver.",
-)
-
-watch = Table(
-    "watch",
-    metadata,
-    Column("name", Text, primary_key=True, comment="what looks"),
-    Column("looked_at", timestamp, nullable=False, comment="a gap means that nobody watched"),
-    schema="ingest",
-    comment="When incidents were looked for last.",
-)
-
 token_pairs = Table(
     "token_pairs",
     metadata,
@@ -308,127 +242,4 @@ token_pairs = Table(
     Column("refreshed_at", timestamp, comment="when they were traded for newer ones"),
     schema="ingest",
     comment="The newest tokens of logins whose refresh tokens work once, encrypted.",
-)
-
-
-def record_table(
-    name: str,
-    own: list[Column[Any]],
-    indexes: tuple[tuple[str, ...], ...],
-    *,
-    comment: str | None,
-    shared: bool = False,
-) -> Table:
-    """Define `raw.<name>`: the shared envelope, the source's own columns, and the bookkeeping.
-
-    An item that several accounts of a workspace see is `shared`: one row, of the account that last wrote it.
-    """
-    return Table(
-        name,
-        metadata,
-        Column("workspace_id", Text, nullable=False, comment="the customer"),
-        Column("account_id", BigInteger, nullable=False, comment="of ingest.accounts: whose login read the item"),
-        Column("external_id", Text, nullable=False, comment="the item's id at the vendor"),
-        *own,
-        Column(
-            "parser_version",
-            Integer,
-            nullable=False,
-            server_default="0",
-            comment="of the program that derived the columns from raw",
-        ),
-        Column("raw", JSONB, nullable=False, comment="the item as the vendor sent it"),
-        Column("content_hash", BYTEA, nullable=False, comment="of raw without its volatile fields"),
-        Column("first_seen_at", timestamp, nullable=False, server_default=func.now(), comment="when it came"),
-        Column("updated_at", timestamp, nullable=False, server_default=func.now(), comment="when the row changed"),
-        Column("deleted_at", timestamp, comment="when we saw that the vendor shows the item no more"),
-        PrimaryKeyConstraint("workspace_id" if shared else "account_id", "external_id"),
-        *(Index(None, *columns) for columns in indexes),
-        schema="raw",
-        comment=comment,
-    )
-
-
-def feature_table(name: str) -> Table:
-    """Define `features.<name>`: what was found in a conversation, one row for each that was read or tried."""
-    return Table(
-        name,
-        metadata,
-        Column("workspace_id", Text, primary_key=True, comment="the customer"),
-        Column("external_id", Text, primary_key=True, comment="of the row in schema raw"),
-        Column("occurred_at", timestamp, nullable=False, comment="when the conversation began"),
-        Column("title", Text, nullable=False, comment="of the conversation, as the vendor has it"),
-        Column("state", Text, nullable=False, comment="ready, retry, or rejected: the next change tries again"),
-        Column("reason", Text, comment="why it is not ready"),
-        Column("attempts", Integer, nullable=False, comment="answers in a row that could not be used"),
-        Column(
-            "failures",
-            Integer,
-            nullable=False,
-            server_default="0",
-            comment="runs in a row in which the model did not answer",
-        ),
-        Column("retry_at", timestamp, comment="before then the conversation is not asked about again"),
-        Column("version", Text, nullable=False, comment="of prompt, schema and model, as last tried"),
-        Column("record_hash", BYTEA, nullable=False, comment="content_hash of the row in raw, as last tried"),
-        Column("transcript_key", Text, comment="what the features were drawn from: transcript and version"),
-        Column("model", Text, comment="the language model that answered"),
-        Column("summary", Text, comment="three to five sentences by the model"),
-        Column("items", JSONB, nullable=False, comment="each with quote, speaker, side, start and end (ms)"),
-        Column("dropped", Integer, nullable=False, comment="items whose quote does not stand in the transcript"),
-        Column("extracted_at", timestamp, comment="when these items were found"),
-        Column("tried_at", timestamp, nullable=False, server_default=func.now(), comment="when it was last read"),
-        CheckConstraint("state in ('ready', 'retry', 'rejected')", name="state"),
-        schema="features",
-        comment="What the language model found in a conversation, with its evidence.",
-    )
-
-
-model_batches = Table(
-    "model_batches",
-    metadata,
-    Column("batch_key", Text, primary_key=True, comment="ours; the batch carries it as metadata"),
-    Column("workspace_id", Text, nullable=False, comment="the customer"),
-    Column("source", Text, nullable=False, comment="whose conversations it reads"),
-    Column("batch_id", Text, comment="the vendor's; null while it is being submitted"),
-    Column("conversations", JSONB, nullable=False, comment="external_ids of those that it is to read"),
-    Column("input_tokens", BigInteger, nullable=False, comment="estimated"),
-    Column("output_tokens", BigInteger, nullable=False, comment="estimated"),
-    Column("submitted_at", timestamp, nullable=False, server_default=func.now(), comment="when it was submitted"),
-    Column("collected_at", timestamp, comment="when its answers were taken; null while it is under way"),
-    schema="features",
-    comment="Batches of OpenAI's Batch API, under way or collected.",
-)
-
-
-model_requests = Table(
-    "model_requests",
-    metadata,
-    Column("request_id", BigInteger, Identity(), primary_key=True, comment="ours"),
-    Column("workspace_id", Text, nullable=False, comment="the customer"),
-    Column("source", Text, nullable=False, comment="whose conversation was asked about"),
-    Column("external_id", Text, comment="null where a whole run had to stop"),
-    Column("owner", Text, nullable=False, comment="the Dagster run, or the command"),
-    Column("outcome", Text, nullable=False, comment="answered, or what was wrong"),
-    Column(
-        "input_tokens",
-        BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="as the server counted them, or estimated",
-    ),
-    Column(
-        "output_tokens",
-        BigInteger,
-        nullable=False,
-        server_default="0",
-        comment="as the server counted them, or estimated",
-    ),
-    Column("dollars", Numeric, nullable=False, server_default="0", comment="by the prices in the settings"),
-    Column("made_at", timestamp, nullable=False, server_default=func.now(), comment="when it was answered"),
-    Column("wait_until", timestamp, comment="before then no schedule starts the workspace's extraction"),
-    Index(None, "workspace_id", "made_at"),
-    Index("model_requests_wait_until_idx", "wait_until", postgresql_where=text("wait_until is not null")),
-    schema="features",
-    comment="Answers of the language model, with tokens and dollars.",
 )

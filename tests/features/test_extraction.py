@@ -20,8 +20,8 @@ from ingest_assets.features.report import Report
 from ingest_assets.features.request import Endpoint
 from ingest_assets.sources.login import Clock
 from ingest_assets.storage import features as storage
+from ingest_assets.storage.feature_tables import model_requests
 from ingest_assets.storage.leases import lease
-from ingest_assets.storage.schema import model_requests
 from tests.sources.tenants import GongTenant
 from tests.workbench import Bench
 
