@@ -16,7 +16,7 @@ from ingest_assets.sources import SOURCES
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.vault import Vault
-from ingest_assets.sync.account import Worker
+from ingest_assets.sync.worker import Worker
 
 if TYPE_CHECKING:
     from ingest_assets.features.extract import Extractor

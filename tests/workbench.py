@@ -25,8 +25,9 @@ from ingest_assets.sources.slack.connect import SlackOptions
 from ingest_assets.sources.slack.records import SlackMessage
 from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors, syncs, unreadable_parts
 from ingest_assets.storage.vault import new_key
-from ingest_assets.sync.account import Worker, sync
+from ingest_assets.sync.account import sync
 from ingest_assets.sync.result import Verdict
+from ingest_assets.sync.worker import Worker
 
 COMMAND = Path(sys.executable).parent / "ingest-assets"
 MESSAGES = SlackMessage.table

@@ -28,9 +28,9 @@ from ingest_assets.resources.ingestion import Credentials, Database, Limits, wor
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Source
-from ingest_assets.sync.account import Worker
 from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.sync.result import Verdict, report
+from ingest_assets.sync.worker import Worker
 
 RESERVATION_TAG = ".dagster/ingest_reservation"  # hidden: in the list of runs it would be noise
 """On a run that a schedule or a sensor asked for: what its accounts are reserved with."""

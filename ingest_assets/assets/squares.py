@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import overview, reports
-from ingest_assets.sync.account import Worker
 from ingest_assets.sync.result import FAILED, PARTIAL, SUCCESS, Verdict
+from ingest_assets.sync.worker import Worker
 
 HEARTBEAT = timedelta(days=1)
 """A batch materializes a partition when something changed, and otherwise so often: an event costs more than a

@@ -10,7 +10,7 @@ from ingest_assets.resources.from_settings import FromSettings, with_settings
 from ingest_assets.settings import NO_DATABASE, CoreSettings, SettingsError
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.vault import Vault
-from ingest_assets.sync.account import Worker
+from ingest_assets.sync.worker import Worker
 
 
 class Database(dg.ConfigurableResource[Any]):

@@ -11,13 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Engine, Row, Table
+from sqlalchemy import Row, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.errors import (
@@ -29,64 +29,30 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
-from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.concurrency import ahead
-from ingest_assets.sources.login import Account, Clock
+from ingest_assets.sources.login import Account
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
-from ingest_assets.sources.rejected import Rejected
 from ingest_assets.sources.source import DAY, Extraction, Page, Source
-from ingest_assets.sources.values import shortened_json, storable, storable_text
+from ingest_assets.sources.values import storable
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import overview, reads, writes
-from ingest_assets.storage.engine import REFUSALS, gave_way, reading, refused, went_away
-from ingest_assets.storage.parts import forget_parts, load_parts, save_parts
+from ingest_assets.storage.engine import gave_way, reading, went_away
+from ingest_assets.storage.parts import load_parts
 from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
-from ingest_assets.storage.vault import Vault
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.oauth import tokens_of
+from ingest_assets.sync.page import PageWriter, Rows
 from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, next_state, report
+from ingest_assets.sync.worker import Worker, account_of, who
 
 NAMED = 10  # unreadable parts in one sentence; the others are counted
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
-TOLERATED_DELETIONS = 20  # nor does the deleted share
 
 LEFT_ALONE = {
     PAUSED: "paused; `ingest-assets resume` lets it go on",
     DISCONNECTED: "disconnected meanwhile",
 }
-
-Rows = Mapping[Table, dict[str, tuple[Any, ...]]]
-"""A page's rows, ready to be copied, by table and external id."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Worker:
-    """What every sync of a process shares."""
-
-    engine: Engine
-    vault: Vault
-    core: CoreSettings
-    owner: str
-    """Who holds the leases: the Dagster run or the command; the same owner may resume."""
-    clock: Clock = field(default_factory=Clock)
-    reservation: str | None = None
-    """Who is due later (a vendor said when), or reserved for another run, is left alone. None reads all."""
-
-    @property
-    def lease_length(self) -> timedelta:
-        return timedelta(seconds=self.core.lease_seconds)
-
-
-def account_of(row: Row[Any]) -> Account:
-    """Read an account from its row of `ingest.accounts`."""
-    return Account(
-        account_id=row.account_id,
-        workspace_id=row.workspace_id,
-        name=row.name,
-        external_id=row.external_id,
-        settings=row.settings,
-    )
 
 
 def process_ends() -> bool:
@@ -198,7 +164,6 @@ class _Sync:
         self.started_at = worker.clock.now()
         self.began = monotonic()
         self.counts = Counts()
-        self.absent = 0
         self.labels: defaultdict[str, Counts] = defaultdict(Counts)
         self.calls: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
@@ -206,8 +171,7 @@ class _Sync:
         self.ignored: Counter[str] = Counter()
         self.unreadable: dict[str, UnreadablePart] = {}
         self.times: list[datetime] = []
-        self.any_rejected = False
-        self.is_first = False
+        self.writer = PageWriter(source, account, worker, lease, self.started_at)
 
     async def read(self, credential: Mapping[str, Any]) -> Verdict:
         """Commit page after page."""
@@ -215,7 +179,7 @@ class _Sync:
         try:
             async with aclosing(ahead(self._prepared(credential))) as pages:
                 async for page, rows in pages:
-                    self._count(page, await asyncio.to_thread(self._commit, page, rows))
+                    self._count(page, await asyncio.to_thread(self.writer.write, page, rows))
                     late = monotonic() - self.began > self.worker.core.sync_minutes * 60
                     if late and (page.stream or page.cursor):  # not amid a directory, which starts from its front
                         return self._verdict(
@@ -245,8 +209,8 @@ class _Sync:
         counts = self.counts
         if counts.rejected > max(TOLERATED_REJECTIONS, self.worker.core.rejected_share * counts.seen):
             error = TooManyRejected(
-                f"{counts.rejected} of {counts.seen} items of {self._who()} could not be parsed; they are kept in "
-                "ingest.rejected_records."
+                f"{counts.rejected} of {counts.seen} items of {who(self.source, self.account)} could not be "
+                "parsed; they are kept in ingest.rejected_records."
             )
             return self._verdict(FAILED, str(error), error=error)
         if reason := self._not_read():
@@ -289,12 +253,14 @@ class _Sync:
                 yield page, rows
 
     async def _pages(self, credential: Mapping[str, Any]) -> AsyncGenerator[Page]:
-        opened = self.source.credential.model_validate(self.worker.vault.open(credential, who=self._who()))
+        opened = self.source.credential.model_validate(
+            self.worker.vault.open(credential, who=who(self.source, self.account))
+        )
         worker = self.worker
         with reading(worker.engine) as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
-            self.is_first = not cursors
-            self.any_rejected = reads.any_rejected(conn, self.account.account_id)
+            self.writer.is_first = not cursors
+            self.writer.any_rejected = reads.any_rejected(conn, self.account.account_id)
             self.unreadable = {row.part: _part_of(row) for row in load_parts(conn, self.account.account_id)}
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
@@ -331,75 +297,8 @@ class _Sync:
         with self.worker.engine.begin() as conn:
             storage.renew_lease(conn, self.lease, self.worker.lease_length)
 
-    def _commit(self, page: Page, rows: Rows) -> Counts:
-        """Commit a page; where PostgreSQL refuses rows of it, in a second try all but these."""
-        try:
-            return self._write(page, rows, singly=False)
-        except REFUSALS as error:
-            if not refused(error):
-                raise
-        self.any_rejected = True
-        return self._write(page, rows, singly=True)
-
-    def _write(self, page: Page, rows: Rows, *, singly: bool) -> Counts:
-        """Write a page in one transaction; `singly`: what PostgreSQL refuses is set aside row by row."""
-        account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
-        counts, rejected = Counts(seen=len(page.rejected)), [self._rejected_row(item) for item in page.rejected]
-        with self.worker.engine.begin() as conn:
-            if not storage.renew_lease(conn, self.lease, self.worker.lease_length):
-                raise LeaseLost("taken over: another run or command has this account now")
-            for table, by_id in rows.items():
-                # in order, so that two accounts that see the same items cannot lock each other out
-                ordered = [by_id[key] for key in sorted(by_id)]
-                refusals: Sequence[writes.Refusal] = ()
-                if singly:
-                    written, refusals = writes.upsert_what_fits(conn, table, ordered)
-                else:
-                    written = writes.upsert(conn, table, ordered, mostly_new=self.is_first)
-                counts += written if table is main else Counts()
-                rejected += [self._refused_row(table, one) for one in refusals]
-                if self.any_rejected:
-                    stored = by_id.keys() - {one.external_id for one in refusals}
-                    writes.forget_rejected(conn, table, account_id, list(stored))
-            if page.gone:
-                self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
-            if going := [*page.gone, *page.left]:
-                counts.deleted += writes.mark_deleted(conn, main, account_id, going)
-            for kind, external_ids in page.also_gone.items():
-                writes.mark_deleted(conn, kind.table, account_id, external_ids)
-            counts.rejected = writes.save_rejected(conn, rejected)
-            save_parts(conn, [self._part_row(part) for part in page.unreadable])
-            forget_parts(conn, account_id, page.read)
-            if page.cursor is not None:
-                cursor = storable(page.cursor.model_dump(mode="json"))  # it may hold a vendor's ids and names
-                writes.save_cursor(conn, account_id, workspace_id, page.stream, cursor)
-        return counts
-
-    def _part_row(self, part: UnreadablePart) -> dict[str, Any]:
-        whose = {"account_id": self.account.account_id, "workspace_id": self.account.workspace_id}
-        row: dict[str, Any] = storable({**asdict(part), **whose, "last_tried_at": self.started_at})
-        return row
-
-    def _rejected_row(self, item: Rejected) -> dict[str, Any]:
-        what = {"item_key": item.key, "payload": item.json, "error": storable_text(item.error)}
-        return self._whose(item.record.table) | what
-
-    def _refused_row(self, table: Table, refusal: writes.Refusal) -> dict[str, Any]:
-        payload = shortened_json(refusal.raw.encode())
-        return self._whose(table) | {"item_key": refusal.external_id, "payload": payload, "error": refusal.reason}
-
-    def _whose(self, table: Table) -> dict[str, Any]:
-        account = self.account
-        return {
-            "account_id": account.account_id,
-            "workspace_id": account.workspace_id,
-            "table_name": table.name,
-        }
-
     def _count(self, page: Page, counts: Counts) -> None:
         self.counts += counts
-        self.absent += len(page.gone)
-        self.any_rejected = self.any_rejected or bool(page.rejected)
         self.unreadable |= {part.part: part for part in page.unreadable}
         for part in page.read:
             self.unreadable.pop(part, None)
@@ -409,24 +308,14 @@ class _Sync:
         if times:
             self.times = [min(times + self.times), max(times + self.times)]
 
-    def _refuse_mass_deletion(self, more: int, stored: int) -> None:
-        deleted, before = self.absent + more, self.absent + stored
-        if deleted > max(TOLERATED_DELETIONS, self.worker.core.deleted_share * before):
-            raise UnexpectedResponse(
-                f"{self.source.title} shows {deleted} of {before} stored rows of {self._who()} no more; that is "
-                "too many to believe, so none of these was marked as deleted. If it is right, raise "
-                "INGEST_DELETED_SHARE for one sync."
-            )
-
     def _gave_way(self) -> SourceError:
-        return Transient(f"PostgreSQL was too busy with others to store {self._who()}.")
+        return Transient(f"PostgreSQL was too busy with others to store {who(self.source, self.account)}.")
 
     def bug(self, error: Exception) -> SourceError:
         """Make the error for an exception that nothing expected."""
-        return UnexpectedResponse(f"A bug of ours stopped the sync of {self._who()}: {_where(error)}.")
-
-    def _who(self) -> str:
-        return f"{self.source.title} account {self.account.name!r} of workspace {self.account.workspace_id}"
+        return UnexpectedResponse(
+            f"A bug of ours stopped the sync of {who(self.source, self.account)}: {_where(error)}."
+        )
 
 
 def _part_of(row: Row[Any]) -> UnreadablePart:

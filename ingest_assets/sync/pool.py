@@ -21,8 +21,9 @@ from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage.engine import require_clock
 from ingest_assets.storage.schema import PAUSED
-from ingest_assets.sync.account import Worker, account_of, process_ends, sync
+from ingest_assets.sync.account import process_ends, sync
 from ingest_assets.sync.result import SKIPPED, Verdict
+from ingest_assets.sync.worker import Worker, account_of
 
 DOWN = 10
 """So many workspaces in a row that failed in passing: the vendor is down, and the others are not even tried."""

@@ -1,0 +1,118 @@
+"""One page into the database: rows, deletions, rejected items, parts and the cursor, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table
+
+from ingest_assets.errors import LeaseLost, UnexpectedResponse
+from ingest_assets.sources.login import Account
+from ingest_assets.sources.parts import UnreadablePart
+from ingest_assets.sources.rejected import Rejected
+from ingest_assets.sources.source import Page, Source
+from ingest_assets.sources.values import shortened_json, storable, storable_text
+from ingest_assets.storage import accounts as storage
+from ingest_assets.storage import writes
+from ingest_assets.storage.engine import REFUSALS, refused
+from ingest_assets.storage.parts import forget_parts, save_parts
+from ingest_assets.storage.writes import Counts
+from ingest_assets.sync.worker import Worker, who
+
+TOLERATED_DELETIONS = 20  # below this the deleted share says nothing
+
+Rows = Mapping[Table, dict[str, tuple[Any, ...]]]
+"""A page's rows, ready to be copied, by table and external id."""
+
+
+class PageWriter:
+    """Writes the pages of one sync, for as long as its lease holds."""
+
+    def __init__(
+        self, source: Source, account: Account, worker: Worker, lease: storage.Lease, started_at: datetime
+    ) -> None:
+        self.source, self.account, self.lease, self.started_at = source, account, lease, started_at
+        self._worker = worker
+        self.is_first = False
+        """Nothing was read before, so that most rows are new."""
+        self.any_rejected = False
+        """The account has rejected items, which go when they are stored after all."""
+        self._absent = 0
+
+    def write(self, page: Page, rows: Rows) -> Counts:
+        """Commit a page; where PostgreSQL refuses rows of it, in a second try all but these."""
+        try:
+            counts = self._write(page, rows, singly=False)
+        except REFUSALS as error:
+            if not refused(error):
+                raise
+            self.any_rejected = True
+            counts = self._write(page, rows, singly=True)
+        self._absent += len(page.gone)
+        self.any_rejected = self.any_rejected or bool(page.rejected)
+        return counts
+
+    def _write(self, page: Page, rows: Rows, *, singly: bool) -> Counts:
+        """Write a page in one transaction; `singly`: what PostgreSQL refuses is set aside row by row."""
+        account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
+        counts, rejected = Counts(seen=len(page.rejected)), [self._rejected_row(item) for item in page.rejected]
+        with self._worker.engine.begin() as conn:
+            if not storage.renew_lease(conn, self.lease, self._worker.lease_length):
+                raise LeaseLost("taken over: another run or command has this account now")
+            for table, by_id in rows.items():
+                # in order, so that two accounts that see the same items cannot lock each other out
+                ordered = [by_id[key] for key in sorted(by_id)]
+                refusals: Sequence[writes.Refusal] = ()
+                if singly:
+                    written, refusals = writes.upsert_what_fits(conn, table, ordered)
+                else:
+                    written = writes.upsert(conn, table, ordered, mostly_new=self.is_first)
+                counts += written if table is main else Counts()
+                rejected += [self._refused_row(table, one) for one in refusals]
+                if self.any_rejected:
+                    stored = by_id.keys() - {one.external_id for one in refusals}
+                    writes.forget_rejected(conn, table, account_id, list(stored))
+            if page.gone:
+                self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
+            if going := [*page.gone, *page.left]:
+                counts.deleted += writes.mark_deleted(conn, main, account_id, going)
+            for kind, external_ids in page.also_gone.items():
+                writes.mark_deleted(conn, kind.table, account_id, external_ids)
+            counts.rejected = writes.save_rejected(conn, rejected)
+            save_parts(conn, [self._part_row(part) for part in page.unreadable])
+            forget_parts(conn, account_id, page.read)
+            if page.cursor is not None:
+                cursor = storable(page.cursor.model_dump(mode="json"))  # it may hold a vendor's ids and names
+                writes.save_cursor(conn, account_id, workspace_id, page.stream, cursor)
+        return counts
+
+    def _part_row(self, part: UnreadablePart) -> dict[str, Any]:
+        whose = {"account_id": self.account.account_id, "workspace_id": self.account.workspace_id}
+        row: dict[str, Any] = storable({**asdict(part), **whose, "last_tried_at": self.started_at})
+        return row
+
+    def _rejected_row(self, item: Rejected) -> dict[str, Any]:
+        what = {"item_key": item.key, "payload": item.json, "error": storable_text(item.error)}
+        return self._whose(item.record.table) | what
+
+    def _refused_row(self, table: Table, refusal: writes.Refusal) -> dict[str, Any]:
+        payload = shortened_json(refusal.raw.encode())
+        return self._whose(table) | {"item_key": refusal.external_id, "payload": payload, "error": refusal.reason}
+
+    def _whose(self, table: Table) -> dict[str, Any]:
+        account = self.account
+        return {
+            "account_id": account.account_id,
+            "workspace_id": account.workspace_id,
+            "table_name": table.name,
+        }
+
+    def _refuse_mass_deletion(self, more: int, stored: int) -> None:
+        deleted, before = self._absent + more, self._absent + stored
+        if deleted > max(TOLERATED_DELETIONS, self._worker.core.deleted_share * before):
+            raise UnexpectedResponse(
+                f"{self.source.title} shows {deleted} of {before} stored rows of "
+                f"{who(self.source, self.account)} no more; that is too many to believe, so none of these was "
+                "marked as deleted. If it is right, raise INGEST_DELETED_SHARE for one sync."
+            )

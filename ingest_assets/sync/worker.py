@@ -1,0 +1,46 @@
+"""What every sync of a process shares."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Engine, Row
+
+from ingest_assets.settings import CoreSettings
+from ingest_assets.sources.login import Account, Clock
+from ingest_assets.sources.source import Source
+from ingest_assets.storage.vault import Vault
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """What every sync of a process shares."""
+
+    engine: Engine
+    vault: Vault
+    core: CoreSettings
+    owner: str
+    """Who holds the leases: the Dagster run or the command; the same owner may resume."""
+    clock: Clock = field(default_factory=Clock)
+    reservation: str | None = None
+    """Who is due later (a vendor said when), or reserved for another run, is left alone. None reads all."""
+
+    @property
+    def lease_length(self) -> timedelta:
+        return timedelta(seconds=self.core.lease_seconds)
+
+
+def account_of(row: Row[Any]) -> Account:
+    """Read an account from its row of `ingest.accounts`."""
+    return Account(
+        account_id=row.account_id,
+        workspace_id=row.workspace_id,
+        name=row.name,
+        external_id=row.external_id,
+        settings=row.settings,
+    )
+
+
+def who(source: Source, account: Account) -> str:
+    """Name an account in a sentence."""
+    return f"{source.title} account {account.name!r} of workspace {account.workspace_id}"
