@@ -35,8 +35,8 @@ def main() -> None:
     source.connector()  # imports it
     asyncio.run(prepare())
     with told():
-        [(_, [verdict])] = sync_workspaces(source, [row.workspace_id], app.options_of(source), worker)
-        assert verdict.status == SUCCESS, verdict.reason
+        [(_, [result])] = sync_workspaces(source, [row.workspace_id], app.options_of(source), worker)
+        assert result.status == SUCCESS, result.reason
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from ingest_assets.storage.parts import save_parts
 from ingest_assets.storage.schema import accounts
 from ingest_assets.storage.vault import Vault, new_key
 from ingest_simulator import embedded
-from tests.test_fleet import REPORT
+from tests.test_pool import REPORT
 from tests.workbench import Bench, Workspace
 
 Done = CompletedProcess[str]

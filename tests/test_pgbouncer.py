@@ -112,7 +112,7 @@ def test_syncs_work_beside_other_clients(pooled: Bench, source: str) -> None:
     for _ in range(5):
         with ThreadPoolExecutor(3) as pool:
             found = list(pool.map(lambda tenant: tenant.sync(), tenants))
-        assert [(verdict.status, verdict.reason) for verdict in found] == [("success", None)] * 3
+        assert [(result.status, result.reason) for result in found] == [("success", None)] * 3
         for tenant in tenants:
             tenant.add(hours_ago=0.1)
     assert all(len(tenant.rows) >= 4 for tenant in tenants)

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
-from ingest_assets.sync.result import Verdict
+from ingest_assets.sync.result import SyncResult
 from tests.workbench import Bench, Workspace
 
 PATIENCE = 20.0  # seconds that a test waits for another process
@@ -58,9 +58,9 @@ def asked(bench: Bench, since: int, requests: int) -> Callable[[], bool]:
     return lambda: bench.requests() - since >= requests
 
 
-def sync_once_free(workspace: Workspace) -> Verdict:
+def sync_once_free(workspace: Workspace) -> SyncResult:
     """Sync as soon as the lease of the one before has run out."""
-    found: list[Verdict] = []
+    found: list[SyncResult] = []
 
     def went() -> bool:
         found.append(workspace.sync())
@@ -96,9 +96,9 @@ class TestAKilledSync:
             process.kill()
             process.wait(PATIENCE)
         kept = len(acme.rows)
-        verdict = sync_once_free(acme)
-        assert verdict.status == "success"
-        assert verdict.counts.new == len(acme.rows) - kept
+        result = sync_once_free(acme)
+        assert result.status == "success"
+        assert result.counts.new == len(acme.rows) - kept
         assert acme.held() == acme.shown()
         assert acme.content() == undisturbed(acme)
 
@@ -162,7 +162,7 @@ names = [f"w{number}" for number in range(12)]
 held_by_whoever_failed = sync_workspaces(SLACK, names, app.options_of(SLACK), app.worker("left early"))
 print(next(held_by_whoever_failed)[0])
 """
-"""What remains of a run whose step failed between two verdicts: the process ends, and other accounts are read."""
+"""What remains of a run whose step failed between two results: the process ends, and other accounts are read."""
 
 
 class TestAProcessThatEnds:

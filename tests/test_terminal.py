@@ -14,7 +14,7 @@ import pytest
 from ingest_assets.assets.failures import as_failure
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.sync.result import FAILED, Verdict
+from ingest_assets.sync.result import FAILED, SyncResult
 from ingest_assets.terminal import markdown_cell, printable
 from tests.features.test_extraction import PROVEN, Calls, answer
 from tests.workbench import COMMAND, Bench, Workspace
@@ -272,9 +272,9 @@ def test_a_bug_shows_its_traceback_escaped() -> None:
 
 def test_a_run_of_dagsters_tells_a_reason_escaped(caplog: pytest.LogCaptureFixture) -> None:
     account = Account(account_id=1, workspace_id="acme", name=NAME, external_id="T1", settings={})
-    verdict = Verdict(account=account, status=FAILED, reason=f"Slack refused {NAME}")
+    result = SyncResult(account=account, status=FAILED, reason=f"Slack refused {NAME}")
     log = logging.getLogger("dagster")
     with caplog.at_level(logging.ERROR, log.name):
-        as_failure(log, SLACK, {"acme": [verdict]})
+        as_failure(log, SLACK, {"acme": [result]})
     assert "Slack refused" in caplog.messages[0]
     assert not unsafe(caplog.messages[0])

@@ -106,9 +106,9 @@ class TestAChainOfTokens:
     def test_ends_when_the_app_is_revoked(self, acme: Tenant) -> None:
         acme.revoke()
         acme.bench.clock.advance(timedelta(hours=2))
-        verdict = acme.sync()
+        result = acme.sync()
         assert acme.account.state == "needs_reconnect"
-        assert "refresh" not in str(verdict.as_json()).replace("refresh token", "")
+        assert "refresh" not in str(result.as_json()).replace("refresh token", "")
 
     def test_is_not_what_connecting_again_trusts(self, acme: Tenant) -> None:
         """A stored token is still good, and what was given now is what has to be."""

@@ -26,7 +26,7 @@ from ingest_assets.sources.slack.records import SlackMessage
 from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors, syncs, unreadable_parts
 from ingest_assets.storage.vault import new_key
 from ingest_assets.sync.account import sync
-from ingest_assets.sync.result import Verdict
+from ingest_assets.sync.result import SyncResult
 from ingest_assets.sync.worker import Worker
 
 COMMAND = Path(sys.executable).parent / "ingest-assets"
@@ -122,15 +122,15 @@ class Workspace:
         """What two syncs that did the same leave alike."""
         return sorted((row.external_id, row.content_hash) for row in self.stored(MESSAGES))
 
-    def sync(self, **changes: Any) -> Verdict:
+    def sync(self, **changes: Any) -> SyncResult:
         """Sync once; `changes` are core settings."""
         return self.bench.sync(self, **changes)
 
-    def reads(self) -> Verdict:
+    def reads(self) -> SyncResult:
         """Sync once and insist on success."""
-        verdict = self.sync()
-        assert verdict.status == "success", verdict.reason
-        return verdict
+        result = self.sync()
+        assert result.status == "success", result.reason
+        return result
 
     def say(self, channel: str, said: str, **fields: Any) -> str:
         return str(self.order("post", channel=channel, text=said, **fields)["ts"])
@@ -275,7 +275,7 @@ class Bench:
         core = CoreSettings.model_validate(self.app.core.model_dump() | changes, by_name=True)
         return Worker(engine=self.engine, vault=self.app.vault, core=core, owner=owner, clock=self.source_clock)
 
-    def sync(self, workspace: Workspace, **changes: Any) -> Verdict:
+    def sync(self, workspace: Workspace, **changes: Any) -> SyncResult:
         return sync(SLACK, workspace.account, self.options, self.worker(**changes))
 
     def execute(self, statement: str, **params: Any) -> None:

@@ -66,23 +66,23 @@ class Checks:
         """
         with self.engine.begin() as conn:
             known = {
-                workspace: verdict
-                for (workspace, name), verdict in reports.reported(conn, self.source.name, keys).items()
+                workspace: result
+                for (workspace, name), result in reports.reported(conn, self.source.name, keys).items()
                 if name == HEALTHY
             }
             judged = {
                 one.workspace_id: judge(one, self.core)
                 for one in find(conn, self.core, now, source=self.source.name, workspace_ids=keys)
             }
-            verdicts = dict.fromkeys([*known, *always], NOTHING_TO_READ) | judged
+            results = dict.fromkeys([*known, *always], NOTHING_TO_READ) | judged
             news = [
-                (key, HEALTHY, *verdict)
-                for key, verdict in verdicts.items()
-                if key in always or known.get(key) != verdict
+                (key, HEALTHY, *result)
+                for key, result in results.items()
+                if key in always or known.get(key) != result
             ][:limit]
             yield from self._evaluations(news)
             reports.save_reported(conn, self.source.name, news)
-        check, passed = dg.AssetCheckKey(self.asset, HEALTHY), {key: verdict for key, _, verdict, _ in news}
+        check, passed = dg.AssetCheckKey(self.asset, HEALTHY), {key: result for key, _, result, _ in news}
         again = set(hidden(self.instance, check, passed)) if news else set()
         for evaluation in self._evaluations([report for report in news if report[0] in again]):
             report_check(self.instance, evaluation, run_id=None)

@@ -10,7 +10,7 @@ from ingest_assets.errors import ProcessFault
 from ingest_assets.resources.ingestion import Database
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.trouble import TROUBLES, trouble
-from ingest_assets.sync.result import FAILED, Verdict, report
+from ingest_assets.sync.result import FAILED, SyncResult, report
 from ingest_assets.terminal import printable
 
 STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -18,22 +18,20 @@ STEP_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONEN
 
 
 def as_failure(
-    log: Any, source: Source, failed: Mapping[str, Sequence[Verdict]], unknown: Sequence[str] = ()
+    log: Any, source: Source, failed: Mapping[str, Sequence[SyncResult]], unknown: Sequence[str] = ()
 ) -> dg.Failure:
     """Log which workspaces failed and why, and return the failure; a step retry would change nothing about that.
 
     `unknown`: a sentence per workspace that there is none of. The sentences stand in a line of their own, since
     what Dagster shows of an exception is mostly a stack.
     """
-    verdicts = [verdict for found in failed.values() for verdict in found]
-    sentences = [
-        f"{one.account.workspace_id}: {printable(one.reason)}" for one in verdicts if one.status == FAILED
-    ]
+    results = [result for found in failed.values() for result in found]
+    sentences = [f"{one.account.workspace_id}: {printable(one.reason)}" for one in results if one.status == FAILED]
     log.error("%s", " ".join([*unknown, *sentences]))
     names = [f"{source.title} could not be read for {', '.join(failed)}."] if failed else []
     return dg.Failure(
         description=" ".join(["A workspace of this run does not exist."] * bool(unknown) + names),
-        metadata={"report": dg.MetadataValue.json(report(verdicts))},
+        metadata={"report": dg.MetadataValue.json(report(results))},
         allow_retries=False,
     )
 

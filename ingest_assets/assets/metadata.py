@@ -11,17 +11,17 @@ from sqlalchemy import URL, Engine, Table, make_url
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.reads import stored_of_workspace
 from ingest_assets.storage.writes import Counts
-from ingest_assets.sync.result import PARTIAL, SUCCESS, Verdict, report
+from ingest_assets.sync.result import PARTIAL, SUCCESS, SyncResult, report
 from ingest_assets.terminal import markdown_cell, printable
 
 PREVIEW_LINES = 50
 
 
 def materialized(
-    source: Source, engine: Engine, workspace_id: str, verdicts: Sequence[Verdict]
+    source: Source, engine: Engine, workspace_id: str, results: Sequence[SyncResult]
 ) -> Callable[[Table], dict[str, Any]]:
     """Return what gives the metadata of each of the source's tables."""
-    of_run = _of_run(source, verdicts)
+    of_run = _of_run(source, results)
 
     def of_table(table: Table) -> dict[str, Any]:
         with engine.connect() as conn:
@@ -43,42 +43,42 @@ def table_uri(table: Table, database_url: SecretStr | None) -> dict[str, str]:
     return {"dagster/uri": f"{where.render_as_string()}/{table.schema}/{table.name}"}
 
 
-def _of_run(source: Source, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    summary = report(verdicts)
+def _of_run(source: Source, results: Sequence[SyncResult]) -> dict[str, Any]:
+    summary = report(results)
     calls: Counter[str] = Counter()
-    for verdict in verdicts:
-        calls.update(verdict.calls)
+    for result in results:
+        calls.update(result.calls)
     return {
-        "accounts": accounts_read(verdicts),
+        "accounts": accounts_read(results),
         "rows_new": summary["new"],
         "rows_changed": summary["changed"],
         "rows_deleted": summary["deleted"],
         "rows_rejected": summary["rejected"],
         "api_calls": summary["api_calls"],
         "api_calls_by_method": dg.MetadataValue.json(dict(sorted(calls.items()))),
-        "seconds": round(sum(verdict.seconds for verdict in verdicts), 3),
+        "seconds": round(sum(result.seconds for result in results), 3),
         "successful_accounts": summary["successful_accounts"],
         "failed_accounts": summary["failed_accounts"],
         "read_from": min((one["read_from"] for one in summary["accounts"] if one["read_from"]), default=None),
         "read_to": max((one["read_to"] for one in summary["accounts"] if one["read_to"]), default=None),
         "vendor": dg.MetadataValue.url(source.console),
         "report": dg.MetadataValue.json(summary),
-        "preview": dg.MetadataValue.md(_preview(verdicts)),
+        "preview": dg.MetadataValue.md(_preview(results)),
     }
 
 
-def accounts_read(verdicts: Sequence[Verdict]) -> str:
+def accounts_read(results: Sequence[SyncResult]) -> str:
     """Return how many accounts a run read, and of each other one the reason: "2 of 3; cleo: ..."."""
-    others = [verdict for verdict in verdicts if verdict.status not in {SUCCESS, PARTIAL}]
+    others = [result for result in results if result.status not in {SUCCESS, PARTIAL}]
     told = [f"{one.account.name}: {printable(one.reason or one.status)}" for one in others]
-    return "; ".join([f"{len(verdicts) - len(others)} of {len(verdicts)}", *told])
+    return "; ".join([f"{len(results) - len(others)} of {len(results)}", *told])
 
 
-def _preview(verdicts: Sequence[Verdict]) -> str:
+def _preview(results: Sequence[SyncResult]) -> str:
     """Count by channel; never a text."""
     totals: defaultdict[str, Counts] = defaultdict(Counts)
-    for verdict in verdicts:
-        for label, counts in verdict.labels.items():
+    for result in results:
+        for label, counts in result.labels.items():
             totals[label] += counts
     lines = ["| | new | changed | deleted | rejected |", "|---|---|---|---|---|"]
     busiest = sorted(totals.items(), key=lambda item: (-item[1].seen, item[0]))

@@ -7,7 +7,7 @@ from typing import Any
 from ingest_assets.assets.squares import has_news
 from ingest_assets.errors import CursorExpired, DoubtfulRejection, Transient
 from ingest_assets.sources.source import Source
-from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict
+from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult
 from ingest_assets.terminal import printable
 
 EVERY = 50
@@ -27,29 +27,29 @@ class Progress:
         self._failed: Counter[str] = Counter()
 
     def workspace(
-        self, workspace_id: str, verdicts: Sequence[Verdict], summary: Mapping[str, Any], *, told_later: bool
+        self, workspace_id: str, results: Sequence[SyncResult], summary: Mapping[str, Any], *, told_later: bool
     ) -> None:
         """Log a workspace that has news, and now and then one that has none.
 
         `told_later`: the run fails for it, and says why in an error line at its end.
         """
         self._done += 1
-        self._count(verdicts)
+        self._count(results)
         place = f"{self._source.name} {workspace_id} ({self._done} of {self._total})"
-        failed = [verdict for verdict in verdicts if verdict.status == FAILED]
+        failed = [result for result in results if result.status == FAILED]
         if told_later:
             return
         if failed:
-            reasons = " ".join(dict.fromkeys(printable(verdict.reason) for verdict in failed))
+            reasons = " ".join(dict.fromkeys(printable(result.reason) for result in failed))
             self._log.warning("%s: %s, %s", place, summary["status"], reasons, extra=summary)
         elif has_news(summary) or self._done % EVERY == 0 or self._done == self._total:
             self._log.info("%s: %s", place, summary["status"], extra=summary)
 
-    def _count(self, verdicts: Sequence[Verdict]) -> None:
-        failed = [verdict for verdict in verdicts if verdict.status == FAILED]
-        skipped = [verdict for verdict in verdicts if verdict.status == SKIPPED]
-        lasting = [verdict for verdict in failed if not isinstance(verdict.error, PASSING)]
-        if failed and any(verdict.status in {SUCCESS, PARTIAL} for verdict in verdicts):
+    def _count(self, results: Sequence[SyncResult]) -> None:
+        failed = [result for result in results if result.status == FAILED]
+        skipped = [result for result in results if result.status == SKIPPED]
+        lasting = [result for result in failed if not isinstance(result.error, PASSING)]
+        if failed and any(result.status in {SUCCESS, PARTIAL} for result in results):
             self._partly[printable(failed[0].reason)] += 1
         elif lasting:
             self._failed[printable(lasting[0].reason)] += 1

@@ -29,7 +29,7 @@ from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Source
 from ingest_assets.sync.pool import sync_workspaces
-from ingest_assets.sync.result import Verdict, report
+from ingest_assets.sync.result import SyncResult, report
 from ingest_assets.sync.worker import Worker
 
 RESERVATION_TAG = ".dagster/ingest_reservation"  # hidden: in the list of runs it would be noise
@@ -106,19 +106,19 @@ def _sync_workspaces(
         one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
     squares = Squares(one, source, keys, batch=batch)
     checks = Checks(instance=context.instance, source=source, engine=one.engine, core=one.core)
-    failed: dict[str, list[Verdict]] = {}
+    failed: dict[str, list[SyncResult]] = {}
     checked: set[str] = set()
     unchecked: list[str] = []
     progress = Progress(context.log, source, len(keys))
-    for workspace_id, verdicts in sync_workspaces(source, keys, options, one):
-        summary = report(verdicts)
-        if squares.fails(workspace_id, verdicts):
-            failed[workspace_id] = verdicts
-        progress.workspace(workspace_id, verdicts, summary, told_later=workspace_id in failed)
+    for workspace_id, results in sync_workspaces(source, keys, options, one):
+        summary = report(results)
+        if squares.fails(workspace_id, results):
+            failed[workspace_id] = results
+        progress.workspace(workspace_id, results, summary, told_later=workspace_id in failed)
         if summary["successful_accounts"]:
             if squares.worth_turning(workspace_id, summary):
                 squares.green(workspace_id)
-                metadata = materialized(source, one.engine, workspace_id, verdicts)
+                metadata = materialized(source, one.engine, workspace_id, results)
                 for record in source.assets:
                     yield dg.AssetMaterialization(
                         _key(record.table), partition=workspace_id, metadata=metadata(record.table)

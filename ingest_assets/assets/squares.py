@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import overview, reports
-from ingest_assets.sync.result import FAILED, PARTIAL, SUCCESS, Verdict
+from ingest_assets.sync.result import FAILED, PARTIAL, SUCCESS, SyncResult
 from ingest_assets.sync.worker import Worker
 
 HEARTBEAT = timedelta(days=1)
@@ -41,16 +41,16 @@ class Squares:
         red, since = before
         return red or has_news(summary) or self._one.clock.now() - since >= HEARTBEAT
 
-    def fails(self, workspace_id: str, verdicts: Sequence[Verdict]) -> bool:
+    def fails(self, workspace_id: str, results: Sequence[SyncResult]) -> bool:
         """Whether the run has to fail for a workspace: none of its accounts can be read, or this process cannot.
 
         An account of which a batch saw that it fails gets a run of its own. An account that waits for its turn,
         and did not fail, can be read.
         """
-        failing = [verdict for verdict in verdicts if verdict.status == FAILED]
-        if not failing or any(verdict.by_process for verdict in failing):
+        failing = [result for result in results if result.status == FAILED]
+        if not failing or any(result.by_process for result in failing):
             return bool(failing)
-        if self._batch or any(verdict.status in {SUCCESS, PARTIAL} for verdict in verdicts):
+        if self._batch or any(result.status in {SUCCESS, PARTIAL} for result in results):
             return False
         with self._one.engine.connect() as conn:
             return not overview.any_read(conn, self._source.name, workspace_id)

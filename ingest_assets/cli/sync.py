@@ -45,12 +45,12 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
     for workspace in workspaces:
         if workspace not in known:
             raise IngestError(no_account(source, workspace, None))
-    verdicts = []
+    results = []
     worker = app.worker(f"command-{uuid4()}")
     for workspace_id, found in sync_workspaces(
         BY_NAME[source], sorted(known) if everything else workspaces, app.options_of(BY_NAME[source]), worker
     ):
-        verdicts += found
+        results += found
         if not as_json:
             for one in found:
                 counts = one.counts
@@ -59,11 +59,11 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
                     f" {counts.deleted} deleted, {counts.rejected} rejected, {sum(one.calls.values())} API calls, "
                     f"{one.seconds:.1f} s" + (f": {one.reason}" if one.reason else "")
                 )
-    summary = report(verdicts)
+    summary = report(results)
     if as_json:
         echo_json(summary)
     else:
         echo(summary["status"])
-    if any(verdict.by_process for verdict in verdicts):
+    if any(result.by_process for result in results):
         ctx.exit(CANNOT)
     ctx.exit(0 if summary["status"] in {SUCCESS, SKIPPED} else 1)

@@ -119,7 +119,7 @@ class Workspace:
     async def _conclude(self) -> None:
         """Return why something remains, and when to go on."""
         if self.stopped is None and self._failing:
-            self.stopped = self._endpoint_verdict()
+            self.stopped = self._endpoint_result()
         for values, _error in self._failing:
             await self._save(values, remains=True)
         if self.stopped is not None:
@@ -132,7 +132,7 @@ class Workspace:
         elif self.report.postponed:
             self.report.reason = f"{self.report.postponed} failed in earlier runs and are asked again later."
 
-    def _endpoint_verdict(self) -> Stop:
+    def _endpoint_result(self) -> Stop:
         """Return why to stop, where all that was asked failed."""
         _values, error = self._failing[-1]
         failures = min(values["failures"] for values, _error in self._failing)
@@ -313,7 +313,7 @@ class Workspace:
         self.report.reason = str(error)
         self._in_a_row += 1
         if self._in_a_row >= IN_A_ROW:
-            self.stopped = self.stopped or self._endpoint_verdict()
+            self.stopped = self.stopped or self._endpoint_result()
         elif self.answered:
             await self._postpone()
 

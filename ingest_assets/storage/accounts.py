@@ -233,7 +233,7 @@ def renew_lease(conn: Connection, lease: Lease, length: timedelta) -> bool:
 
 
 def release_lease(conn: Connection, lease: Lease) -> None:
-    """Let go without a verdict on the sync."""
+    """Let go without a result on the sync."""
     conn.execute(_RELEASE, _of(lease))
 
 

@@ -1,6 +1,6 @@
 """THE loop: one account, pages in, rows and the cursor that covers them out, one transaction a page.
 
-    take the lease -> extract pages -> [rows + deletions + rejected items + cursor] -> verdict, history, lease
+    take the lease -> extract pages -> [rows + deletions + rejected items + cursor] -> result, history, lease
 
 A crash at any instruction loses nothing: what was committed is covered by its cursor, the rest is read again.
 """
@@ -43,7 +43,7 @@ from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.oauth import tokens_of
 from ingest_assets.sync.page import PageWriter, Rows
-from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, Verdict, next_state, report
+from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult, next_state, report
 from ingest_assets.sync.worker import Worker, account_of, who
 
 NAMED = 10  # unreadable parts in one sentence; the others are counted
@@ -58,7 +58,7 @@ LEFT_ALONE = {
 def process_ends() -> bool:
     """Tell whether no thread can be started any more, so that nothing can be read.
 
-    So a run ends whose step failed between two verdicts, while other threads read the accounts that are left:
+    So a run ends whose step failed between two results, while other threads read the accounts that are left:
     Python waits for them, and gives them no new thread.
     """
     try:
@@ -69,10 +69,10 @@ def process_ends() -> bool:
     return False
 
 
-def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict:
+def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> SyncResult:
     """Sync one account of `ingest.accounts`, with the state, login and settings that it has now.
 
-    Returns a verdict for everything that concerns only this account. Raises OperationalError when the
+    Returns a result for everything that concerns only this account. Raises OperationalError when the
     database went away, for the step's retry policy, and whatever comes of it that the process ends.
     """
     with worker.engine.begin() as conn:
@@ -89,60 +89,60 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> Verdict
     lease = storage.Lease.of(taken)
     one = _Sync(source, account_of(taken), options, worker, lease)
     try:
-        verdict = asyncio.run(one.read(taken.credential))
-        if not verdict.by_process:
-            return _finished(one, verdict, taken.attempts)
+        result = asyncio.run(one.read(taken.credential))
+        if not result.by_process:
+            return _finished(one, result, taken.attempts)
         with worker.engine.begin() as conn:
             storage.release_lease(conn, lease)
-        return verdict
+        return result
     except BaseException:  # Ctrl-C too must not leave the account locked
         with suppress(SQLAlchemyError), worker.engine.begin() as conn:  # else it expires; report the first error
             storage.release_lease(conn, lease)
         raise
 
 
-def _left_alone(row: Row[Any], worker: Worker) -> Verdict:
+def _left_alone(row: Row[Any], worker: Worker) -> SyncResult:
     """Return why an account may not be read now. One that waits after a failure still counts as failed."""
     account = account_of(row)
     if row.state == NEEDS_RECONNECT:
         again = f"`ingest-assets resume {row.source} --workspace {row.workspace_id}` asks again"
         reason = f"since {row.state_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {row.reason} {again}."
-        return Verdict(account=account, status=FAILED, reason=reason, error=CredentialRejected(reason))
+        return SyncResult(account=account, status=FAILED, reason=reason, error=CredentialRejected(reason))
     if row.state in LEFT_ALONE:
-        return Verdict(account=account, status=SKIPPED, reason=LEFT_ALONE[row.state])
+        return SyncResult(account=account, status=SKIPPED, reason=LEFT_ALONE[row.state])
     held = row.lease_until is not None and row.lease_until > datetime.now(UTC) and row.lease_owner != worker.owner
     if held or row.due_at is None or row.due_at <= worker.clock.now():
-        return Verdict(account=account, status=SKIPPED, reason="another run reads this account")
+        return SyncResult(account=account, status=SKIPPED, reason="another run reads this account")
     waits = f"waits for its next try at {row.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if row.attempts:
-        return Verdict(account=account, status=FAILED, reason=f"{waits}: {row.reason}")
-    return Verdict(account=account, status=SKIPPED, reason=waits)
+        return SyncResult(account=account, status=FAILED, reason=f"{waits}: {row.reason}")
+    return SyncResult(account=account, status=SKIPPED, reason=waits)
 
 
-def _finished(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
-    """Finish with a verdict, or with one that says why it could not be stored: no account stops the others."""
+def _finished(one: "_Sync", result: SyncResult, attempts: int) -> SyncResult:
+    """Finish with a result, or with one that says why it could not be stored: no account stops the others."""
     try:
-        return _finish(one, verdict, attempts)
+        return _finish(one, result, attempts)
     except Exception as error:  # what cannot be stored of one account must not stop the others
         if went_away(error):
             raise
         bug = one.bug(error)
-        return _finish(one, Verdict(account=one.account, status=FAILED, reason=str(bug), error=bug), attempts)
+        return _finish(one, SyncResult(account=one.account, status=FAILED, reason=str(bug), error=bug), attempts)
 
 
-def _finish(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
+def _finish(one: "_Sync", result: SyncResult, attempts: int) -> SyncResult:
     """Set the account's next state, write history and let the lease go, in one transaction."""
     now = one.worker.clock.now()
-    summary = storable(report([verdict]))
+    summary = storable(report([result]))
     with one.worker.engine.begin() as conn:
         kept = storage.finish_sync(
             conn,
             one.lease,
-            next_state(verdict, attempts=attempts, started_at=one.started_at, now=now),
+            next_state(result, attempts=attempts, started_at=one.started_at, now=now),
             history={
                 "owner": one.worker.owner,
-                "status": verdict.status,
-                "error_kind": verdict.error.kind if verdict.error else None,
+                "status": result.status,
+                "error_kind": result.error.kind if result.error else None,
                 "started_at": one.started_at,
                 "finished_at": now,
                 "api_calls": summary["api_calls"],
@@ -150,8 +150,8 @@ def _finish(one: "_Sync", verdict: Verdict, attempts: int) -> Verdict:
             },
         )
     if kept:
-        return verdict
-    return replace(verdict, status=SKIPPED, error=None, reason="taken over: the account was changed meanwhile")
+        return result
+    return replace(result, status=SKIPPED, error=None, reason="taken over: the account was changed meanwhile")
 
 
 class _Sync:
@@ -173,7 +173,7 @@ class _Sync:
         self.times: list[datetime] = []
         self.writer = PageWriter(source, account, worker, lease, self.started_at)
 
-    async def read(self, credential: Mapping[str, Any]) -> Verdict:
+    async def read(self, credential: Mapping[str, Any]) -> SyncResult:
         """Commit page after page."""
         heartbeat = asyncio.create_task(self._keep_lease())
         try:
@@ -182,15 +182,15 @@ class _Sync:
                     self._count(page, await asyncio.to_thread(self.writer.write, page, rows))
                     late = monotonic() - self.began > self.worker.core.sync_minutes * 60
                     if late and (page.stream or page.cursor):  # not amid a directory, which starts from its front
-                        return self._verdict(
+                        return self._result(
                             PARTIAL, "reached its time limit; the next run goes on", unfinished=True
                         )
         except LeaseLost as error:
-            return self._verdict(SKIPPED, str(error))
+            return self._result(SKIPPED, str(error))
         except ProcessFault as error:
-            return self._verdict(FAILED, str(error), by_process=True)
+            return self._result(FAILED, str(error), by_process=True)
         except SourceError as error:
-            return self._verdict(FAILED, str(error), error=error)
+            return self._result(FAILED, str(error), error=error)
         except Exception as error:  # the one boundary: a bug in one account must not stop the others
             if went_away(error) or process_ends():
                 raise
@@ -199,12 +199,12 @@ class _Sync:
             heartbeat.cancel()
         return self._judge()
 
-    def _failed_by(self, error: Exception) -> Verdict:
-        """Make the verdict for an exception that nothing expected."""
+    def _failed_by(self, error: Exception) -> SyncResult:
+        """Make the result for an exception that nothing expected."""
         failure = self._gave_way() if gave_way(error) else self.bug(error)
-        return self._verdict(FAILED, str(failure), error=failure)
+        return self._result(FAILED, str(failure), error=failure)
 
-    def _judge(self) -> Verdict:
+    def _judge(self) -> SyncResult:
         """Everything was read; say whether that is a success."""
         counts = self.counts
         if counts.rejected > max(TOLERATED_REJECTIONS, self.worker.core.rejected_share * counts.seen):
@@ -212,10 +212,10 @@ class _Sync:
                 f"{counts.rejected} of {counts.seen} items of {who(self.source, self.account)} could not be "
                 "parsed; they are kept in ingest.rejected_records."
             )
-            return self._verdict(FAILED, str(error), error=error)
+            return self._result(FAILED, str(error), error=error)
         if reason := self._not_read():
-            return self._verdict(PARTIAL, reason)
-        return self._verdict(SUCCESS)
+            return self._result(PARTIAL, reason)
+        return self._result(SUCCESS)
 
     def _not_read(self) -> str | None:
         """Return which parts could not be read and which are gone, but for those that an operator acknowledged."""
@@ -226,8 +226,8 @@ class _Sync:
         sentences = [f"not readable: {_few(failed)}"] if failed else []
         return "; ".join([*sentences, *([_few(left)] if left else [])]) or None
 
-    def _verdict(self, status: str, reason: str | None = None, **more: Any) -> Verdict:
-        return Verdict(
+    def _result(self, status: str, reason: str | None = None, **more: Any) -> SyncResult:
+        return SyncResult(
             account=self.account,
             status=status,
             reason=storable(reason),

@@ -1,4 +1,4 @@
-"""Many accounts in one run: a bounded pool, each workspace's verdicts as soon as its last account is done.
+"""Many accounts in one run: a bounded pool, each workspace's results as soon as its last account is done.
 
 A partition run, a batch, a backfill and the command line all come through `sync_workspaces`.
 """
@@ -22,7 +22,7 @@ from ingest_assets.storage import accounts as storage
 from ingest_assets.storage.engine import require_clock
 from ingest_assets.storage.schema import PAUSED
 from ingest_assets.sync.account import process_ends, sync
-from ingest_assets.sync.result import SKIPPED, Verdict
+from ingest_assets.sync.result import SKIPPED, SyncResult
 from ingest_assets.sync.worker import Worker, account_of
 
 DOWN = 10
@@ -51,8 +51,8 @@ def sync_workspaces(
     worker: Worker,
     *,
     only: Callable[[Any], bool] = lambda _row: True,
-) -> Iterator[tuple[str, list[Verdict]]]:
-    """Yield (workspace, verdicts) in the order in which workspaces are done; no account, no verdict.
+) -> Iterator[tuple[str, list[SyncResult]]]:
+    """Yield (workspace, results) in the order in which workspaces are done; no account, no result.
 
     Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that a schedule or
     sensor started a workspace took as long as one account may, the accounts that are left are skipped and stay
@@ -69,7 +69,7 @@ def sync_workspaces(
         ]
     _require_logins(source, [row for row in rows if row.state != PAUSED], worker)
     waiting = Counter(row.workspace_id for row in rows)
-    verdicts: defaultdict[str, list[Verdict]] = defaultdict(list)
+    results: defaultdict[str, list[SyncResult]] = defaultdict(list)
     for workspace_id in dict.fromkeys(workspace_ids):
         if workspace_id not in waiting:
             yield workspace_id, []
@@ -82,31 +82,31 @@ def sync_workspaces(
         share = inf if worker.reservation is None else worker.core.sync_minutes * 60
         counting = threading.Lock()
 
-        def attempt(row: Row[Any]) -> Verdict:
+        def attempt(row: Row[Any]) -> SyncResult:
             if process_ends():
-                return Verdict(account=account_of(row), status=SKIPPED, reason="the process ends")
+                return SyncResult(account=account_of(row), status=SKIPPED, reason="the process ends")
             if len(failed) >= DOWN:
                 reason = f"{source.title} seems to be down: the last {DOWN} workspaces failed in passing"
-                return Verdict(account=account_of(row), status=SKIPPED, reason=reason)
+                return SyncResult(account=account_of(row), status=SKIPPED, reason=reason)
             if spent[row.workspace_id] >= share:
                 reason = "the workspace's other accounts took its share of this run; the next one goes on"
-                return Verdict(account=account_of(row), status=SKIPPED, reason=reason)
-            verdict = sync(source, row, options, worker)
+                return SyncResult(account=account_of(row), status=SKIPPED, reason=reason)
+            result = sync(source, row, options, worker)
             with counting:
-                spent[row.workspace_id] += verdict.seconds
-                if isinstance(verdict.error, Transient):
+                spent[row.workspace_id] += result.seconds
+                if isinstance(result.error, Transient):
                     failed.add(row.workspace_id)
                 else:
                     failed.clear()
-            return verdict
+            return result
 
         futures = {pool.submit(attempt, row): row.workspace_id for row in _in_turns(rows)}
         try:
             for future in as_completed(futures):
                 workspace_id = futures[future]
-                verdicts[workspace_id].append(future.result())
-                if len(verdicts[workspace_id]) == waiting[workspace_id]:
-                    yield workspace_id, verdicts[workspace_id]
+                results[workspace_id].append(future.result())
+                if len(results[workspace_id]) == waiting[workspace_id]:
+                    yield workspace_id, results[workspace_id]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""What became of a sync: the verdict, what it means for the account, and the report that everybody reads.
+"""What became of a sync: the result, what it means for the account, and the report that everybody reads.
 
 The report is one object for the command line, the sync history and Dagster's metadata.
 """
@@ -25,7 +25,7 @@ JITTER = 0.2  # of a pause, either way, so that accounts which failed together d
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class SyncResult:
     """What became of one account's sync."""
 
     account: Account
@@ -82,19 +82,19 @@ def _as_json(part: UnreadablePart) -> dict[str, Any]:
     }
 
 
-def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: datetime) -> dict[str, Any]:
+def next_state(result: SyncResult, *, attempts: int, started_at: datetime, now: datetime) -> dict[str, Any]:
     """Decide the account's state after a sync: columns of `ingest.accounts`."""
-    error = verdict.error
+    error = result.error
     if error is None:
         healthy: dict[str, Any] = {
             "state": ACTIVE,
-            "reason": verdict.reason,
+            "reason": result.reason,
             "attempts": 0,
             "error_kind": None,
-            "due_at": now if verdict.unfinished else None,
-            "run_alone": verdict.unfinished,
+            "due_at": now if result.unfinished else None,
+            "run_alone": result.unfinished,
         }
-        return healthy if verdict.unfinished else healthy | {"last_success_at": started_at}
+        return healthy if result.unfinished else healthy | {"last_success_at": started_at}
     attempts += 1
     failed: dict[str, Any] = {"reason": str(error), "error_kind": error.kind, "attempts": attempts}
     failed |= {"due_at": None, "run_alone": True}
@@ -112,29 +112,29 @@ def next_state(verdict: Verdict, *, attempts: int, started_at: datetime, now: da
     return failed | {"state": ACTIVE if retrying else FAILING}
 
 
-def status_of(verdicts: Sequence[Verdict]) -> str:
+def status_of(results: Sequence[SyncResult]) -> str:
     """Sum up several accounts in one word."""
-    found = {verdict.status for verdict in verdicts} - {SKIPPED}
+    found = {result.status for result in results} - {SKIPPED}
     if not found:
         return SKIPPED
     return found.pop() if len(found) == 1 else PARTIAL
 
 
-def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def report(results: Sequence[SyncResult]) -> dict[str, Any]:
     """Sum up a run."""
-    failed = {verdict.account.workspace_id for verdict in verdicts if verdict.status == FAILED}
-    good = {verdict.account.workspace_id for verdict in verdicts if verdict.status in {SUCCESS, PARTIAL}} - failed
+    failed = {result.account.workspace_id for result in results if result.status == FAILED}
+    good = {result.account.workspace_id for result in results if result.status in {SUCCESS, PARTIAL}} - failed
     return {
-        "status": status_of(verdicts),
-        "total_ingested": sum(verdict.counts.new + verdict.counts.changed for verdict in verdicts),
-        "new": sum(verdict.counts.new for verdict in verdicts),
-        "changed": sum(verdict.counts.changed for verdict in verdicts),
-        "deleted": sum(verdict.counts.deleted for verdict in verdicts),
-        "rejected": sum(verdict.counts.rejected for verdict in verdicts),
-        "api_calls": sum(sum(verdict.calls.values()) for verdict in verdicts),
+        "status": status_of(results),
+        "total_ingested": sum(result.counts.new + result.counts.changed for result in results),
+        "new": sum(result.counts.new for result in results),
+        "changed": sum(result.counts.changed for result in results),
+        "deleted": sum(result.counts.deleted for result in results),
+        "rejected": sum(result.counts.rejected for result in results),
+        "api_calls": sum(sum(result.calls.values()) for result in results),
         "successful_workspaces": len(good),
         "failed_workspaces": len(failed),
-        "successful_accounts": sum(verdict.status in {SUCCESS, PARTIAL} for verdict in verdicts),
-        "failed_accounts": sum(verdict.status == FAILED for verdict in verdicts),
-        "accounts": [verdict.as_json() for verdict in verdicts],
+        "successful_accounts": sum(result.status in {SUCCESS, PARTIAL} for result in results),
+        "failed_accounts": sum(result.status == FAILED for result in results),
+        "accounts": [result.as_json() for result in results],
     }

@@ -89,7 +89,7 @@ class TestTheSensor:
     def test_says_how_an_api_is_used_in_one_event_for_all_workspaces(
         self, bench: Bench, instance: dg.DagsterInstance
     ) -> None:
-        verdicts = [bench.workspace(name, "general").reads() for name in ("acme", "globex", "initech")]
+        results = [bench.workspace(name, "general").reads() for name in ("acme", "globex", "initech")]
         before = datetime.now(UTC) - timedelta(minutes=1)
         cursor = self.look(bench, instance)
         [event] = self.events(instance, api_key(SLACK))
@@ -97,7 +97,7 @@ class TestTheSensor:
         last_answer = told.pop("last_answer")
         assert told == {
             "accounts": 3,
-            "requests_1h": sum(sum(verdict.calls.values()) for verdict in verdicts),
+            "requests_1h": sum(sum(result.calls.values()) for result in results),
             "syncs_1h": 3,
             "failed_syncs_1h": 0,
         }

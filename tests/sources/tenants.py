@@ -17,7 +17,7 @@ from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.schema import accounts, rejected_records, sync_cursors
 from ingest_assets.sync.account import sync
-from ingest_assets.sync.result import Verdict
+from ingest_assets.sync.result import SyncResult
 from tests.workbench import Bench
 
 PAGE = 3
@@ -99,15 +99,15 @@ class Tenant(ABC):
                 .limit(1)
             ).one()
 
-    def sync(self, account: Row[Any] | None = None, **changes: Any) -> Verdict:
+    def sync(self, account: Row[Any] | None = None, **changes: Any) -> SyncResult:
         options = self.bench.app.options_of(self.source)
         worker = self.bench.worker(**changes)
         return sync(self.source, account or self.account, options, worker)
 
-    def reads(self) -> Verdict:
-        verdict = self.sync()
-        assert verdict.status == "success", verdict.reason
-        return verdict
+    def reads(self) -> SyncResult:
+        result = self.sync()
+        assert result.status == "success", result.reason
+        return result
 
     def stored(self, table: Table) -> list[Row[Any]]:
         with self.bench.engine.connect() as conn:

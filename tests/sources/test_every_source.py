@@ -52,15 +52,15 @@ def mend(tenant: Tenant) -> None:
 
 class TestReading:
     def test_finds_everything(self, acme: Tenant) -> None:
-        verdict = acme.reads()
-        assert (verdict.counts.new, len(acme.living)) == (7, 7)
+        result = acme.reads()
+        assert (result.counts.new, len(acme.living)) == (7, 7)
 
     def test_again_changes_nothing(self, acme: Tenant) -> None:
         acme.reads()
         acme.reads()  # some lists of names come with the second sync
         before = acme.content()
-        verdict = acme.reads()
-        counts = verdict.counts
+        result = acme.reads()
+        counts = result.counts
         assert (counts.new, counts.changed, counts.deleted, counts.rejected) == (0, 0, 0, 0)
         assert acme.content() == before
 
@@ -152,8 +152,7 @@ class TestCrashes:
         row = acme.account
         with ThreadPoolExecutor(2) as pool:
             statuses = sorted(
-                verdict.status
-                for verdict in pool.map(lambda owner: acme.sync(row, owner=owner), ["one", "another"])
+                result.status for result in pool.map(lambda owner: acme.sync(row, owner=owner), ["one", "another"])
             )
         assert statuses == ["skipped", "success"]
         assert len(acme.living) == 7
@@ -163,10 +162,10 @@ class TestRefusals:
     def test_of_a_credential_ask_for_a_new_one(self, acme: Tenant) -> None:
         acme.reads()
         acme.revoke()
-        verdict = acme.sync()
-        assert (verdict.status, acme.account.state) == ("failed", "needs_reconnect")
-        assert verdict.error is not None
-        assert verdict.error.kind == "credential_rejected"
+        result = acme.sync()
+        assert (result.status, acme.account.state) == ("failed", "needs_reconnect")
+        assert result.error is not None
+        assert result.error.kind == "credential_rejected"
         acme.revoke(revoked=False)
         acme.connect()
         acme.add(hours_ago=0.01)
@@ -178,15 +177,15 @@ class TestRefusals:
         globex.connected()
         acme.revoke()
         options = bench.app.options_of(acme.source)
-        verdicts = dict(sync_workspaces(acme.source, ["acme", "globex"], options, bench.worker()))
-        assert [verdict.status for verdict in verdicts["acme"]] == ["failed"]
-        assert [verdict.status for verdict in verdicts["globex"]] == ["success"]
+        results = dict(sync_workspaces(acme.source, ["acme", "globex"], options, bench.worker()))
+        assert [result.status for result in results["acme"]] == ["failed"]
+        assert [result.status for result in results["globex"]] == ["success"]
         assert len(globex.living) == 1
 
     def test_tell_no_secret(self, acme: Tenant) -> None:
         acme.revoke()
-        verdict = acme.sync()
-        told = f"{verdict.reason} {verdict.error!r} {verdict.as_json()}"
+        result = acme.sync()
+        told = f"{result.reason} {result.error!r} {result.as_json()}"
         assert not [secret for secret in acme.secrets.values() if secret in told]
 
     def test_are_told_at_once_when_connecting(self, found: Found) -> None:
@@ -200,8 +199,8 @@ class TestRefusals:
 class TestMalformedItems:
     def test_are_set_aside_and_stored_once_they_are_well(self, acme: Tenant) -> None:
         odd = acme.add_malformed()
-        verdict = acme.reads()
-        assert (verdict.counts.rejected, len(acme.living)) == (1, 7)
+        result = acme.reads()
+        assert (result.counts.rejected, len(acme.living)) == (1, 7)
         [kept] = acme.rejected
         assert kept.payload is not None
         assert "soon" not in kept.error
@@ -213,9 +212,9 @@ class TestMalformedItems:
     def test_many_of_them_fail_the_sync(self, acme: Tenant) -> None:
         for _ in range(12):
             acme.add_malformed()
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert "could not be parsed" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert "could not be parsed" in str(result.reason)
         assert len(acme.living) == 7
 
 
@@ -240,10 +239,10 @@ class TestFaults:
 
     def test_that_stay_are_retried_later(self, acme: Tenant) -> None:
         acme.fault("status", status=503, times=-1)
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert verdict.error is not None
-        assert verdict.error.kind == "transient"
+        result = acme.sync()
+        assert result.status == "failed"
+        assert result.error is not None
+        assert result.error.kind == "transient"
         assert acme.account.due_at is not None
         acme.calm()
         acme.reads()
@@ -261,18 +260,18 @@ class TestFaults:
 
     def test_a_page_cursor_that_repeats_ends_the_sync(self, acme: Tenant) -> None:
         acme.fault("repeat_cursor", method=acme.listing, times=-1)
-        verdict = acme.sync()
-        assert verdict.status in {"failed", "partial"}
-        assert "repeats" in f"{verdict.reason} {[part.action for part in verdict.unreadable]}"
+        result = acme.sync()
+        assert result.status in {"failed", "partial"}
+        assert "repeats" in f"{result.reason} {[part.action for part in result.unreadable]}"
         acme.calm()
         acme.reads()
         assert len(acme.living) == 7
 
     def test_a_page_that_is_no_page_is_told(self, acme: Tenant) -> None:
         acme.fault("garbage_page", method=acme.listing)
-        verdict = acme.sync()
-        assert verdict.status in {"failed", "partial"}
-        assert "oops" not in f"{verdict.reason} {verdict.unreadable}"
+        result = acme.sync()
+        assert result.status in {"failed", "partial"}
+        assert "oops" not in f"{result.reason} {result.unreadable}"
         acme.reads()
         assert len(acme.living) == 7
 
@@ -287,7 +286,7 @@ class TestAPageCursorWhoseDeathHasNoDocumentedStatus:
 
     def test_ends_the_sync_when_it_dies_again_and_again(self, acme: Tenant) -> None:
         acme.fault("invalid_cursor", method=acme.listing, status=410, only_with_cursor=True, times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, acme.account.state) == ("failed", "active")
-        assert verdict.calls[acme.listing] <= 6
+        result = acme.sync()
+        assert (result.status, acme.account.state) == ("failed", "active")
+        assert result.calls[acme.listing] <= 6
         assert acme.account.due_at is not None

@@ -116,9 +116,9 @@ class TestSessions:
         acme.reads()
         acme.order("withhold", recording=int(made), part="transcript", status=403)
         acme.order("raw", recording=int(made), payload={"recording_id": 1, "created_at": "2026-01-01T00:00:00Z"})
-        verdict = acme.sync()
-        assert (verdict.status, verdict.counts.deleted) == ("partial", 0)
-        assert verdict.reason == f"not readable: recording {made} (forbidden)"
+        result = acme.sync()
+        assert (result.status, result.counts.deleted) == ("partial", 0)
+        assert result.reason == f"not readable: recording {made} (forbidden)"
         assert made in acme.living
 
     def test_that_were_deleted_before_their_transcript_came_are_not_looked_for_again(
@@ -307,10 +307,10 @@ class TestTwoKeys:
         with acme.bench.engine.connect() as conn:
             first, second = find_accounts(conn, source="fathom")
         acme.sync(first)
-        verdict = acme.sync(second)
+        result = acme.sync(second)
         assert acme.living == made
-        assert verdict.counts.new == 0
-        assert verdict.left_out == {"held by another account": 3}
+        assert result.counts.new == 0
+        assert result.left_out == {"held by another account": 3}
         changed = min(made)
         acme.order("edit", recording=int(changed), fields={"title": "Another title"})
         acme.sync(second)
@@ -358,9 +358,9 @@ class TestAnApp:
         refused, other = meeting(acme), meeting(acme)
         for part in ("transcript", "summary"):
             acme.order("withhold", recording=int(refused), part=part, status=403)
-        verdict = acme.sync()
-        assert (verdict.status, acme.account.state) == ("partial", "active")
-        assert verdict.reason == (
+        result = acme.sync()
+        assert (result.status, acme.account.state) == ("partial", "active")
+        assert result.reason == (
             f"not readable: summary of recording {refused} (forbidden), "
             f"transcript of recording {refused} (forbidden)"
         )

@@ -63,10 +63,10 @@ class TestOneRecording:
         bad = made[2]
         app.fault(kind, method=f"recordings.{part}", part=bad, times=-1, **fields)
         for _ in range(3):
-            verdict = app.sync()
-            assert (verdict.status, app.account.state) == ("partial", "active")
+            result = app.sync()
+            assert (result.status, app.account.state) == ("partial", "active")
             assert f"{part} of recording {bad} (" in app.account.reason
-            assert sum(verdict.calls.values()) <= 30
+            assert sum(result.calls.values()) <= 30
         for recording, row in app.rows.items():
             assert (row.text is None) == (recording == bad and part == "transcript")
             assert (row.summary is None) == (recording == bad and part == "summary")
@@ -83,9 +83,9 @@ class TestOneRecording:
         for recording in made[:2]:
             acme.order("hide", recording=int(recording), email="bob@vendor.example")
         acme.fault(kind, method="recordings.transcript", part=made[0], times=-1, **fields)
-        verdict = acme.sync()
-        assert (verdict.status, verdict.counts.deleted) == ("partial", 1)
-        assert f"recording {made[0]} (" in str(verdict.reason)
+        result = acme.sync()
+        assert (result.status, result.counts.deleted) == ("partial", 1)
+        assert f"recording {made[0]} (" in str(result.reason)
         acme.calm()
         assert acme.reads().counts.deleted == 1
 
@@ -125,9 +125,9 @@ class TestAllRecordings:
         for part in ("transcript", "summary"):
             app.fault("error", method=f"recordings.{part}", status=status, times=-1)
         for _ in range(3):
-            verdict = app.sync()
-            assert (verdict.status, app.account.state) == ("partial", "active")
-            assert sum(verdict.calls.values()) <= 60
+            result = app.sync()
+            assert (result.status, app.account.state) == ("partial", "active")
+            assert sum(result.calls.values()) <= 60
         assert app.living == made
         app.calm()
         app.reads()
@@ -157,9 +157,9 @@ class TestOddPages:
     )
     def test_are_told_as_the_vendors_fault(self, acme: FathomTenant, body: Any) -> None:
         acme.fault("json", method="meetings.list", status=200, body=body, times=-1)
-        verdict = acme.sync()
-        assert verdict.error is not None
-        assert (verdict.status, verdict.error.kind) == ("failed", "unexpected_response")
+        result = acme.sync()
+        assert result.error is not None
+        assert (result.status, result.error.kind) == ("failed", "unexpected_response")
 
 
 class TestRateLimitHeaders:

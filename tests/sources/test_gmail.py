@@ -52,10 +52,10 @@ class TestTheHistory:
         acme.order("message", thread=answered["thread"], text="An answer meanwhile")
         new = acme.message(hours_ago=0.1)
         acme.order("expire_history")
-        verdict = acme.reads()
+        result = acme.reads()
         assert acme.living == {kept["thread"], answered["thread"], new["thread"]}
         assert "An answer meanwhile" in acme.rows[answered["thread"]].text
-        assert verdict.counts.deleted == 2
+        assert result.counts.deleted == 2
         since = acme.bench.requests()
         acme.reads()
         assert acme.calls(since) == {"history.list": 1}
@@ -449,10 +449,10 @@ class TestThreads:
         held, fine = acme.message(), acme.message()
         acme.reads()
         acme.order("raw", thread=held["thread"], payload=odd)
-        verdict = acme.sync()
-        assert (verdict.status, verdict.counts.deleted, verdict.counts.rejected) == ("partial", 0, 0)
+        result = acme.sync()
+        assert (result.status, result.counts.deleted, result.counts.rejected) == ("partial", 0, 0)
         assert acme.living == {held["thread"], fine["thread"]}
-        assert verdict.reason == f"not readable: thread {held['thread']} (wrong answer)"
+        assert result.reason == f"not readable: thread {held['thread']} (wrong answer)"
 
 
 class TestBatches:
@@ -516,9 +516,9 @@ class TestBatches:
         acme.fault("error", method="threads.list", status=403, error="rateLimitExceeded")
         acme.reads()
         acme.fault("error", method="history.list", status=403, error="domainPolicy", times=-1)
-        verdicts = [acme.sync() for _ in range(BELIEVED)]
+        results = [acme.sync() for _ in range(BELIEVED)]
         assert acme.account.state == "needs_reconnect"
-        assert "administrator" in str(verdicts[-1].reason)
+        assert "administrator" in str(results[-1].reason)
         assert acme.calls()["token"] == 1  # another token would not help
 
     def test_stay_under_the_quota(self, bench: Bench) -> None:

@@ -214,10 +214,10 @@ class TestAnAnswerThatIsNotGooglesShape:
         if method == "history.list":
             acme.reads()
         acme.fault("gzip", method=method, body=200, times=-1)
-        verdict = acme.sync()
-        assert verdict.error is not None
-        assert verdict.error.kind == "answer_too_large"
-        assert verdict.calls[method] == 1
+        result = acme.sync()
+        assert result.error is not None
+        assert result.error.kind == "answer_too_large"
+        assert result.calls[method] == 1
 
 
 class TestARedirect:

@@ -270,15 +270,15 @@ class TestHostileMail:
     def test_stops_no_mailbox_and_its_sync_keeps_the_lease(self, acme: GmailTenant) -> None:
         made = [acme.message(html=HOSTILE[name]()) for name in self.SLOW]
         fine = acme.message(text="A good one")
-        verdicts: list[Any] = []
-        syncing = Thread(target=lambda: verdicts.append(acme.sync(lease_seconds=15)))
+        results: list[Any] = []
+        syncing = Thread(target=lambda: results.append(acme.sync(lease_seconds=15)))
         syncing.start()
         least = 15.0
         while syncing.is_alive():
             if until := acme.account.lease_until:
                 least = min(least, (until - datetime.now(UTC)).total_seconds())
             syncing.join(0.05)
-        assert [verdict.status for verdict in verdicts] == ["success"]
+        assert [result.status for result in results] == ["success"]
         assert least > 7  # it is renewed every five seconds
         assert acme.stored_message(fine).text == "A good one"
         assert all(acme.stored_message(one).text.endswith(KIND_REGARDS) for one in made)

@@ -13,7 +13,7 @@ from ingest_assets.sources.client.http import LONGEST_ANSWER
 from ingest_assets.sources.gmail.methods import METHODS
 from ingest_assets.storage.schema import unreadable_parts
 from ingest_assets.sync.account import sync
-from ingest_assets.sync.result import Verdict
+from ingest_assets.sync.result import SyncResult
 from tests.sources.tenants import GmailTenant
 from tests.workbench import Bench
 
@@ -72,7 +72,7 @@ def filled(tenant: GmailTenant, count: int) -> list[str]:
     return [tenant.message(hours_ago=1 + place / 100)["thread"] for place in range(count)]
 
 
-def scheduled(tenant: GmailTenant) -> Verdict:
+def scheduled(tenant: GmailTenant) -> SyncResult:
     """Sync as a schedule does, not as a person who does not want to wait."""
     worker = replace(tenant.bench.worker(), reservation="a tick")
     return sync(tenant.source, tenant.account, tenant.bench.app.options_of(tenant.source), worker)
@@ -84,10 +84,10 @@ class TestAThreadThatCannotBeRead:
         sick, *healthy = filled(acme, MANY)
         acme.fault(**ANSWERS[answer], method="threads.get", part=sick, times=-1)
         for _ in range(3):
-            verdict = acme.sync()
+            result = acme.sync()
             assert acme.living == set(healthy)
-            assert verdict.status == "partial"
-            assert f"thread {sick} (" in str(verdict.reason)
+            assert result.status == "partial"
+            assert f"thread {sick} (" in str(result.reason)
             assert acme.account.state == "active"
         assert len(acme.stored(unreadable_parts)) == 1
         since = acme.bench.requests()
@@ -131,8 +131,8 @@ class TestAThreadThatCannotBeRead:
             since = acme.bench.requests()
             acme.order("labels", thread=sick, add=["STARRED"])
             acme.order("labels", thread=sick, remove=["STARRED"])
-            verdict = scheduled(acme)
-            assert f"thread {sick} (HTTP 500, backendError" in str(verdict.reason)
+            result = scheduled(acme)
+            assert f"thread {sick} (HTTP 500, backendError" in str(result.reason)
             batches.append(acme.calls(since).get("batch", 0))
             acme.bench.clock.advance(timedelta(minutes=10))
         assert batches[1] == 1
@@ -164,8 +164,8 @@ class TestAThreadThatCannotBeRead:
         acme.fault("error", method="threads.get", status=403, error="forbidden", times=-1)
         for _ in range(4):
             since = acme.bench.requests()
-            verdict = acme.sync()
-            assert (verdict.status, acme.account.state) == ("partial", "active")
+            result = acme.sync()
+            assert (result.status, acme.account.state) == ("partial", "active")
             assert acme.calls(since).get("profile", 0) <= 2  # the other one pins the history
         assert len(acme.stored(unreadable_parts)) == len(sick)
         acme.calm()
@@ -176,10 +176,10 @@ class TestAThreadThatCannotBeRead:
         sick, *healthy = filled(acme, 20)
         large = {"id": sick, "historyId": "1", "messages": [], "padding": "A" * LONGEST_ANSWER}
         acme.fault("json", method="threads.get", part=sick, status=200, body=large, times=-1)
-        verdict = acme.sync()
-        assert verdict.reason == f"not readable: thread {sick} (answer_too_large)"
+        result = acme.sync()
+        assert result.reason == f"not readable: thread {sick} (answer_too_large)"
         assert acme.living == set(healthy)
-        assert verdict.calls["batch"] <= 1 + 2 * 5 + 1
+        assert result.calls["batch"] <= 1 + 2 * 5 + 1
         assert acme.sync().calls["batch"] == 2  # one is a check whether others are answered
 
     def test_of_large_mail_is_read_in_smaller_batches(self, acme: GmailTenant) -> None:
@@ -201,9 +201,9 @@ class TestAThreadThatIsNotFound:
         acme.order("labels", thread=held, add=["STARRED"])
         acme.fault("error", method="threads.get", status=404, error="notFound", part=held, times=-1)
         for _ in range(3):
-            verdict = acme.sync()
-            assert verdict.reason is not None
-            assert f"thread {held} (not found" in verdict.reason
+            result = acme.sync()
+            assert result.reason is not None
+            assert f"thread {held} (not found" in result.reason
             assert acme.living == {held}
         acme.calm()
         acme.reads()
@@ -247,12 +247,12 @@ class TestABatchThatOneThreadSpoils:
     def test_is_halved_down_to_that_thread(self, acme: GmailTenant, answer: str) -> None:
         sick, *healthy = filled(acme, 40)
         acme.fault(**WHOLE[answer], method="batch", part=sick, times=-1)
-        verdict = acme.sync()
+        result = acme.sync()
         assert acme.living == set(healthy)
-        assert f"thread {sick} (" in str(verdict.reason)
+        assert f"thread {sick} (" in str(result.reason)
         assert acme.account.state == "active"
         # five tries; at each of six levels one half, the other and a check; the last one twice more
-        assert verdict.calls["batch"] <= 5 + 3 * 6 + 2 * 2
+        assert result.calls["batch"] <= 5 + 3 * 6 + 2 * 2
         assert acme.sync().calls["batch"] <= 2
         acme.calm()
         acme.reads()
@@ -280,9 +280,9 @@ class TestABatchThatOneThreadSpoils:
     def test_is_not_halved_while_the_endpoint_answers_nobody(self, acme: GmailTenant, answer: str) -> None:
         filled(acme, 40)
         acme.fault(**WHOLE[answer], method="batch", times=-1)
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert verdict.calls["batch"] <= 7
+        result = acme.sync()
+        assert result.status == "failed"
+        assert result.calls["batch"] <= 7
         assert not acme.stored(unreadable_parts)
         acme.calm()
         acme.reads()
@@ -296,9 +296,9 @@ class TestABodyThatCannotBeRead:
         sick = acme.message(text="Kept apart", body_as_attachment=True)
         acme.fault(**ANSWERS[answer], method="attachments.get", times=-1)
         for _ in range(3):
-            verdict = acme.sync()
-            assert verdict.status == "partial"
-            assert f"thread {sick['thread']} (" in str(verdict.reason)
+            result = acme.sync()
+            assert result.status == "partial"
+            assert f"thread {sick['thread']} (" in str(result.reason)
             assert acme.account.state == "active"
         assert acme.living == {fine["thread"], sick["thread"]}
         assert not acme.stored_message(sick).text

@@ -311,8 +311,8 @@ class TestCalls:
 
     def test_that_are_private_are_not_stored(self, acme: GongTenant) -> None:
         call(acme, private=True)
-        verdict = acme.reads()
-        assert (acme.rows, dict(verdict.left_out)) == ({}, {"private": 1})
+        result = acme.reads()
+        assert (acme.rows, dict(result.left_out)) == ({}, {"private": 1})
 
     def test_that_turn_private_are_tombstoned(self, acme: GongTenant) -> None:
         once_public = call(acme)
@@ -339,8 +339,8 @@ class TestCalls:
         assert acme.rows[old].title == "Corrected"
 
     def test_without_any_in_a_range_are_no_error(self, acme: GongTenant) -> None:
-        verdict = acme.reads()
-        assert verdict.counts.seen == 0
+        result = acme.reads()
+        assert result.counts.seen == 0
 
     def test_may_be_limited_to_the_newest(self, bench: Bench) -> None:
         acme = GongTenant(bench, "acme")
@@ -392,8 +392,8 @@ class TestScopes:
         self.without(acme, "api:users:read", "api:workspaces:read")
         found = call(acme)
         acme.sync()
-        verdict = acme.sync()
-        assert (verdict.status, acme.account.state) == ("partial", "active")
+        result = acme.sync()
+        assert (result.status, acme.account.state) == ("partial", "active")
         assert acme.account.reason == (
             "not readable: users (lacks the scope api:users:read), "
             "workspaces (lacks the scope api:workspaces:read)"
@@ -441,9 +441,9 @@ class TestScopes:
 class TestHosts:
     def test_not_found_is_not_an_empty_range(self, acme: GongTenant) -> None:
         acme.fault("error", method="calls.extensive", status=404, error="No such path", times=-1)
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert "base URL" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert "base URL" in str(result.reason)
 
     @pytest.mark.parametrize("body", [["No such path"], "No such path", {"errors": "No such path"}, None])
     def test_not_found_may_come_in_any_shape(self, acme: GongTenant, body: Any) -> None:
@@ -545,9 +545,9 @@ class TestLimits:
         acme.bench.configure(GONG_CALLS_PER_DAY="4")
         call(acme)
         acme.reads()  # three requests
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert "4 requests of the last 24 hours are spent" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert "4 requests of the last 24 hours are spent" in str(result.reason)
         assert (acme.account.state, acme.account.error_kind) == ("active", "quota_spent")
         until = acme.stored(syncs)[0].started_at + timedelta(days=1)
         assert abs(acme.account.due_at - until) < timedelta(minutes=1)
@@ -556,10 +556,10 @@ class TestLimits:
         monkeypatch.setattr(import_module("ingest_assets.sources.gong.extract"), "CALLS_A_WINDOW", 3)
         acme.bench.configure(GONG_CALLS_PER_DAY="40", GONG_BACKFILL_SHARE="0.2")
         made = [call(acme, hours_ago=24 * day + 1, sentences=1) for day in range(20)]
-        verdict = acme.sync()
+        result = acme.sync()
         first = acme.stored(syncs)[0].started_at
         until = f"waits until {first + timedelta(days=1):%Y-%m-%d %H:%M} UTC for its share of requests"
-        assert (verdict.status, verdict.reason) == ("partial", f"not readable: history ({until})")
+        assert (result.status, result.reason) == ("partial", f"not readable: history ({until})")
         assert made[0] in acme.living
         assert made[-1] not in acme.rows
         acme.bench.execute("update ingest.syncs set started_at = started_at - interval '2 days'")

@@ -59,9 +59,9 @@ class TestOneCall:
         bad = made[5]
         acme.fault(kind, method="calls.transcript", part=bad, times=-1, **fields)
         for _ in range(3):
-            verdict = acme.sync()
-            assert sum(verdict.calls.values()) <= MOST_REQUESTS
-            assert verdict.status == "partial"
+            result = acme.sync()
+            assert sum(result.calls.values()) <= MOST_REQUESTS
+            assert result.status == "partial"
             assert f"call {bad} (" in acme.account.reason
             assert acme.account.state == "active"
         assert states(acme) == dict.fromkeys(made, "ready") | {bad: "pending"}
@@ -79,10 +79,10 @@ class TestOneCall:
         acme.fault(kind, method="calls.by_id", part=bad, times=-1, **fields)
         acme.bench.clock.advance(40 * HOUR)  # no window holds them: they are asked for by id
         for _ in range(3):
-            verdict = acme.sync()
+            result = acme.sync()
             acme.bench.clock.advance(8 * HOUR)
-        assert sum(verdict.calls.values()) <= MOST_REQUESTS
-        assert (acme.account.state, verdict.status) == ("active", "partial")
+        assert sum(result.calls.values()) <= MOST_REQUESTS
+        assert (acme.account.state, result.status) == ("active", "partial")
         assert f"call {bad} (" in acme.account.reason
         assert states(acme) == dict.fromkeys(made, "ready") | {bad: "pending"}
         acme.calm()
@@ -110,9 +110,9 @@ class TestOneCall:
         for one in made[:2]:
             acme.order("delete", call=one)
         acme.fault("html", method="calls.get", part=made[0], status=404, times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, verdict.counts.deleted) == ("partial", 1)
-        assert f"call {made[0]} (" in str(verdict.reason)
+        result = acme.sync()
+        assert (result.status, result.counts.deleted) == ("partial", 1)
+        assert f"call {made[0]} (" in str(result.reason)
         assert made[0] in acme.living
         acme.calm()
         assert acme.reads().counts.deleted == 1
@@ -130,8 +130,8 @@ class TestOneCall:
         bad = {made[1], made[30], made[59]}
         for one in bad:
             acme.fault("error", method="calls.transcript", part=one, status=404, error="no", times=-1)
-        verdict = acme.sync()
-        assert sum(verdict.calls.values()) <= 3 * MOST_REQUESTS
+        result = acme.sync()
+        assert sum(result.calls.values()) <= 3 * MOST_REQUESTS
         assert {key for key, state in states(acme).items() if state != "ready"} == bad
         assert sum(acme.sync().calls.values()) <= MOST_REQUESTS
 
@@ -142,9 +142,9 @@ class TestAllCalls:
         made = calls(acme, 40)
         acme.fault("error", method="calls.transcript", status=status, error="no", times=-1)
         for _ in range(3):
-            verdict = acme.sync()
-            assert (verdict.status, acme.account.state) == ("partial", "active")
-            assert sum(verdict.calls.values()) <= 80
+            result = acme.sync()
+            assert (result.status, acme.account.state) == ("partial", "active")
+            assert sum(result.calls.values()) <= 80
         assert acme.living == set(made)
         acme.calm()
         acme.reads()
@@ -160,11 +160,11 @@ class TestAllCalls:
     def test_that_the_vendor_slows_down_for_long_wait_as_the_account(self, acme: GongTenant) -> None:
         calls(acme)
         acme.fault("ratelimit", method="calls.transcript", retry_after=1800, times=1)
-        verdict = acme.sync()
-        assert verdict.status == "failed"
+        result = acme.sync()
+        assert result.status == "failed"
         assert acme.account.state == "active"
         assert acme.account.due_at - acme.bench.clock.now() > timedelta(minutes=20)
-        assert sum(verdict.calls.values()) <= 4
+        assert sum(result.calls.values()) <= 4
 
 
 class TestNames:
@@ -180,9 +180,9 @@ class TestNames:
         acme.fault(kind, method="users.list", times=-1, **fields)
         for _ in range(3):
             acme.bench.clock.advance(25 * HOUR)
-            verdict = acme.sync()
-        assert (verdict.status, acme.account.state) == ("partial", "active")
-        assert "users (" in str(verdict.reason)
+            result = acme.sync()
+        assert (result.status, acme.account.state) == ("partial", "active")
+        assert "users (" in str(result.reason)
         assert acme.living == set(made)
         acme.calm()
         for _ in range(2):
@@ -207,10 +207,10 @@ class TestOddPages:
     )
     def test_are_told_as_the_vendors_fault(self, acme: GongTenant, body: Any) -> None:
         acme.fault("json", method="calls.extensive", status=200, body=body, times=-1)
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert verdict.error is not None
-        assert verdict.error.kind == "unexpected_response"
+        result = acme.sync()
+        assert result.status == "failed"
+        assert result.error is not None
+        assert result.error.kind == "unexpected_response"
 
     @pytest.mark.parametrize("total", ["many", [7], -1, None, 10**30])
     def test_with_an_odd_total_are_read(self, acme: GongTenant, total: Any) -> None:

@@ -17,7 +17,7 @@ from ingest_assets.sources.parts import LONGEST_PAUSE
 from ingest_assets.sources.slack.errors import KINDS, UNSEEN
 from ingest_assets.storage.schema import unreadable_parts
 from ingest_assets.sync.account import sync
-from ingest_assets.sync.result import Verdict
+from ingest_assets.sync.result import SyncResult
 from tests.sources.poison import ANSWERS, CASES, HEALTHY, PARTS, Case
 from tests.workbench import Bench
 
@@ -32,7 +32,7 @@ LATER = ("status 500", "error 200", "error 403", "rate limit")
 """Answers that are also tried on a part that was read before."""
 
 
-def scheduled(case: Case) -> Verdict:
+def scheduled(case: Case) -> SyncResult:
     """Sync as a schedule would: pauses of parts count."""
     tenant = case.tenant
     options = tenant.bench.app.options_of(tenant.source)
@@ -40,13 +40,13 @@ def scheduled(case: Case) -> Verdict:
     return sync(tenant.source, tenant.account, options, worker)
 
 
-def rounds(case: Case) -> Verdict:
+def rounds(case: Case) -> SyncResult:
     """Sync a few times while the healthy parts live on."""
     for _ in range(SYNCS):
         case.bench.clock.advance(RHYTHM)
         case.grow()
-        verdict = scheduled(case)
-    return verdict
+        result = scheduled(case)
+    return result
 
 
 def poison(case: Case, answer: dict[str, Any]) -> None:
@@ -61,8 +61,8 @@ def recovers(case: Case) -> None:
     case.tenant.calm()
     for _ in range(2):
         case.bench.clock.advance(LONGEST_PAUSE + RHYTHM)
-        verdict = scheduled(case)
-    assert (verdict.status, case.tenant.account.state) == ("success", "active"), verdict.reason
+        result = scheduled(case)
+    assert (result.status, case.tenant.account.state) == ("success", "active"), result.reason
     assert case.whole()
     assert case.arrived(case.healthy)
     assert not case.tenant.stored(unreadable_parts)
@@ -72,18 +72,18 @@ def check(case: Case, answer: str) -> None:
     """Poison a part and see that nothing but that part suffers."""
     poison(case, ANSWERS[answer])
     since = case.bench.requests()
-    verdict = rounds(case)
+    result = rounds(case)
     calls = case.tenant.calls(since=since)
     if answer == LONG and case.counts_together:
-        assert case.tenant.account.state == "active", verdict.reason
+        assert case.tenant.account.state == "active", result.reason
         recovers(case)
         return
     assert case.arrived(case.healthy), "a healthy part suffers"
-    assert case.tenant.account.state == "active", verdict.reason
+    assert case.tenant.account.state == "active", result.reason
     if answer not in case.exempt:
-        assert verdict.status == "partial", verdict.reason
-        assert any(case.told in part.part for part in verdict.unreadable)
-        assert all(part.code and part.name and part.action for part in verdict.unreadable)
+        assert result.status == "partial", result.reason
+        assert any(case.told in part.part for part in result.unreadable)
+        assert all(part.code and part.name and part.action for part in result.unreadable)
         case.tenant.calm()
         usual = usual_calls(case)
         excess = sum(calls.values()) - usual
@@ -143,10 +143,10 @@ def test_each_code_that_a_vendor_documents_concerns_the_part_that_was_asked(
     parts = [case.part, *(case.fall_ill() for _ in SLACK_CODES[1:])]
     for part, code in zip(parts, SLACK_CODES, strict=True):
         case.tenant.fault("error", method=case.method, part=part, error=code, times=-1)
-    verdict = rounds(case)
+    result = rounds(case)
     assert case.arrived(case.healthy)
-    assert case.tenant.account.state == "active", verdict.reason
-    assert verdict.status == "partial"
-    assert {part.code for part in verdict.unreadable} >= set(SLACK_CODES) - UNSEEN
-    assert len(verdict.unreadable) >= len(parts) - len(UNSEEN)
+    assert case.tenant.account.state == "active", result.reason
+    assert result.status == "partial"
+    assert {part.code for part in result.unreadable} >= set(SLACK_CODES) - UNSEEN
+    assert len(result.unreadable) >= len(parts) - len(UNSEEN)
     recovers(case)

@@ -352,8 +352,8 @@ class TestEveryColumn:
             for number, (path, name) in enumerate(bad)
         ]
         poisoned = Poisoned(bench, record, [*good, *items])
-        verdict = poisoned.sync()
-        assert verdict.status == "success", verdict.reason
+        result = poisoned.sync()
+        assert result.status == "success", result.reason
         stored = {row.external_id for row in poisoned.tenant.stored(record.table)}
         assert {sample.parse(ACCOUNT, item).external_id for item in good} <= stored
         assert len(poisoned.tenant.rejected) + len(stored) > len(items) / 2  # those without an id fall together
@@ -518,8 +518,8 @@ def test_items_that_are_sent_poisoned_leave_six_good_ones(bench: Bench, name: st
     good = {acme.add(hours_ago=place + 1) for place in range(GOOD)}
     acme.connected()
     for _ in range(2):
-        verdict = acme.sync(rejected_share=1.0)
-        assert verdict.status in ("success", "partial"), verdict.reason
+        result = acme.sync(rejected_share=1.0)
+        assert result.status in ("success", "partial"), result.reason
     assert good <= acme.living
     assert acme.account.state == "active"
 

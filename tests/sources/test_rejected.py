@@ -117,8 +117,8 @@ class TestTheQuarantine:
 
             connector: Connector = Connector(extract=pages, probe=lambda _login: None, client=lambda _login: None)  # type: ignore[arg-type, return-value]
             source = replace(SLACK, connector=lambda: connector)
-            verdict = sync(source, workspace.account, bench.options, bench.worker(rejected_share=1.0))
-            assert "bug" not in str(verdict.reason)
+            result = sync(source, workspace.account, bench.options, bench.worker(rejected_share=1.0))
+            assert "bug" not in str(result.reason)
             return workspace.rejected
 
         return keep

@@ -34,10 +34,10 @@ def lively(bench: Bench) -> Workspace:
 
 class TestAFirstSync:
     def test_brings_every_message_reply_and_broadcast(self, lively: Workspace) -> None:
-        verdict = lively.reads()
+        result = lively.reads()
         assert lively.held() == lively.shown()
-        assert verdict.counts.new == len(lively.shown()) == len(lively.rows)
-        assert (verdict.counts.changed, verdict.counts.deleted, verdict.counts.rejected) == (0, 0, 0)
+        assert result.counts.new == len(lively.shown()) == len(lively.rows)
+        assert (result.counts.changed, result.counts.deleted, result.counts.rejected) == (0, 0, 0)
 
     def test_keeps_timestamps_exact(self, acme: Workspace) -> None:
         now = int(acme.bench.clock.now().timestamp())
@@ -112,8 +112,8 @@ class TestALaterSync:
         lively.reads()
         before = {ts: (row.updated_at, row.content_hash) for ts, row in lively.rows.items()}
         since = lively.bench.requests()
-        verdict = lively.reads()
-        counts = verdict.counts
+        result = lively.reads()
+        counts = result.counts
         assert (counts.new, counts.changed, counts.deleted, counts.rejected) == (0, 0, 0, 0)
         assert {ts: (row.updated_at, row.content_hash) for ts, row in lively.rows.items()} == before
         assert lively.calls(since=since) == {"users.conversations": 1, "conversations.history": 2}
@@ -345,8 +345,8 @@ class TestPages:
         acme = bench.workspace("acme", "general", page_cap=5)
         acme.say_many("general", 60)
         acme.fault("repeat_cursor", method="conversations.history", times=-1)
-        verdict = acme.sync()
-        assert verdict.status == "partial"
+        result = acme.sync()
+        assert result.status == "partial"
         assert "repeats a page cursor" in acme.unreadable["general"].action
         assert acme.calls()["conversations.history"] < 10
 
@@ -416,17 +416,17 @@ class TestAnItemThatCannotBeParsed:
         acme.reads()
         acme.order("delete", channel="general", ts=ts)
         acme.order("raw", channel="general", payload={"ts": ts, "text": "odd", "user": 7})
-        verdict = acme.reads()
-        assert (verdict.counts.rejected, verdict.counts.deleted) == (1, 0)
+        result = acme.reads()
+        assert (result.counts.rejected, result.counts.deleted) == (1, 0)
         assert set(acme.living) == {ts}
 
     def test_among_many_such_items_fails_the_sync(self, acme: Workspace) -> None:
         acme.say_many("general", 30, hours_ago=2)
         for place in range(12):
             acme.say("general", f"odd {place}", hours_ago=1, extra={"user": 7})
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert "could not be parsed" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert "could not be parsed" in str(result.reason)
         assert len(acme.rejected) == 12
         assert len(acme.rows) == 30
         assert (acme.account.state, acme.account.error_kind) == ("failing", "rejected_share")
@@ -438,9 +438,9 @@ class TestDeletions:
         acme.reads()
         for ts in said[:30]:
             acme.order("delete", channel="general", ts=ts)
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert "INGEST_DELETED_SHARE" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert "INGEST_DELETED_SHARE" in str(result.reason)
         assert len(acme.living) == 60
 
     def test_of_too_many_rows_are_believed_when_the_operator_says_so(self, acme: Workspace) -> None:
@@ -466,9 +466,9 @@ class TestAChannelThatCannotBeRead:
             "acme", "general", {"name": "closed", "member": False}, settings={"channels": ["general", "closed"]}
         )
         ts = acme.say("general", "hello")
-        verdict = acme.sync()
-        assert verdict.status == "partial"
-        assert "not_in_channel" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "partial"
+        assert "not_in_channel" in str(result.reason)
         assert set(acme.rows) == {ts}
         assert acme.account.state == "active"
 
@@ -477,8 +477,8 @@ class TestAChannelThatCannotBeRead:
         ts = acme.say("general", "hello")
         acme.say("special", "hello")
         acme.fault("error", error="channel_is_limited_access", channel="special", times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, verdict.reason) == ("partial", "not readable: special (channel_is_limited_access)")
+        result = acme.sync()
+        assert (result.status, result.reason) == ("partial", "not readable: special (channel_is_limited_access)")
         assert set(acme.rows) == {ts}
 
     def test_is_joined_where_the_account_says_so(self, bench: Bench) -> None:

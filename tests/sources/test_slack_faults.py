@@ -44,8 +44,8 @@ class TestARequestToSlowDown:
 
     def test_for_twenty_minutes_holds_no_worker(self, acme: Workspace) -> None:
         acme.fault("ratelimit", method="conversations.history", retry_after=1200)
-        verdict = acme.sync()
-        assert (verdict.status, type(verdict.error)) == ("failed", Transient)
+        result = acme.sync()
+        assert (result.status, type(result.error)) == ("failed", Transient)
         assert acme.bench.clock.pauses == []
         assert acme.account.state == "active"
         assert wait_after(acme) > 20 * MINUTE - timedelta(seconds=5)
@@ -91,8 +91,8 @@ class TestARequestToSlowDown:
         bench.choose(concurrency=1)
         held = 0
         for _ in range(12):
-            verdict = acme.sync()
-            assert len(acme.rows) > held or verdict.status == "success"
+            result = acme.sync()
+            assert len(acme.rows) > held or result.status == "success"
             held = len(acme.rows)
             assert set(alone) <= set(acme.rows)
             bench.clock.advance(timedelta(hours=1))
@@ -131,10 +131,10 @@ class TestATroubleOfTheMoment:
     @pytest.mark.parametrize("kind", ["status", "drop", "truncate", "html"])
     def test_of_the_channels_list_fails_the_sync_and_is_retried_later(self, acme: Workspace, kind: str) -> None:
         acme.fault(kind, method="users.conversations", times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, type(verdict.error)) == ("failed", Transient)
+        result = acme.sync()
+        assert (result.status, type(result.error)) == ("failed", Transient)
         assert (acme.account.state, acme.account.attempts) == ("active", 1)
-        assert acme.account.reason == verdict.reason
+        assert acme.account.reason == result.reason
 
     def test_is_retried_after_5_10_and_20_minutes_and_then_with_the_schedule(self, acme: Workspace) -> None:
         acme.fault("status", status=503, times=-1)
@@ -191,9 +191,9 @@ class TestEveryErrorCode:
     )
     def test_about_the_login_asks_for_reconnection(self, acme: Workspace, code: str) -> None:
         acme.fault("error", error=code, times=-1)
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert isinstance(verdict.error, CredentialRejected)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert isinstance(result.error, CredentialRejected)
         account = acme.account
         assert (account.state, account.due_at) == ("needs_reconnect", None)
         assert code in account.reason
@@ -203,15 +203,15 @@ class TestEveryErrorCode:
     @pytest.mark.parametrize("code", ["channel_not_found", "not_in_channel", "channel_is_limited_access"])
     def test_about_one_channel_skips_it(self, acme: Workspace, code: str) -> None:
         acme.fault("error", method="conversations.history", error=code, times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, verdict.reason) == ("partial", f"not readable: general ({code})")
+        result = acme.sync()
+        assert (result.status, result.reason) == ("partial", f"not readable: general ({code})")
         assert acme.account.state == "active"
 
     def test_about_one_thread_skips_it(self, acme: Workspace) -> None:
         acme.fault("error", method="conversations.replies", error="thread_not_found", times=-1)
-        verdict = acme.sync()
-        assert verdict.status == "partial"
-        assert "thread_not_found" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "partial"
+        assert "thread_not_found" in str(result.reason)
         acme.bench.sim.delete("/_sim/fault")
         acme.bench.clock.advance(timedelta(days=1))
         acme.reads()
@@ -233,26 +233,26 @@ class TestEveryErrorCode:
     @pytest.mark.parametrize("code", ["invalid_arguments", "unknown_method", "limit_required", "brand_new_code"])
     def test_about_our_request_or_of_nobodys_is_for_a_developer(self, acme: Workspace, code: str) -> None:
         acme.fault("error", method="users.conversations", error=code, times=-1)
-        verdict = acme.sync()
-        assert isinstance(verdict.error, UnexpectedResponse)
-        assert code in str(verdict.reason)
+        result = acme.sync()
+        assert isinstance(result.error, UnexpectedResponse)
+        assert code in str(result.reason)
         assert (acme.account.state, acme.account.due_at) == ("failing", None)
         assert acme.calls()["users.conversations"] == 1
 
     @pytest.mark.parametrize("code", ["invalid_arguments", "unknown_method", "limit_required", "brand_new_code"])
     def test_of_a_channel_is_the_channels(self, acme: Workspace, code: str) -> None:
         acme.fault("error", method="conversations.history", error=code, times=-1)
-        verdict = acme.sync()
-        assert (verdict.status, verdict.reason) == ("partial", f"not readable: general ({code})")
+        result = acme.sync()
+        assert (result.status, result.reason) == ("partial", f"not readable: general ({code})")
         assert acme.account.state == "active"
         assert acme.calls()["conversations.history"] == 1
 
     @pytest.mark.parametrize("method", ["users.conversations", "conversations.history"])
     def test_that_is_no_code_is_never_quoted(self, acme: Workspace, method: str) -> None:
         acme.fault("error", method=method, error="Ann said: secret plans!", times=-1)
-        verdict = acme.sync()
-        assert verdict.status in {"failed", "partial"}
-        assert "secret plans" not in f"{verdict!r} {acme.unreadable}"
+        result = acme.sync()
+        assert result.status in {"failed", "partial"}
+        assert "secret plans" not in f"{result!r} {acme.unreadable}"
 
     def test_of_a_dead_cursor_on_every_page_is_given_up(self, bench: Bench) -> None:
         acme = bench.workspace("acme", "general", page_cap=2)
@@ -267,15 +267,15 @@ class TestEveryErrorCode:
         told = acme.unreadable["general"].action
         assert "Add the scope channels:history under OAuth & Permissions and reinstall the app." in told
         acme.order("token", scopes=["channels:history"])
-        verdict = acme.sync()
-        assert isinstance(verdict.error, CredentialRejected)
-        assert ":read under OAuth & Permissions and reinstall the app." in str(verdict.reason)
+        result = acme.sync()
+        assert isinstance(result.error, CredentialRejected)
+        assert ":read under OAuth & Permissions and reinstall the app." in str(result.reason)
 
     def test_with_a_proxy_in_between_names_the_address_setting(self, acme: Workspace) -> None:
         acme.fault("html", status=404, times=-1)
-        verdict = acme.sync()
-        assert isinstance(verdict.error, UnexpectedResponse)
-        assert "SLACK_API_URL" in str(verdict.reason)
+        result = acme.sync()
+        assert isinstance(result.error, UnexpectedResponse)
+        assert "SLACK_API_URL" in str(result.reason)
 
 
 class TestARevokedToken:
@@ -285,9 +285,9 @@ class TestARevokedToken:
         assert isinstance(acme.sync().error, CredentialRejected)
         since = acme.bench.requests()
         scheduled = replace(acme.bench.worker(), reservation="a tick")
-        verdict = sync(SLACK, acme.account, acme.bench.options, scheduled)
-        assert (verdict.status, type(verdict.error)) == ("failed", CredentialRejected)
-        assert "Connect the account again" in str(verdict.reason)
+        result = sync(SLACK, acme.account, acme.bench.options, scheduled)
+        assert (result.status, type(result.error)) == ("failed", CredentialRejected)
+        assert "Connect the account again" in str(result.reason)
         assert acme.bench.requests() == since
 
     def test_is_healed_by_connecting_again_and_the_sync_goes_on_where_it_was(self, acme: Workspace) -> None:
@@ -334,12 +334,12 @@ class TestWhatMustStaySecret:
         given = {
             name: str(value) if name == "error" else value for name, value in trouble.items() if name != "kind"
         }
-        verdicts = [acme.sync()]
+        results = [acme.sync()]
         acme.order("edit", channel="general", ts=parent, text=f"{self.CANARY} edited")
         acme.fault(str(trouble["kind"]), method="conversations.history", times=-1, **given)
-        verdicts.append(acme.sync())
+        results.append(acme.sync())
         logged = [f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records]
-        told = [*logged, caplog.text, *map(repr, verdicts), repr(acme.account.reason)]
+        told = [*logged, caplog.text, *map(repr, results), repr(acme.account.reason)]
         told += [repr(row) for row in acme.history]
         told += [row.error for row in acme.rejected]
         for secret in (acme.token, self.CANARY, bench.environ["INGEST_ENCRYPTION_KEYS"]):
@@ -352,9 +352,9 @@ class TestWhatMustStaySecret:
         acme = bench.workspace("acme", "general")
         acme.say("general", self.CANARY)
         bench.execute("alter table raw.slack_messages add constraint odd check (text not like 'CANARY%')")
-        verdict = acme.reads()
+        result = acme.reads()
         [refused] = acme.rejected
-        told = f"{caplog.text} {verdict!r} {acme.account.reason} {acme.history} {refused.error}"
+        told = f"{caplog.text} {result!r} {acme.account.reason} {acme.history} {refused.error}"
         assert self.CANARY not in told
 
     def test_is_not_stored_in_the_clear(self, acme: Workspace) -> None:

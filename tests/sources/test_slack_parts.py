@@ -54,10 +54,10 @@ class TestAChannelThatIsRefused:
         acme.fault(method="conversations.history", channel="sick", times=-1, **refusal)
         for _ in range(3):
             since = bench.requests()
-            verdict = acme.sync()
-            assert (verdict.status, acme.account.state) == ("partial", "active"), verdict.reason
+            result = acme.sync()
+            assert (result.status, acme.account.state) == ("partial", "active"), result.reason
             assert set(acme.unreadable) == {"sick"}
-            assert "sick" in str(verdict.reason)
+            assert "sick" in str(result.reason)
             talk(acme, names)
         assert acme.calls(since=since)["conversations.history"] <= len(names) + 1
         sick = acme.channels["sick"]
@@ -116,10 +116,10 @@ class TestAThreadThatIsRefused:
         acme.fault(method="conversations.replies", part=parent, times=-1, **refusal)
         for _ in range(3):
             since = bench.requests()
-            verdict = acme.sync()
-            assert (verdict.status, acme.account.state) == ("partial", "active"), verdict.reason
+            result = acme.sync()
+            assert (result.status, acme.account.state) == ("partial", "active"), result.reason
             assert {row for row in acme.shown() if row[1] != reply} == acme.held()
-            assert "thread of" in str(verdict.reason)
+            assert "thread of" in str(result.reason)
         assert acme.calls(since=since)["conversations.replies"] <= 2
         assert (acme.rows[parent].reply_count, acme.rows[parent].latest_reply) == (None, None)
         acme.heal()
@@ -232,9 +232,9 @@ class TestAProfileThatIsRefused:
         acme.fault(method="users.info", part="U0GUEST", times=-1, **refusal)
         for _ in range(3):
             since = acme.bench.requests()
-            verdict = acme.sync()
-            assert (verdict.status, acme.account.state) == ("partial", "active"), verdict.reason
-            assert "profile of U0GUEST" in str(verdict.reason)
+            result = acme.sync()
+            assert (result.status, acme.account.state) == ("partial", "active"), result.reason
+            assert "profile of U0GUEST" in str(result.reason)
             assert acme.held() == acme.shown()
             self.says(acme, "hello again")
         assert acme.calls(since=since)["users.info"] <= 2
@@ -307,9 +307,9 @@ class TestAProfileThatIsRefused:
         acme.say_many("general", 5)
         acme.fault("error", error="brand_new_code", method="users.list", times=-1)
         for _ in range(3):
-            verdict = acme.sync()
-            assert (verdict.status, acme.account.state) == ("partial", "active")
-            assert "the list of people" in str(verdict.reason)
+            result = acme.sync()
+            assert (result.status, acme.account.state) == ("partial", "active")
+            assert "the list of people" in str(result.reason)
         assert acme.held() == acme.shown()
         assert acme.calls()["users.list"] == 3
         acme.heal()
@@ -328,9 +328,9 @@ class TestAChannelThatWasRead:
 
     def test_and_is_gone_is_told_until_it_is_listed_again(self, acme: Workspace) -> None:
         for _ in range(2):
-            verdict = acme.sync()
-            assert verdict.status == "partial"
-            assert str(verdict.reason).startswith("no longer in #deal-room since ")
+            result = acme.sync()
+            assert result.status == "partial"
+            assert str(result.reason).startswith("no longer in #deal-room since ")
             assert acme.account.state == "active"
             acme.bench.clock.advance(HOUR)
         since = [row.since for row in acme.unreadable.values()]

@@ -66,8 +66,8 @@ class TestARowThatPostgreSQLRefuses:
     def test_is_one_rejected_record_and_the_rest_of_the_page_is_stored(self, acme: Workspace, kind: str) -> None:
         statement, reason = REFUSALS[kind]
         acme.bench.execute(statement)
-        verdict = acme.reads()
-        assert (len(acme.living), verdict.counts.rejected, verdict.counts.seen) == (6, 1, 7)
+        result = acme.reads()
+        assert (len(acme.living), result.counts.rejected, result.counts.seen) == (6, 1, 7)
         [refused] = acme.rejected
         assert refused.error == reason
         assert CANARY in refused.payload["text"]
@@ -95,16 +95,16 @@ class TestARowThatPostgreSQLRefuses:
     def test_many_of_them_fail_the_sync_and_are_all_told(self, acme: Workspace) -> None:
         acme.say_many("general", 20)
         acme.bench.execute("alter table raw.slack_messages add constraint odd check (text like 'CANARY%')")
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert "could not be parsed" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert "could not be parsed" in str(result.reason)
         assert (len(acme.living), len(acme.rejected)) == (1, 26)
 
     def test_a_table_that_is_missing_a_column_is_a_bug_and_rejects_nothing(self, acme: Workspace) -> None:
         acme.bench.execute("alter table raw.slack_messages drop column subtype")
-        verdict = acme.sync()
-        assert verdict.status == "failed"
-        assert "A bug of ours" in str(verdict.reason)
+        result = acme.sync()
+        assert result.status == "failed"
+        assert "A bug of ours" in str(result.reason)
         acme.bench.execute("alter table raw.slack_messages add column subtype text")
         assert not acme.rejected
 

@@ -8,15 +8,15 @@ import pytest
 
 from ingest_assets.errors import CredentialRejected, DoubtfulRejection, SourceError
 from ingest_assets.sources.login import Account
-from ingest_assets.sync.result import BELIEVED, FAILED, Verdict, next_state
+from ingest_assets.sync.result import BELIEVED, FAILED, SyncResult, next_state
 
 NOW = datetime(2026, 11, 26, 14, 41, tzinfo=UTC)
 ANN = Account(account_id=1, workspace_id="acme", name="ann@acme.com", external_id="ann@acme.com", settings={})
 
 
 def state_after(error: SourceError, attempts: int) -> dict[str, object]:
-    verdict = Verdict(account=ANN, status=FAILED, error=error)
-    return next_state(verdict, attempts=attempts, started_at=NOW, now=NOW)
+    result = SyncResult(account=ANN, status=FAILED, error=error)
+    return next_state(result, attempts=attempts, started_at=NOW, now=NOW)
 
 
 def test_a_refused_login_needs_a_person_at_once() -> None:

@@ -18,7 +18,7 @@ from ingest_assets.storage import overview
 from ingest_assets.storage.schema import DISCONNECTED, PAUSED
 from ingest_assets.sync.account import sync
 from ingest_assets.sync.pool import DOWN, sync_workspaces
-from ingest_assets.sync.result import Verdict, report
+from ingest_assets.sync.result import SyncResult, report
 from tests.workbench import Bench, Workspace
 
 REPORT = {
@@ -63,7 +63,7 @@ def fleet(bench: Bench) -> list[Workspace]:
     return made
 
 
-def run(bench: Bench, *names: str, **changes: Any) -> dict[str, list[Verdict]]:
+def run(bench: Bench, *names: str, **changes: Any) -> dict[str, list[SyncResult]]:
     return dict(sync_workspaces(SLACK, names, bench.options, bench.worker(**changes)))
 
 
@@ -76,10 +76,10 @@ class TestAVendorThatIsDown:
         made = [bench.workspace(f"w{number:02}", "general") for number in range(DOWN + 10)]
         bench.order("fault", kind="status", status=503, times=-1)
         found = run(bench, *names_of(made), parallel_accounts=1)
-        assert Counter(verdict.status for [verdict] in found.values()) == {"failed": DOWN, "skipped": 10}
+        assert Counter(result.status for [result] in found.values()) == {"failed": DOWN, "skipped": 10}
         assert Counter(workspace.account.attempts for workspace in made) == {1: DOWN, 0: 10}
         assert "Slack seems to be down" in next(
-            str(verdict.reason) for [verdict] in found.values() if verdict.status == "skipped"
+            str(result.reason) for [result] in found.values() if result.status == "skipped"
         )
 
     def test_is_not_told_from_one_workspaces_many_accounts(self, bench: Bench) -> None:
@@ -90,8 +90,8 @@ class TestAVendorThatIsDown:
             team.fault("status", status=503, times=-1)
         globex = bench.workspace("globex", "general")
         found = run(bench, "acme", "globex", parallel_accounts=1)
-        assert [verdict.status for verdict in found["acme"]] == ["failed"] * len(made)
-        assert [verdict.status for verdict in found["globex"]] == ["success"]
+        assert [result.status for result in found["acme"]] == ["failed"] * len(made)
+        assert [result.status for result in found["globex"]] == ["success"]
         with bench.engine.connect() as conn:
             assert overview.outage(conn, "slack", globex.account.created_at, DOWN) is None
 
@@ -122,19 +122,19 @@ class TestAWorkspaceWithManyAccounts:
         bench.execute("update ingest.accounts set due_at = :due", due=due)
         worker = replace(bench.worker(parallel_accounts=1, sync_minutes=1e-9), reservation="a tick")
         found = dict(sync_workspaces(SLACK, names, bench.options, worker))
-        assert Counter(verdict.status for verdict in found["acme"]) == {"partial": 1, "skipped": 2}
-        assert [verdict.status for verdict in found["globex"]] == ["partial"]
+        assert Counter(result.status for result in found["acme"]) == {"partial": 1, "skipped": 2}
+        assert [result.status for result in found["globex"]] == ["partial"]
         with bench.engine.connect() as conn:
             kept = conn.execute(text("select count(*) from ingest.accounts where due_at = :due"), {"due": due})
             assert kept.scalar_one() == 2
         again = run(bench, *names)  # as a person asks for it: without a limit
-        assert [verdict.status for verdict in again["acme"]] == ["success"] * 3
+        assert [result.status for result in again["acme"]] == ["success"] * 3
 
 
 class TestAFleet:
     def test_is_synced_completely_by_a_bounded_pool(self, bench: Bench, fleet: list[Workspace]) -> None:
         found = run(bench, *names_of(fleet), parallel_accounts=2)
-        assert {name: [verdict.status for verdict in one] for name, one in found.items()} == {
+        assert {name: [result.status for result in one] for name, one in found.items()} == {
             name: ["success"] for name in names_of(fleet)
         }
         for workspace in fleet:
@@ -151,10 +151,10 @@ class TestAFleet:
         acme, *others = fleet
         acme.fault(times=-1, **trouble)
         found = run(bench, *names_of(fleet))
-        assert [verdict.status for verdict in found["acme"]] == ["failed"]
+        assert [result.status for result in found["acme"]] == ["failed"]
         for workspace in others:
             assert workspace.held() == workspace.shown()
-        summary = report([verdict for one in found.values() for verdict in one])
+        summary = report([result for one in found.values() for result in one])
         assert (summary["status"], summary["failed_workspaces"], summary["successful_workspaces"]) == (
             "partial",
             1,
@@ -165,7 +165,7 @@ class TestAFleet:
         acme, *others = fleet
         bench.execute("update ingest.accounts set settings = '{\"nonsense\": 1}' where workspace_id = 'acme'")
         found = run(bench, *names_of(fleet))
-        assert [verdict.status for verdict in found["acme"]] == ["failed"]
+        assert [result.status for result in found["acme"]] == ["failed"]
         assert acme.account.state == "failing"
         for workspace in others:
             assert workspace.held() == workspace.shown()
@@ -177,9 +177,9 @@ class TestAFleet:
         bench.execute("create index on raw.slack_messages (text)")
         acme.say("general", noise)
         found = run(bench, *names_of(fleet))
-        [verdict] = found["acme"]
-        assert (verdict.status, verdict.counts.rejected, len(acme.rejected)) == ("success", 1, 1)
-        assert noise[:20] not in str(verdict)
+        [result] = found["acme"]
+        assert (result.status, result.counts.rejected, len(acme.rejected)) == ("success", 1, 1)
+        assert noise[:20] not in str(result)
         for workspace in others:
             assert workspace.held() == workspace.shown()
 
@@ -198,7 +198,7 @@ class TestAFleet:
         bench.execute(f"alter database {name} set statement_timeout = '1s'")
         bench.close()  # connections from now on have it
         found = run(bench, *names_of(fleet))
-        assert [(verdict.status, type(verdict.error)) for verdict in found["acme"]] == [("failed", Transient)]
+        assert [(result.status, type(result.error)) for result in found["acme"]] == [("failed", Transient)]
         for workspace in others:
             assert workspace.held() == workspace.shown()
 
@@ -229,7 +229,7 @@ class TestAFleet:
             workspace.say("general", "hello")
         support.fault("status", status=500, times=-1)
         found = run(bench, "acme")
-        assert sorted(verdict.status for verdict in found["acme"]) == ["failed", "success"]
+        assert sorted(result.status for result in found["acme"]) == ["failed", "success"]
         summary = report(found["acme"])
         assert (summary["status"], summary["failed_workspaces"], summary["successful_workspaces"]) == (
             "partial",
@@ -246,8 +246,8 @@ class TestAnAccountThatChangesWhileItsBatchIsUnderWay:
         before, since = acme.account, bench.requests()
         with bench.engine.begin() as conn:
             storage.set_state(conn, [before.account_id], state, "by hand")
-        verdict = sync(SLACK, before, bench.options, bench.worker())
-        assert (verdict.status, acme.account.state, bench.requests() - since) == ("skipped", state, 0)
+        result = sync(SLACK, before, bench.options, bench.worker())
+        assert (result.status, acme.account.state, bench.requests() - since) == ("skipped", state, 0)
 
     def test_is_read_with_the_login_that_it_has_now(self, bench: Bench) -> None:
         acme = bench.workspace("acme", "general")
@@ -266,8 +266,8 @@ class TestAReservation:
 
     def run(self, bench: Bench, reservation: str | None) -> list[str]:
         worker = replace(bench.worker(), reservation=reservation)
-        [(_, verdicts)] = sync_workspaces(SLACK, ["acme"], bench.options, worker)
-        return [verdict.status for verdict in verdicts]
+        [(_, results)] = sync_workspaces(SLACK, ["acme"], bench.options, worker)
+        return [result.status for result in results]
 
     def test_keeps_other_runs_away_until_it_ends(self, bench: Bench) -> None:
         acme, now = bench.workspace("acme", "general"), bench.clock.now()
@@ -298,7 +298,7 @@ class TestAReservation:
 class TestTheReport:
     def test_has_exactly_the_documented_keys(self, bench: Bench, fleet: list[Workspace]) -> None:
         found = run(bench, *names_of(fleet))
-        summary = report([verdict for one in found.values() for verdict in one])
+        summary = report([result for one in found.values() for result in one])
         assert set(summary) == REPORT
         assert all(set(entry) == ACCOUNT for entry in summary["accounts"])
         assert summary["status"] == "success"
