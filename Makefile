@@ -44,6 +44,8 @@ fuzz: $(READY)  ## N mutated payloads for every parser (SEED=1), or ONLY=slack_m
 check: $(READY)  ## all static checks
 	@echo "Checking format and style ..."
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@echo "Checking sizes ..."
+	@$(BIN)/python -m tests.sizes
 	@echo "Checking types ..."
 	@$(BIN)/mypy
 	@echo "Checking who imports whom ..."

@@ -1,0 +1,64 @@
+"""`python -m tests.sizes`: no function has over 40 lines, no module of the product over 300, but for these."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("ingest_assets", "ingest_simulator")
+FUNCTION, MODULE = 40, 300  # lines
+LONGER_FUNCTIONS = {
+    "ingest_assets/storage/overview.py:health": "one statement",
+    "ingest_assets/storage/incidents.py:claim": "one statement",
+    "ingest_assets/sync/pool.py:sync_workspaces": "a generator around a pool, which its closures share",
+    "ingest_assets/incidents/message.py:message_of": "one message, line by line",
+    "ingest_assets/cli/connecting.py:connect_account": "one transaction around what a probe found",
+    "ingest_assets/sources/client/paging.py:numbered_pages": "two requests in flight that correct each other",
+    "ingest_assets/sources/slack/records.py:from_api": "one field a line",
+    "ingest_assets/sources/gmail/threads.py:_page": "one page: what is stored, gone, left and unreadable",
+    "ingest_assets/definitions.py:build": "one list of definitions",
+    "ingest_simulator/demo.py:demo": "the demo, step by step",
+    "ingest_simulator/fathom/seeding.py:add_meeting": "one field a line",
+    "ingest_simulator/gmail/writing.py:_payload": "one field a line",
+    "ingest_simulator/gong/seeding.py:add_call": "one field a line",
+    "ingest_simulator/gong/control.py:_add_company": "one field a line",
+}
+LONGER_MODULES = {
+    "ingest_assets/sources/slack/client.py": "the one gateway to Slack: its methods, limits and classes of apps",
+    "ingest_assets/sync/account.py": "the loop over one account, and what each end of it is called",
+    "ingest_assets/features/workspace.py": "the loop over one workspace's conversations",
+}
+PRODUCT = "ingest_assets/"
+MIGRATIONS = "ingest_assets/migrations/"  # as they were when they were written
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield name and length of each function of a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+def main() -> None:
+    found: list[str] = []
+    used: set[str] = set()
+    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        name = str(path.relative_to(ROOT))
+        if name.startswith(MIGRATIONS):
+            continue
+        sizes = [(name, len(path.read_text().splitlines()), MODULE, LONGER_MODULES)] if PRODUCT in name else []
+        sizes += [(f"{name}:{one}", lines, FUNCTION, LONGER_FUNCTIONS) for one, lines in functions(path)]
+        for what, lines, most, longer in sizes:
+            if lines > most and what in longer:
+                used.add(what)
+            elif lines > most:
+                found.append(f"{what} has {lines} lines, {most} are allowed")
+    found += [f"{what} is no longer an exception" for what in {*LONGER_FUNCTIONS, *LONGER_MODULES} - used]
+    if found:
+        raise SystemExit("\n".join(found))
+
+
+if __name__ == "__main__":
+    main()
