@@ -116,7 +116,7 @@ class AlertSettings(SettingsGroup):
         return bool(self.slack_url or self.webhook_url or self.smtp_host)
 
     def quiet(self, now: datetime) -> bool:
-        """Tell whether it is within the quiet hours, by the clock on the wall of the time zone.
+        """Tell whether it is within the quiet hours, in local time of the time zone.
 
         Where clocks are set back, an hour that comes twice is quiet twice; where they are set forward, one that
         is left out is left out.
