@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+WORKERS := 3  # on two cores: tests of deployments mostly wait
 PROGRAMS := redis-server chromium docker-compose pgbouncer prometheus
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,7 @@ dev: $(READY)  ## Dagster on your own DATABASE_URL
 
 test: $(READY)  ## the whole suite, on an embedded PostgreSQL and simulated vendors
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all: $(READY)  ## the same, and what needs Redis, a browser, docker-compose, PgBouncer and promtool, which it installs (Debian)
 	@PATH="$$PATH:/usr/sbin"; for program in $(PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
@@ -32,7 +33,7 @@ test-all: $(READY)  ## the same, and what needs Redis, a browser, docker-compose
 	  case "$$missing" in *prometheus*) $$sudo systemctl disable --now -q prometheus 2>/dev/null || true;; esac; \
 	fi
 	@echo "Running all tests ..."
-	@TEST_ALL=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@TEST_ALL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 pictures: $(READY)  ## the pages of the web UI that the documents show, as the browser test sees them
 	@PICTURES=docs/pictures TEST_ALL=1 $(BIN)/python -m pytest -q tests/dagster/test_web.py
