@@ -56,7 +56,7 @@ def materialization(overview: Overview) -> dg.AssetMaterialization:
     owners=OWNERS,
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE),
     description="How many workspaces are fresh, which are not and why, and how many syncs succeed. Written when a "
-    "workspace changes its state, and hourly; where it is not fresh itself, nobody looks: see to the daemon.",
+    "workspace changes its state, and hourly; where it is overdue itself, Dagster's daemon does not run.",
 )
 def sync_health_asset(database: Database, limits: Limits) -> dg.MaterializeResult[None]:
     """Take it now; the sensor `sync_health` does when something changed."""

@@ -15,7 +15,7 @@ LOOK_SECONDS = 30
     minimum_interval_seconds=LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"database", "limits", "alerts"},
-    description="Open and close incidents over all workspaces, and send what was not told yet.",
+    description="Open and close incidents over all workspaces, and send what was not told. It requests no run.",
 )
 def incidents_sensor(context: dg.SensorEvaluationContext) -> Any:
     """Need no run."""

@@ -28,7 +28,8 @@ Known = dict[str, tuple[str, str]]
 @dg.sensor(
     minimum_interval_seconds=LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Observe the vendors' APIs every five minutes, and each hour report tables of names that changed.",
+    description="Observe the vendors' APIs every five minutes, and each hour report tables of names that changed. "
+    "It requests no run.",
 )
 def lineage(context: dg.SensorEvaluationContext, database: Database) -> Any:
     """Report without a run what is not as it was."""

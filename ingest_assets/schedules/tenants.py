@@ -14,7 +14,7 @@ LOOK_SECONDS = 30
     minimum_interval_seconds=LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"database"},
-    description="Keep the partition keys equal to the registered workspaces.",
+    description="Keep the partition keys equal to the registered workspaces. It requests no run.",
 )
 def workspace_keys(context: dg.SensorEvaluationContext) -> Any:
     """Add the keys of new workspaces and delete those of removed ones."""

@@ -26,7 +26,8 @@ REPORTS = 500  # check results of one look, so that it stays short; the rest com
     minimum_interval_seconds=HEALTH_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"database", "language_model", "limits"},
-    description="Report the checks that changed, and ops/sync_health when a workspace's state changes, or hourly.",
+    description="Report the checks that changed, and ops/sync_health when a workspace's state changes, or hourly. "
+    "It requests no run.",
 )
 def sync_health(context: dg.SensorEvaluationContext) -> Any:
     """Report without a run: neither needs one."""
@@ -67,7 +68,7 @@ def _report_changes(checks: Checks, now: datetime) -> int:
     minimum_interval_seconds=LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"database", "limits"},
-    description="End runs whose worker is gone, where Dagster cannot see that itself (Celery).",
+    description="End runs whose worker died, where Dagster cannot see it itself (Celery). It requests no run.",
 )
 def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
     """End runs that held no lease and finished no account for two leases' length: their workers are dead."""
