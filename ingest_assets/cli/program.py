@@ -1,7 +1,7 @@
 """The program `ingest-assets`: all commands, and what becomes of an error."""
 
 import sys
-from importlib.metadata import EntryPoints, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 import click
 
@@ -64,7 +64,22 @@ class Commands(click.Group):
         if (ours := super().get_command(ctx, cmd_name)) is not None:
             return ours
         others = _others()
-        return others[cmd_name].load() if cmd_name in others.names else None
+        return _loaded(others[cmd_name]) if cmd_name in others.names else None
+
+
+def _loaded(other: EntryPoint) -> click.Command:
+    """Return another package's command, or one in its place that tells that it cannot be loaded."""
+    try:
+        command: click.Command = other.load()
+    except (ImportError, AttributeError) as error:
+        fault = f"The command {other.name} ({other.value}) cannot be loaded: {type(error).__name__}."
+
+        def fail() -> None:
+            raise IngestError(f"{fault} Install its package anew, or remove it.")
+
+        anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+        return click.Command(other.name, callback=fail, help=fault, context_settings=anything)
+    return command
 
 
 def _others() -> EntryPoints:
