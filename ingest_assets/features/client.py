@@ -18,7 +18,7 @@ from ingest_assets.errors import IngestError
 from ingest_assets.features.answer import FILTERED, Asked, NoAnswer, Rejected, Usage, read
 from ingest_assets.features.http import AnswerTooLarge, http_client
 from ingest_assets.features.refusals import Meaning, Refusal
-from ingest_assets.features.request import Endpoint
+from ingest_assets.features.request import Adapting, Endpoint
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.client.headers import pause_of
 from ingest_assets.sources.client.http import parse_json
@@ -121,22 +121,22 @@ class LanguageModel:
 
         Raises ModelStopped, ModelBusy, TooLong, Unanswered, or Rejected for an answer that is none.
         """
-        asked = Asked.of(messages)
+        asked, form = Asked.of(messages), Adapting(self.endpoint)
         changes = 0
 
         async def request() -> tuple[str, Usage]:
             nonlocal changes
             while True:
-                sent = self.endpoint.shape
-                body = self.endpoint.body(self._settings, messages, asked.prompt)
+                body = self.endpoint.body(self._settings, messages, asked.prompt, form.shape)
                 try:
                     answer = read(await self._post(body), asked)
                 except APIStatusError as error:
                     changes += 1
-                    if changes > MOST_CHANGES or not self._adapts(_refusal(error), sent, body, asked):
+                    if changes > MOST_CHANGES or not self._adapts(_refusal(error), form, body, asked):
                         raise
                     continue
-                self.endpoint.answered(sent, asked.prompt, answer[1].input)
+                form.answered()
+                self.endpoint.answered(asked.prompt, answer[1].input)
                 return answer
 
         return await self.patiently(request, messages, asked=asked, failed=failed, tries=tries)
@@ -201,7 +201,7 @@ class LanguageModel:
         """Return a request's whole body, as a batch takes it, too."""
         return self.endpoint.body(self._settings, messages, Asked.of(messages).prompt)
 
-    def _adapts(self, refusal: Refusal, sent: Any, body: dict[str, Any], asked: Asked) -> bool:
+    def _adapts(self, refusal: Refusal, form: Adapting, body: dict[str, Any], asked: Asked) -> bool:
         """Whether the request can be made again in another form, or with less room for the answer."""
         if refusal.meaning is Meaning.TOO_LONG:
             if refusal.context is None:
@@ -213,9 +213,8 @@ class LanguageModel:
         unknown_form = {Meaning.REFUSED, Meaning.TROUBLE} if refusal.status >= 400 else set()
         if refusal.meaning not in unknown_form:
             return False
-        if refusal.meaning is Meaning.TROUBLE:  # a proxy's 500 may hold the refusal of the server behind it
-            return self.endpoint.adapt(refusal, sent, guess=False)
-        return self.endpoint.adapt(refusal, sent)
+        # a proxy's 500 may hold the refusal of the server behind it
+        return form.refused(refusal, guess=refusal.meaning is not Meaning.TROUBLE)
 
     def _raise(self, refusal: Refusal, asked: Asked, prompt: Sequence[str]) -> None:
         """Raise for what no second try puts right."""

@@ -112,13 +112,11 @@ class Endpoint:
         self.context: int | None = None
         self.rate = 1.0
         """The server's count of tokens by ours."""
-        self._guesses: Iterator[Shape] | None = None
-        self._before = self.shape
+        self.guessed = False
+        """Whether a request was refused in every shape: nothing optional is the reason, and nobody guesses again."""
 
-    def answered(self, sent: Shape, tokens: int, counted: int) -> None:
-        """Learn from an answer: what was sent, and the prompt's tokens, by our count and by the server's."""
-        if self._guesses is not None and not self.longest:
-            self.shape = sent  # whatever is being guessed meanwhile
+    def answered(self, tokens: int, counted: int) -> None:
+        """Learn from an answer how many tokens the prompt had, by our count and by the server's."""
         self.longest = max(self.longest, tokens)
         least, most = RATES
         self.rate += LEARNED * (min(most, max(least, counted / tokens)) - self.rate)
@@ -127,33 +125,11 @@ class Endpoint:
         """Correct our count of a prompt by what the server counted before."""
         return round(tokens * self.rate)
 
-    def adapt(self, refusal: Refusal, sent: Shape, *, guess: bool = True) -> bool:
-        """Shed one thing; whether another try makes sense. `sent`: others may have shed something meanwhile.
-
-        While nothing was answered, a server that names nothing makes us guess.
-        """
-        if sent != self.shape:
-            return True
-        shape = self.shape.without(refusal)
-        if shape is None and guess and not self.longest:
-            shape = self._guess()
-        if shape is None:
-            return False
-        self.shape = shape
-        return True
-
-    def _guess(self) -> Shape | None:
-        """Try the next shape; after the last the first again, since nothing that is optional was the reason."""
-        if self._guesses is None:
-            self._before, self._guesses = self.shape, self.shape.guesses()
-        shape = next(self._guesses, None)
-        if shape is None:
-            self.shape = self._before
-        return shape
-
-    def body(self, settings: ModelSettings, messages: Sequence[dict[str, Any]], tokens: int) -> dict[str, Any]:
+    def body(
+        self, settings: ModelSettings, messages: Sequence[dict[str, Any]], tokens: int, shape: Shape | None = None
+    ) -> dict[str, Any]:
         """Return a request's whole body, as a batch takes it, too. `tokens`: the prompt's."""
-        shape = self.shape
+        shape = shape or self.shape
         body: dict[str, Any] = {
             "model": settings.model,
             "messages": list(messages) if shape.system else _without_system(messages),
@@ -172,6 +148,53 @@ class Endpoint:
             return settings.answer_tokens
         room = self.context - int(self.expected(tokens) * TOKEN_MARGIN)
         return min(settings.answer_tokens, max(LEAST_ANSWER, room))
+
+
+class Adapting:
+    """The shape of one request, through its refusals.
+
+    What a refusal names is shed for every request. What is guessed is this request's alone until it is answered:
+    its own content may be what the server does not like.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._guesses: Iterator[Shape] | None = None
+        self.shape = endpoint.shape
+
+    def refused(self, refusal: Refusal, *, guess: bool = True) -> bool:
+        """Shed one thing; whether another try makes sense."""
+        if not self._guessing and self.shape != self._endpoint.shape:  # others have shed something meanwhile
+            self.shape = self._endpoint.shape
+            return True
+        if (named := self.shape.without(refusal)) is not None:
+            self.shape = self._endpoint.shape = named
+            self._guesses = None
+            return True
+        if not guess:
+            return False
+        guessed = self._guess()
+        self.shape = guessed or self._endpoint.shape
+        return guessed is not None
+
+    def answered(self) -> None:
+        """Keep a guess, unless an answer to another request has refuted it."""
+        if self._guessing:
+            self._endpoint.shape = self.shape
+
+    @property
+    def _guessing(self) -> bool:
+        return self._guesses is not None and not self._endpoint.longest
+
+    def _guess(self) -> Shape | None:
+        """Return the next shape to try while nothing was answered, for a server that names nothing."""
+        if self._endpoint.longest or self._endpoint.guessed:
+            return None
+        if self._guesses is None:
+            self._guesses = self.shape.guesses()
+        shape = next(self._guesses, None)
+        self._endpoint.guessed = shape is None
+        return shape
 
 
 def _without_system(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from ingest_assets.features.request import Endpoint
+from ingest_assets.features.refusals import Refusal
+from ingest_assets.features.request import Adapting, Endpoint
 from tests.features.test_extraction import LINES, Calls
 from tests.workbench import Bench
 
@@ -177,6 +178,19 @@ def test_a_guess_that_another_answer_refutes_is_taken_back(calls: Calls) -> None
     calls.fault("json", status=400, body="", part="poison", times=-1)
     assert calls.extract(endpoint, parallel=4).extracted == 3
     assert endpoint.shape.shed == []
+
+
+def test_a_guess_is_the_refused_requests_alone_until_it_is_answered() -> None:
+    endpoint = Endpoint()
+    poison = Adapting(endpoint)
+    assert poison.refused(Refusal(status=400))
+    other = Adapting(endpoint)
+    assert (poison.shape.shed, other.shape.shed) == (["store"], [])
+    other.answered()
+    endpoint.answered(10, 10)
+    assert poison.refused(Refusal(status=400))
+    assert poison.shape == endpoint.shape == other.shape
+    assert not poison.refused(Refusal(status=400))
 
 
 def test_a_redirect_takes_the_transcript_nowhere(calls: Calls) -> None:

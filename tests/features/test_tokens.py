@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest_assets.features.request import Endpoint, Shape
+from ingest_assets.features.request import Endpoint
 from ingest_assets.features.tokens import tokens
 
 LANGUAGES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("languages.json").read_text())
@@ -31,8 +31,8 @@ def test_it_takes_any_text_in_no_time(text: str) -> None:
 def test_what_a_server_counts_corrects_it_within_bounds() -> None:
     endpoint = Endpoint()
     for _ in range(30):
-        endpoint.answered(Shape(), 1_000, 1_500)
+        endpoint.answered(1_000, 1_500)
     assert endpoint.expected(1_000) == pytest.approx(1_500, rel=0.01)
     for _ in range(30):
-        endpoint.answered(Shape(), 1_000, 10)
+        endpoint.answered(1_000, 10)
     assert endpoint.expected(1_000) == pytest.approx(800, rel=0.01)
