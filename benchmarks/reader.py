@@ -5,7 +5,7 @@ Before the measuring begins: imports, settings, the first connection to the data
 
 from benchmarks.measure import told
 from ingest_assets.app import App
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.features.report import SUCCESS
 from ingest_assets.storage.accounts import find_accounts
 

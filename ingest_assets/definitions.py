@@ -11,7 +11,7 @@ from ingest_assets.assets.features import features_asset, features_key
 from ingest_assets.assets.health import sync_health_asset
 from ingest_assets.assets.lineage import api_spec, directory_specs
 from ingest_assets.assets.records import asset_key, records_asset
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.resources.alerts import Alerts
 from ingest_assets.resources.apis import APIS
 from ingest_assets.resources.from_settings import configured

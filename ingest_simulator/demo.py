@@ -29,7 +29,7 @@ from ingest_assets.cli.processes import (
     require_free,
 )
 from ingest_assets.errors import IngestError
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key

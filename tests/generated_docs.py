@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from benchmarks.numbers import filled
 from ingest_assets.app import setting_groups
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import incident_tables
 from ingest_assets.storage.schema import metadata

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.storage.engine import connect, require_current
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.schema import metadata

@@ -195,7 +195,7 @@ class TestAProcessThatEnds:
 class TestTwoSyncsOfOneAccount:
     def test_at_the_same_time_write_once(self, acme: Workspace) -> None:
         bench = acme.bench
-        bench.order("latency", seconds=1)  # the first is at work until the second has ended, however late it starts
+        bench.order("latency", seconds=1)  # the first works until the second has ended, however late it starts
         with syncing(bench) as one, syncing(bench) as other:
             wait_until(lambda: (one.poll(), other.poll()) != (None, None))
             bench.order("latency", seconds=0)

@@ -11,7 +11,7 @@ import dagster as dg
 from sqlalchemy import Connection, Engine
 
 from ingest_assets.assets.reporting import OTHERS, target
-from ingest_assets.features.kinds import Featured
+from ingest_assets.features.featured import Featured
 from ingest_assets.features.report import NO_KEY
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.storage import features as storage

@@ -15,7 +15,7 @@ from ingest_assets.assets.feature_checks import evaluations
 from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.records import OWNERS, SyncConfig, asset_key, column_schema, partitions_of
 from ingest_assets.assets.reporting import settle
-from ingest_assets.features.kinds import Featured
+from ingest_assets.features.featured import Featured
 from ingest_assets.features.model import KINDS
 from ingest_assets.features.prompt import version
 from ingest_assets.features.report import FAILED, SKIPPED, Report

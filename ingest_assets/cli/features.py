@@ -6,7 +6,7 @@ import click
 
 from ingest_assets.app import App
 from ingest_assets.errors import NO_WORKSPACE, IngestError
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.storage import accounts as storage
 from ingest_assets.sync.result import SKIPPED, SUCCESS
 from ingest_assets.terminal import echo, echo_json

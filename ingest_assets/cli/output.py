@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ingest_assets.app import App
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.features.model import KINDS
 from ingest_assets.features.prompt import clock
 from ingest_assets.health import Overview

@@ -20,12 +20,11 @@ from ingest_assets.features.model import digest
 from ingest_assets.features.refusals import Meaning, Refusal
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.rejected import UNPARSEABLE
-from ingest_assets.storage import features as storage
+from ingest_assets.storage import features as queries
 
 T = TypeVar("T")
 OK = 200
 ENDED = {"completed", "failed", "expired", "cancelled"}
-MOST_REQUESTS, MOST_BYTES = 20_000, 100_000_000  # OpenAI takes 50,000 and 200 MB
 WINDOW: Final = "24h"
 COMPLETIONS: Final = "/v1/chat/completions"
 LISTED = 100  # the newest batches, in which one is looked for that was submitted as we died
@@ -107,7 +106,7 @@ class Batches:
     async def collect(self) -> None:
         """Fetch the answers of all batches that have ended. Raises what `LanguageModel.ask` raises."""
         with self.engine.connect() as conn:
-            rows = storage.live_batches(conn, **self.place)
+            rows = queries.live_batches(conn, **self.place)
         self.any = bool(rows)
         for row in rows:
             batch_id = row.batch_id or await self._found(row.batch_key)
@@ -161,7 +160,7 @@ class Batches:
         batch_id = next((_id(one) for one in found if _mark(one) == batch_key), None)
         if batch_id is not None:
             with self.engine.begin() as conn:
-                storage.name_batch(conn, batch_key, batch_id)
+                queries.name_batch(conn, batch_key, batch_id)
         return batch_id
 
     def close(self) -> None:
@@ -170,7 +169,7 @@ class Batches:
 
     def _close(self, keys: Sequence[str]) -> None:
         with self.engine.begin() as conn:
-            storage.close_batches(conn, keys)
+            queries.close_batches(conn, keys)
 
     def _line(self, messages: list[dict[str, Any]]) -> str:
         body = self.model.body(messages)
@@ -183,7 +182,7 @@ class Batches:
         key = uuid4().hex
         lines = dict.fromkeys(map(self._line, asked))  # conversations may be alike; a custom_id may not
         with self.engine.begin() as conn:
-            storage.open_batch(
+            queries.open_batch(
                 conn,
                 {
                     **self.place,
@@ -206,7 +205,7 @@ class Batches:
             )
         )
         with self.engine.begin() as conn:
-            storage.name_batch(conn, key, _id(batch))
+            queries.name_batch(conn, key, _id(batch))
 
 
 def _status(batch: Any) -> str:

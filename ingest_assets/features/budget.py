@@ -6,11 +6,22 @@ from decimal import Decimal
 
 from sqlalchemy import Engine
 
+from ingest_assets.errors import IngestError
 from ingest_assets.features.answer import Usage
 from ingest_assets.features.settings import ModelSettings
-from ingest_assets.storage import features as storage
+from ingest_assets.storage.features import spent
 
 MILLION = 1_000_000
+LIKELY_ANSWER = 1_500  # tokens, as long as the answer is not there
+
+
+class BudgetSpent(IngestError):
+    """A limit of OPENAI_RUN_... or OPENAI_DAY_... does not allow the next request."""
+
+    def __init__(self, limit: str, until: datetime) -> None:
+        super().__init__(f"{limit} is reached.")
+        self.until = until
+        """When a run may go on."""
 
 
 def midnight(now: datetime) -> datetime:
@@ -42,11 +53,11 @@ class Budget:
     def load(cls, settings: ModelSettings, engine: Engine, workspace_id: str, now: datetime) -> "Budget":
         """Start a run with what the day has spent so far."""
         with engine.connect() as conn:
-            tokens, money = storage.spent(conn, workspace_id, midnight(now))
+            tokens, money = spent(conn, workspace_id, midnight(now))
         return cls(settings, tokens, money)
 
-    def reserve(self, estimate: Usage) -> str | None:
-        """Set tokens aside, or name the limit that does not allow it."""
+    def reserve(self, estimate: Usage, now: datetime) -> None:
+        """Set tokens aside. Raises BudgetSpent."""
         run = self.used + self.reserved + estimate
         cost = dollars(self.settings, run)
         limits = (
@@ -57,16 +68,10 @@ class Budget:
         )
         for name, needed, limit in limits:
             if limit is not None and needed > limit:
-                return name
+                raise BudgetSpent(name, midnight(now) + timedelta(days=1) if "_DAY_" in name else now)
         self.reserved += estimate
-        return None
 
     def settle(self, estimate: Usage, actual: Usage) -> None:
         """Replace an estimate by what was used."""
         self.reserved = Usage(self.reserved.input - estimate.input, self.reserved.output - estimate.output)
         self.used += actual
-
-
-def next_start(limit: str, now: datetime) -> datetime:
-    """Return when a run may go on that a limit stopped."""
-    return midnight(now) + timedelta(days=1) if "_DAY_" in limit else now

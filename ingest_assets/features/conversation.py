@@ -6,6 +6,7 @@ from typing import Any
 
 from ingest_assets.features import prompt
 from ingest_assets.features.answer import HALVED, MALFORMED, Rejected, Usage
+from ingest_assets.features.budget import BudgetSpent
 from ingest_assets.features.client import TooLong, Unanswered
 from ingest_assets.features.evidence import Evidence
 from ingest_assets.features.findings import parse
@@ -14,8 +15,8 @@ from ingest_assets.features.parts import halves, parts
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.sources.values import storable, storable_text
 
-Request = Callable[[list[dict[str, Any]]], Awaitable[str | None]]
-"""Makes a request and gives its answer's text; None when the budget does not allow it."""
+Request = Callable[[list[dict[str, Any]]], Awaitable[str]]
+"""Makes a request and returns its answer's text; raises BudgetSpent, and what `LanguageModel.ask` raises."""
 
 
 @dataclass
@@ -48,15 +49,11 @@ class Reading:
         }
 
 
-async def read(transcript: Transcript, lines: Sequence[str], part_tokens: int, request: Request) -> Reading | None:
-    """Read all parts. None: the budget came first, and nothing is to be stored of half a conversation.
-
-    Raises what `LanguageModel.ask` raises.
-    """
+async def read(transcript: Transcript, lines: Sequence[str], part_tokens: int, request: Request) -> Reading:
+    """Read all parts. Raises what `request` raises: nothing is stored of half a conversation."""
     conversation = _Conversation(transcript.title, Evidence(transcript), request)
     for part in parts(lines, part_tokens):
-        if not await conversation.part(part):
-            return None
+        await conversation.part(part)
     return conversation.reading
 
 
@@ -65,8 +62,8 @@ class _Conversation:
         self.title, self.evidence, self.request = title, evidence, request
         self.reading = Reading()
 
-    async def part(self, lines: Sequence[str]) -> bool:
-        """Ask about one part; in halves where it is too long. False: the budget does not allow it."""
+    async def part(self, lines: Sequence[str]) -> None:
+        """Ask about one part; in halves where it is too long."""
         try:
             findings = await self._ask(prompt.messages(self.title, lines))
         except (TooLong, Rejected) as error:
@@ -75,39 +72,23 @@ class _Conversation:
             if two is None:
                 raise
             for half in two:
-                if not await self.part(half):
-                    return False
-            return True
-        if findings is None:
-            return False
-        self.reading.add(findings, self.evidence)
-        return True
+                await self.part(half)
+        else:
+            self.reading.add(findings, self.evidence)
 
-    async def _ask(self, asked: list[dict[str, Any]]) -> Findings | None:
-        """Ask, and once more with the faults named; None when the budget does not allow it."""
-        content = await self.request(asked)
-        if content is None:
-            return None
+    async def _ask(self, messages: list[dict[str, Any]]) -> Findings:
+        """Ask, and once more with the faults named; where that fails, what is there is better than nothing."""
+        content = await self.request(messages)
         findings, faults = parse(content)
-        if not faults:
-            return findings
-        corrected = await self._corrected(prompt.repair(asked, content, faults), findings)
-        if corrected is not None:
-            second, faults_left = parse(corrected)
-            if second is not None:
-                findings, faults = second, faults_left
+        if faults:
+            try:
+                second, faults_left = parse(await self.request(prompt.repair(messages, content, faults)))
+            except (Rejected, TooLong, Unanswered, BudgetSpent):
+                if findings is None:
+                    raise
+            else:
+                findings, faults = (findings, faults) if second is None else (second, faults_left)
         if findings is None:
-            if corrected is None:
-                return None  # nor does the budget allow the correction
             raise Rejected(MALFORMED, Usage())
         self.reading.malformed += len(faults)
         return findings
-
-    async def _corrected(self, asked: list[dict[str, Any]], findings: Findings | None) -> str | None:
-        """Ask for a correction; where that fails, what is there already is better than nothing."""
-        try:
-            return await self.request(asked)
-        except (Rejected, TooLong, Unanswered):
-            if findings is None:
-                raise
-            return None

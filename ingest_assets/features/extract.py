@@ -1,6 +1,7 @@
 """Extract features, workspace by workspace.
 
-Reading order: workspace, conversation, client (request, refusals), answer, findings, evidence.
+Reading order: workspace (ledger, failing, stop), conversation, client (request, refusals), answer, findings,
+evidence.
 """
 
 import asyncio
@@ -9,13 +10,14 @@ from datetime import UTC, timedelta
 
 from sqlalchemy import Engine
 
-from ingest_assets.features.kinds import Featured
+from ingest_assets.features.featured import Featured
+from ingest_assets.features.ledger import Ledger
 from ingest_assets.features.report import NO_KEY, SKIPPED, Report
 from ingest_assets.features.request import Endpoint
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.features.workspace import Workspace
 from ingest_assets.sources.login import Clock
-from ingest_assets.storage import features as storage
+from ingest_assets.storage.features import forget_gone
 from ingest_assets.storage.leases import lease
 
 LEASE = timedelta(seconds=120)  # as INGEST_LEASE_SECONDS by default
@@ -41,7 +43,7 @@ class Extractor:
     def run(self, kind: Featured, workspace_id: str) -> Report:
         """Extract what is pending in a workspace. Raises OperationalError when the database went away."""
         with self.engine.begin() as conn:  # with or without a model: nobody may read on what was deleted
-            forgotten = storage.forget_gone(conn, kind.records, kind.table, workspace_id)
+            forgotten = forget_gone(conn, kind.records, kind.table, workspace_id)
         if self.settings.api_key is None:
             return Report(workspace_id, SKIPPED, NO_KEY, forgotten=forgotten)
         name = f"{kind.table.fullname} {workspace_id}"
@@ -49,16 +51,14 @@ class Extractor:
             if not held.taken:
                 reason = BUSY.format(held.until.astimezone(UTC))
                 return Report(workspace_id, SKIPPED, reason, forgotten=forgotten)
-            workspace = Workspace(
-                self.engine,
-                self.settings,
-                kind,
-                workspace_id,
-                held=held,
+            ledger = Ledger(
+                engine=self.engine,
+                kind=kind,
+                workspace_id=workspace_id,
+                settings=self.settings,
                 owner=self.owner,
                 clock=self.clock,
-                endpoint=self.endpoint,
             )
-            report = asyncio.run(workspace.run())
+            report = asyncio.run(Workspace(ledger, lease=held, endpoint=self.endpoint).run())
         report.forgotten = forgotten
         return report

@@ -113,7 +113,7 @@ class Endpoint:
         self.rate = 1.0
         """The server's count of tokens by ours."""
         self.guessed = False
-        """Whether a request was refused in every shape: nothing optional is the reason, and nobody guesses again."""
+        """Whether a request was refused in every shape: then nothing optional is the reason."""
 
     def answered(self, tokens: int, counted: int) -> None:
         """Learn from an answer how many tokens the prompt had, by our count and by the server's."""

@@ -9,7 +9,7 @@ import dagster as dg
 from ingest_assets.assets.features import features_key, features_op
 from ingest_assets.assets.partitions import register
 from ingest_assets.dispatch import FEW, Asked, batches, numbered
-from ingest_assets.features.kinds import Featured
+from ingest_assets.features.featured import Featured
 from ingest_assets.features.prompt import version
 from ingest_assets.features.report import NO_KEY
 from ingest_assets.features.settings import ModelSettings

@@ -11,7 +11,7 @@ from ingest_assets.assets.features import POOL, features_key
 from ingest_assets.assets.health import Seen, materialization, take
 from ingest_assets.assets.records import asset_keys
 from ingest_assets.assets.reporting import report_check, settle
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.schedules.maintenance import maintenance
 from ingest_assets.schedules.unread import features_job_name

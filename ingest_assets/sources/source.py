@@ -17,6 +17,7 @@ from ingest_assets.sources.login import Account, AccountSettings, C, Credential,
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.rejected import Rejected
+from ingest_assets.sources.transcript import Transcript
 
 DAY = timedelta(days=1)
 
@@ -109,12 +110,22 @@ class Source(Generic[Cred, Sett, Opts]):
     """The vendor's API, the upstream end of the lineage."""
     console: str
     """The vendor's page on which its customers grant and see such access."""
+    transcript: Callable[[Mapping[str, Any]], Transcript] | None = None
+    """(a row's `raw` of the main table) -> what was said, for the language model; where there are conversations.
+
+    Raises what UNPARSEABLE lists.
+    """
     daily_calls: Callable[[Opts], int] | None = None
     """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
 
     @property
     def main(self) -> type[Record]:
         return self.records[0]
+
+    @property
+    def noun(self) -> str:
+        """What one of the main records is called: the table's name without the source's, in the singular."""
+        return self.main.table.name.removeprefix(f"{self.name}_").removesuffix("s")
 
     @property
     def assets(self) -> list[type[Record]]:

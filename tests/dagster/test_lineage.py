@@ -13,7 +13,7 @@ from ingest_assets.app import App
 from ingest_assets.assets.lineage import directory_key
 from ingest_assets.assets.records import api_key
 from ingest_assets.definitions import build
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.resources.from_settings import configured
 from ingest_assets.resources.ingestion import Database, forget_engines
 from ingest_assets.schedules import lineage as sensors

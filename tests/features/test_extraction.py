@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Row, select, text
 
 from ingest_assets.features.extract import Extractor
-from ingest_assets.features.kinds import FEATURED
+from ingest_assets.features.featured import FEATURED
 from ingest_assets.features.prompt import version
 from ingest_assets.features.report import Report
 from ingest_assets.features.request import Endpoint

@@ -17,6 +17,7 @@ deletions   absence from a range and 404 for the recording: deleted, or no longe
 
 from ingest_assets.sources.fathom.connect import FathomCredential, FathomOptions, FathomSettings
 from ingest_assets.sources.fathom.records import FathomSession
+from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.sources.source import Connector, Source
 
 
@@ -40,4 +41,5 @@ FATHOM = Source(
     settings=FathomSettings,
     options=FathomOptions,
     connector=_connector,
+    transcript=of_fathom,
 )

@@ -17,6 +17,7 @@ deletions   absence from a range, and 404 for the id
 
 from ingest_assets.sources.gong.connect import GongCredential, GongOptions, GongSettings
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
+from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.source import Connector, Source
 
 
@@ -39,5 +40,6 @@ GONG = Source(
     settings=GongSettings,
     options=GongOptions,
     connector=_connector,
+    transcript=of_gong,
     daily_calls=lambda options: int(options.calls_per_day),
 )
