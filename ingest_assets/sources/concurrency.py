@@ -1,55 +1,43 @@
-"""Several streams at once, and one that is prepared ahead of its reader."""
+"""A few things at once, and a stream that is prepared ahead of its reader."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-async def interleave(streams: Sequence[AsyncGenerator[Item]], *, at_once: int) -> AsyncGenerator[Item]:
-    """Run a few streams at the same time and yield their items as they come.
+async def few(tasks: Sequence[Callable[[], Awaitable[None]]], *, at_once: int) -> None:
+    """Run tasks in their order, a few at the same time.
 
-    When one fails, what the streams had yielded before is still delivered; then its error is raised.
+    When one fails, those that are under way are cancelled, none is begun, and its error is raised.
     """
-    queue: asyncio.Queue[Item | None] = asyncio.Queue(maxsize=at_once)
-    waiting = iter(streams)
+    waiting = iter(tasks)
 
-    async def pump() -> None:
-        for stream in waiting:  # shared: whoever is free takes the next
-            async with aclosing(stream):
-                async for item in stream:
-                    await queue.put(item)
+    async def work() -> None:
+        for task in waiting:  # shared: whoever is free takes the next
+            await task()
 
-    async def pump_all() -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(streams))):
-                    group.create_task(pump())
-        finally:  # whatever it is, the reader gets what came before it, and then this
-            if (
-                reading
-            ):  # one that has left takes nothing from a full queue; and a group may swallow its cancellation
-                await queue.put(None)
-
-    reading = True
-    pumping = asyncio.create_task(pump_all())
     try:
-        while (item := await queue.get()) is not None:
-            yield item
-        await pumping
-    except BaseExceptionGroup as group:  # of one stream that failed and others that were stopped for it
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(tasks))):
+                group.create_task(work())
+    except BaseExceptionGroup as group:
         raise _first(group) from group
-    finally:
-        reading = False
-        pumping.cancel()
-        await asyncio.gather(pumping, return_exceptions=True)
 
 
-def ahead(stream: AsyncGenerator[Item]) -> AsyncGenerator[Item]:
+async def ahead(stream: AsyncGenerator[Item]) -> AsyncGenerator[Item]:
     """Let a stream prepare its next item while the reader is busy with the last."""
-    return interleave([stream], at_once=1)
+    async with aclosing(stream):
+        coming = asyncio.ensure_future(anext(stream, None))
+        try:
+            while (item := await coming) is not None:
+                coming = asyncio.ensure_future(anext(stream, None))
+                yield item
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,7 +1,7 @@
 """What a source is: pages that say where it is safe to stop, and one `Source` value that the rest derives from."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,6 +44,10 @@ class Page:
     """Parts that could not be read before, and were read to their end with this page."""
 
 
+Store = Callable[[Page], Awaitable[None]]
+"""Takes a page to be committed, and returns once the page before is. A later call raises what its commit met."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Extraction(Login[C, S, O]):
     """All that reading one account once needs, and what reading it cost."""
@@ -82,7 +86,8 @@ Opts = TypeVar("Opts", bound=SettingsGroup, default=Any)
 class Connector(Generic[Cred, Sett, Opts]):
     """What talks to a vendor."""
 
-    extract: Callable[[Extraction[Cred, Sett, Opts]], AsyncGenerator[Page]]
+    extract: Callable[[Extraction[Cred, Sett, Opts], Store], Awaitable[None]]
+    """Hands the account's pages to the store, in the order in which they may be committed."""
     probe: Callable[[Login[Cred, Sett, Opts]], Awaitable[Sequence[Probe | SourceError]]]
     """One entry for each account that the login opens; raises SourceError or IngestError when it opens none."""
     client: Callable[[Login[Cred, Sett, Opts]], AbstractAsyncContextManager[Any]]

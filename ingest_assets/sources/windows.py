@@ -21,7 +21,7 @@ from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.readiness import UNREADY, due
 from ingest_assets.sources.record import Record
-from ingest_assets.sources.source import Extraction, Page
+from ingest_assets.sources.source import Extraction, Page, Store
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.window_plan import Reach, Window, WindowsCursor, plan
 from ingest_assets.storage import reads
@@ -52,9 +52,15 @@ class WindowReader(ABC, Generic[C, S, O]):
     """What can be unreadable of an item; a part's key is `kind:external_id`."""
 
     def __init__(
-        self, run: Extraction[C, S, O], clock: VendorClock, *, history_days: float, newest: int | None
+        self,
+        run: Extraction[C, S, O],
+        store: Store,
+        clock: VendorClock,
+        *,
+        history_days: float,
+        newest: int | None,
     ) -> None:
-        self.run, self.newest, self._clock = run, newest, clock
+        self.run, self.newest, self._store, self._clock = run, newest, store, clock
         self.listed: set[str] = set()
         """Ids that the window under way has shown."""
         self._asked: set[str] = set()
@@ -91,7 +97,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         """Ask whether the vendor still shows an item. Raises SourceError where the answer does not tell."""
 
     @abstractmethod
-    def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
+    async def again(self, rows: Sequence[Any]) -> None:
         """Look again at stored items without a transcript (external_id and moment)."""
 
     @abstractmethod
@@ -125,45 +131,36 @@ class WindowReader(ABC, Generic[C, S, O]):
             if self.run.parts.known(part):
                 self.part_read(part)
 
-    def _with_parts(self, page: Page) -> Page:
-        """Add what became of parts since the page before."""
+    async def store(self, page: Page) -> None:
+        """Store a page, and with it what became of parts since the page before."""
         unreadable, read = self._unreadable, self._read
         self._unreadable, self._read = [], []
-        return replace(page, unreadable=unreadable, read=read) if unreadable or read else page
+        await self._store(replace(page, unreadable=unreadable, read=read) if unreadable or read else page)
 
-    def _position(self) -> Page:
+    async def _store_position(self) -> None:
         present = self._clock.earlier(self.run.started_at)
-        return Page(stream=self.stream, cursor=self._cursor.until(present, self._covered_before))
+        await self.store(Page(stream=self.stream, cursor=self._cursor.until(present, self._covered_before)))
 
-    async def read(self) -> AsyncGenerator[Page]:
+    async def read(self) -> None:
         """Read the newest window, then the others, oldest first, then what was not ready."""
-        async with aclosing(self._pages_of_all()) as pages:
-            async for page in pages:
-                yield self._with_parts(page)
-
-    async def _pages_of_all(self) -> AsyncGenerator[Page]:
         live = True
         while self._cursor.unread:
             if not live and (until := self.history_waits()):
                 self.run.skipped["history"] = f"waits until {until:%Y-%m-%d %H:%M} UTC for its share of requests"
                 break
             window = self._cursor.unread[-1 if live else 0]
-            async with aclosing(self._window(window)) as pages:
-                async for page in pages:
-                    yield page
+            await self._window(window)
             live = live and window not in self._finished  # it was cut: its newest piece comes next
-        async with aclosing(self._unready()) as pages:
-            async for page in pages:
-                yield page
+        await self._unready()
 
-    async def _window(self, window: Window) -> AsyncGenerator[Page]:
+    async def _window(self, window: Window) -> None:
         """Read a window to its end, or cut it."""
         for attempt in range(RESTARTS + 1):
             self.listed = set()
             try:
-                async with aclosing(self._pages(window)) as pages:
-                    async for page in pages:
-                        yield page
+                async with aclosing(ahead(self._capped(window))) as listings:
+                    async for listed in listings:
+                        await self.store(await self.page(listed.items, deep=window.deep))
             except CursorExpired:
                 if attempt == RESTARTS:
                     raise
@@ -176,13 +173,8 @@ class WindowReader(ABC, Generic[C, S, O]):
         if self.newest is None:
             held = await self.stored(reads.ids_between, self.moment, window.since, window.until)
             if gone := await self.gone(sorted(held - self.listed)):
-                yield Page(gone=gone)
-        yield self._position()
-
-    async def _pages(self, window: Window) -> AsyncGenerator[Page]:
-        async with aclosing(ahead(self._capped(window))) as listings:
-            async for listed in listings:
-                yield await self.page(listed.items, deep=window.deep)
+                await self.store(Page(gone=gone))
+        await self._store_position()
 
     async def _capped(self, window: Window) -> AsyncGenerator[Listed]:
         everything: list[Any] = []
@@ -219,7 +211,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         self._forget(gone)
         return gone
 
-    async def _unready(self) -> AsyncGenerator[Page]:
+    async def _unready(self) -> None:
         """Look again at what no window of this sync held, ever more rarely, and at unreadable parts."""
         columns = ["external_id", self.moment, "first_seen_at"]
         now = self.run.started_at
@@ -231,13 +223,11 @@ class WindowReader(ABC, Generic[C, S, O]):
         ]
         rows += await self._waiting({row.external_id for row in rows})
         if rows:
-            async with aclosing(self.again(rows)) as pages:
-                async for page in pages:
-                    yield page
+            await self.again(rows)
         if gone := await self.gone(sorted(self._waiting_ids((PRESENCE,)))):
-            yield Page(gone=gone)
+            await self.store(Page(gone=gone))
         self._cursor = self._cursor.model_copy(update={"looked_at": now})
-        yield self._position()
+        await self._store_position()
 
     async def _waiting(self, others: set[str]) -> list[Any]:
         """Return the rows of items of which a part is to be asked again; drop the parts of items that are gone."""

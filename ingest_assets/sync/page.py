@@ -30,14 +30,23 @@ class PageWriter:
     """Writes the pages of one sync, for as long as its lease holds."""
 
     def __init__(
-        self, source: Source, account: Account, worker: Worker, lease: storage.Lease, started_at: datetime
+        self,
+        source: Source,
+        account: Account,
+        worker: Worker,
+        lease: storage.Lease,
+        started_at: datetime,
+        *,
+        is_first: bool,
+        any_rejected: bool,
     ) -> None:
+        """`is_first`: nothing was read before, so that most rows are new.
+
+        `any_rejected`: the account has rejected items, which go when they are stored after all.
+        """
         self.source, self.account, self.lease, self.started_at = source, account, lease, started_at
         self._worker = worker
-        self.is_first = False
-        """Nothing was read before, so that most rows are new."""
-        self.any_rejected = False
-        """The account has rejected items, which go when they are stored after all."""
+        self._is_first, self._any_rejected = is_first, any_rejected
         self._absent = 0
 
     def write(self, page: Page, rows: Rows) -> Counts:
@@ -47,10 +56,10 @@ class PageWriter:
         except REFUSALS as error:
             if not refused(error):
                 raise
-            self.any_rejected = True
+            self._any_rejected = True
             counts = self._write(page, rows, singly=True)
         self._absent += len(page.gone)
-        self.any_rejected = self.any_rejected or bool(page.rejected)
+        self._any_rejected = self._any_rejected or bool(page.rejected)
         return counts
 
     def _write(self, page: Page, rows: Rows, *, singly: bool) -> Counts:
@@ -67,10 +76,10 @@ class PageWriter:
                 if singly:
                     written, refusals = writes.upsert_what_fits(conn, table, ordered)
                 else:
-                    written = writes.upsert(conn, table, ordered, mostly_new=self.is_first)
+                    written = writes.upsert(conn, table, ordered, mostly_new=self._is_first)
                 counts += written if table is main else Counts()
                 rejected += [self._refused_row(table, one) for one in refusals]
-                if self.any_rejected:
+                if self._any_rejected:
                     stored = by_id.keys() - {one.external_id for one in refusals}
                     writes.forget_rejected(conn, table, account_id, list(stored))
             if page.gone:

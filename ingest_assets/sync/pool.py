@@ -21,7 +21,8 @@ from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage import accounts as storage
 from ingest_assets.storage.engine import require_clock
 from ingest_assets.storage.schema import PAUSED
-from ingest_assets.sync.account import process_ends, sync
+from ingest_assets.sync.account import sync
+from ingest_assets.sync.reading import process_ends
 from ingest_assets.sync.result import SKIPPED, SyncResult
 from ingest_assets.sync.worker import Worker, account_of
 

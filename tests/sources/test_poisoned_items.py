@@ -6,7 +6,7 @@ Whatever it is, the six good items beside it are stored, and the account does no
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import inf, nan
@@ -24,7 +24,7 @@ from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
-from ingest_assets.sources.source import Connector, Extraction, Page
+from ingest_assets.sources.source import Connector, Extraction, Page, Store
 from ingest_assets.sources.values import DEEPEST, LONGEST_ID, LONGEST_TEXT
 from ingest_assets.sync.account import sync
 from tests.sources.payloads import part
@@ -311,15 +311,15 @@ class Poisoned:
         [source] = [source for source in SOURCES if record in source.records]
         self.tenant: Tenant = TENANTS[source.name](bench, "acme").connected()
         self.record, self.sample, self.items = record, SAMPLES[record], items
-        connector = Connector(extract=self._pages, probe=_never, client=_never)
+        connector = Connector(extract=self._extract, probe=_never, client=_never)
         self.source = replace(source, connector=lambda: connector)
 
-    async def _pages(self, run: Extraction) -> AsyncGenerator[Page]:
+    async def _extract(self, run: Extraction, store: Store) -> None:
         batch = Batch()
         for item in self.items:
             parse = self.sample.parse
             batch.parse(self.record, item, lambda item: parse(run.account, item), external_id=_id_in(item))  # noqa: B023
-        yield Page(batch.records, rejected=batch.rejected)
+        await store(Page(batch.records, rejected=batch.rejected))
 
     def sync(self) -> Any:
         bench = self.tenant.bench

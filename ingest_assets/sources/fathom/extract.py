@@ -17,7 +17,7 @@ from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
-from ingest_assets.sources.source import DAY, Page
+from ingest_assets.sources.source import DAY, Page, Store
 from ingest_assets.sources.window_plan import Window
 from ingest_assets.sources.windows import PRESENCE, Listed, WindowReader
 from ingest_assets.storage import reads
@@ -40,21 +40,19 @@ class Visibility(BaseModel):
     seen_at: datetime
 
 
-async def extract(run: FathomExtraction) -> AsyncGenerator[Page]:
-    """Yield the account's pages; `run.skipped` tells of a login that is shown nothing."""
+async def extract(run: FathomExtraction, store: Store) -> None:
+    """Store the account's pages; `run.skipped` tells of a login that is shown nothing."""
     async with FathomClient.open(run) as client:
         run.parts.login = partial(client.sees_any, run.started_at - NEIGHBOURS, run.started_at)
-        sessions = _Sessions(run, client)
-        async with aclosing(sessions.read()) as pages:
-            async for page in pages:
-                yield page
+        sessions = _Sessions(run, client, store)
+        await sessions.read()
         known = run.cursors.get(VISIBILITY)
         if known is None and not sessions.shown:  # a short look that found nothing tells nothing
             sessions.shown = await client.sees_any(run.started_at - QUIET, run.started_at)
         present = client.vendor_clock.earlier(run.started_at)
     silence = None if known is None else abs(present - Visibility.model_validate(known).seen_at)
     if sessions.shown and (silence is None or silence >= DAY):
-        yield Page(stream=VISIBILITY, cursor=Visibility(seen_at=present))
+        await store(Page(stream=VISIBILITY, cursor=Visibility(seen_at=present)))
     if not sessions.shown and (silence is None or silence > QUIET):
         run.skipped[_Sessions.stream] = "this login sees none"
 
@@ -69,9 +67,10 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
 
     kinds: ClassVar = (TRANSCRIPT, SUMMARY)
 
-    def __init__(self, run: FathomExtraction, client: FathomClient) -> None:
+    def __init__(self, run: FathomExtraction, client: FathomClient, store: Store) -> None:
         super().__init__(
             run,
+            store,
             client.vendor_clock,
             history_days=run.options.history_days,
             newest=run.settings.newest_sessions,
@@ -113,14 +112,14 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             raise
         return True
 
-    async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
+    async def again(self, rows: Sequence[Any]) -> None:
         self.listed, ids = set(), {row.external_id for row in rows}
         for window in _around(sorted(row.created_at for row in rows)):
             async with aclosing(self.client.meetings(window.since, window.until)) as pages:
                 async for meetings in pages:
-                    yield await self.page([one for one in meetings if _id(one) in ids], deep=True)
+                    await self.store(await self.page([one for one in meetings if _id(one) in ids], deep=True))
         if gone := await self.gone(sorted(ids - self.listed)):
-            yield Page(gone=gone)
+            await self.store(Page(gone=gone))
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         quiet_since = self.run.started_at - QUIET

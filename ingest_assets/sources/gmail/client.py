@@ -94,16 +94,14 @@ class GmailClient:
     async def threads_list(self, query: str, label: str | None, *, page: int = PAGE) -> AsyncGenerator[list[Any]]:
         """Yield what a search finds, newest first."""
         arguments: Json = {"q": query, "maxResults": page} | ({"labelIds": [label]} if label else {})
-        async with aclosing(self._pages(THREADS, self._users.threads().list, arguments)) as answers:
-            async for answer in answers:
-                yield _list(answer, "threads", THREADS)
+        async for answer in self._pages(THREADS, self._users.threads().list, arguments):
+            yield _list(answer, "threads", THREADS)
 
     async def history(self, since: str) -> AsyncGenerator[Json]:
         """Yield the pages of what changed. Raises CursorExpired where Gmail does not know that far back."""
         arguments = {"startHistoryId": since, "historyTypes": KINDS, "maxResults": PAGE}
-        async with aclosing(self._pages(HISTORY, self._users.history().list, arguments)) as answers:
-            async for answer in answers:
-                yield answer | {"history": _list(answer, "history", HISTORY)}
+        async for answer in self._pages(HISTORY, self._users.history().list, arguments):
+            yield answer | {"history": _list(answer, "history", HISTORY)}
 
     async def threads(
         self, ids: Sequence[str], tries: Callable[[str], int] = lambda _id: TRIES

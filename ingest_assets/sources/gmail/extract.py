@@ -1,7 +1,6 @@
 """Read one mailbox: everything once, then what its history says has changed."""
 
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,7 +18,7 @@ from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.records import HIDDEN, GmailThread
 from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, living, part_of
-from ingest_assets.sources.source import Page
+from ingest_assets.sources.source import Page, Store
 from ingest_assets.storage import reads
 
 LISTINGS = 3  # tries, where page tokens die
@@ -38,19 +37,18 @@ class MailboxCursor(BaseModel):
     """Of the selected labels, by id: a label that was deleted can no longer be asked for its name."""
 
 
-async def extract(run: GmailExtraction) -> AsyncGenerator[Page]:
-    """Yield the mailbox's pages."""
-    async with GmailClient.open(run) as client, aclosing(_Mailbox(run, client).read()) as pages:
+async def extract(run: GmailExtraction, store: Store) -> None:
+    """Store the mailbox's pages."""
+    async with GmailClient.open(run) as client:
         run.parts.login = client.profile
-        async for page in pages:
-            yield page
+        await _Mailbox(run, client, store).read()
 
 
 class _Mailbox:
     """One mailbox and what we hold of it."""
 
-    def __init__(self, run: GmailExtraction, client: GmailClient) -> None:
-        self.run, self.client, self.threads = run, client, Threads(run, client)
+    def __init__(self, run: GmailExtraction, client: GmailClient, store: Store) -> None:
+        self.run, self.client, self.store, self.threads = run, client, store, Threads(run, client)
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
         self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]
         position = run.cursors.get(MAILBOX)
@@ -58,47 +56,45 @@ class _Mailbox:
         history = run.settings.at_most(timedelta(days=run.options.history_days))
         self.wanted_from = run.started_at - history
 
-    async def read(self) -> AsyncGenerator[Page]:
+    async def read(self) -> None:
         cursor = self.cursor
         if cursor is not None and cursor.selection == self.selection and self.wanted_from >= cursor.covered_from:
             try:
-                async with aclosing(self._changes(cursor)) as pages:
-                    async for page in pages:
-                        yield page
+                await self._changes(cursor)
                 return
             except CursorExpired:
                 pass  # everything is compared anew, below, once
         since = self.wanted_from
         if cursor is not None:
             since = min(since, cursor.covered_from)
-        async with aclosing(self._everything(since)) as pages:
-            async for page in pages:
-                yield page
+        await self._everything(since)
 
-    async def _changes(self, cursor: MailboxCursor) -> AsyncGenerator[Page]:
+    async def _changes(self, cursor: MailboxCursor) -> None:
         """Read the threads that the history names, and move on with each batch, in the end to where it ends."""
         changes = Changes(cursor.history_id)
         newest: str | None = None  # as of the first page: what happens while we page is read again
-        async with aclosing(self.client.history(cursor.history_id)) as answers:
-            async for answer in answers:
-                newest = newest or history_id_of(answer.get("historyId"))
-                for entry in answer["history"]:
-                    changes.add(entry)
+        async for answer in self.client.history(cursor.history_id):
+            newest = newest or history_id_of(answer.get("historyId"))
+            for entry in answer["history"]:
+                changes.add(entry)
         if not changes.labels_removed.isdisjoint(self.include | self.exclude):
             await self._label_names()
         if changes.rejected:
-            yield Page(rejected=changes.rejected, stream=MAILBOX)
+            await self.store(Page(rejected=changes.rejected, stream=MAILBOX))
         named = await self._telling(changes)
         waiting = dict.fromkeys(one for one in named if one in changes.shrunk or self._due(one))
-        wanted = self._and_unreadable(waiting)
-        async with aclosing(self.threads.pages(wanted, changes.shrunk)) as pages:
-            async for threads, page in pages:
-                waiting = {thread_id: None for thread_id in waiting if thread_id not in threads}
-                if waiting:
-                    position = {"history_id": changes.before[next(iter(waiting))]}
-                    page = replace(page, cursor=cursor.model_copy(update=position))
-                yield page
-        yield Page(stream=MAILBOX, cursor=cursor.model_copy(update={"history_id": newest or changes.reached}))
+
+        async def store(threads: Collection[str], page: Page) -> None:
+            nonlocal waiting
+            waiting = {thread_id: None for thread_id in waiting if thread_id not in threads}
+            if waiting:
+                position = {"history_id": changes.before[next(iter(waiting))]}
+                page = replace(page, cursor=cursor.model_copy(update=position))
+            await self.store(page)
+
+        await self.threads.read(self._and_unreadable(waiting), changes.shrunk, store)
+        reached = cursor.model_copy(update={"history_id": newest or changes.reached})
+        await self.store(Page(stream=MAILBOX, cursor=reached))
 
     async def _telling(self, changes: Changes) -> list[str]:
         """Leave out threads that we do not hold and of which only labels changed that decide nothing.
@@ -113,7 +109,7 @@ class _Mailbox:
         unknown = set(idle) - set(await living(self.run, GmailThread, "external_id", idle))
         return [one for one in changes.before if one not in unknown]
 
-    async def _everything(self, since: datetime) -> AsyncGenerator[Page]:
+    async def _everything(self, since: datetime) -> None:
         """List all threads since a moment, read those that changed, and look for those that are gone.
 
         The history is pinned before the listing: what happens meanwhile is read again by the next sync.
@@ -125,20 +121,22 @@ class _Mailbox:
         listing = await self._listed(since)
         self.run.left_out.update(+listing.left_out)
         if listing.rejected:
-            yield Page(rejected=listing.rejected, stream=MAILBOX)
+            await self.store(Page(rejected=listing.rejected, stream=MAILBOX))
         listed = listing.threads
         held = await self._held(since)
         stale = [thread_id for thread_id, history_id in listed.items() if held.get(thread_id, "") != history_id]
         absent = [thread_id for thread_id in held if thread_id not in listed]
         wanted = self._and_unreadable([*filter(self._due, stale), *absent])
         unlisted = {thread_id for thread_id in wanted if thread_id not in listed}
-        async with aclosing(self.threads.pages(wanted, unlisted)) as pages:
-            async for _threads, page in pages:
-                yield page
+
+        async def store(_threads: Collection[str], page: Page) -> None:
+            await self.store(page)
+
+        await self.threads.read(wanted, unlisted, store)
         cursor = MailboxCursor(
             history_id=pinned, covered_from=since, selection=self.selection, label_names=label_names
         )
-        yield Page(stream=MAILBOX, cursor=cursor)
+        await self.store(Page(stream=MAILBOX, cursor=cursor))
 
     async def _label_names(self) -> dict[str, str]:
         """Return the selected labels by id. Raises CredentialRejected where one was deleted in Gmail.

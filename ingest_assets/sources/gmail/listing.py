@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ingest_assets.sources.gmail.client import GmailClient
@@ -31,37 +30,31 @@ class Listing:
             set()
         )  # by listing them: a search term names a label by its name, which may hold anything
         for label in chosen.exclude_labels:
-            async with aclosing(self._found(client, query, label)) as pages:
-                async for threads in pages:
-                    excluded |= threads.keys()
+            async for threads in self._found(client, query, label):
+                excluded |= threads.keys()
         searched: Sequence[str | None] = chosen.labels or [None]
         for wanted in searched:
             taken = 0
-            async with aclosing(self._found(client, query, wanted)) as pages:
-                async for threads in pages:
-                    left = {one: history_id for one, history_id in threads.items() if one not in excluded}
-                    self.left_out["excluded label"] += len(threads) - len(left)
-                    ids = (
-                        list(left)
-                        if chosen.newest_threads is None
-                        else list(left)[: chosen.newest_threads - taken]
-                    )
-                    self.threads |= {one: left[one] for one in ids}
-                    taken += len(ids)
-                    if taken == chosen.newest_threads:
-                        self.left_out[f"older than the newest {taken}"] += len(left) - len(ids)
-                        break
+            async for threads in self._found(client, query, wanted):
+                left = {one: history_id for one, history_id in threads.items() if one not in excluded}
+                self.left_out["excluded label"] += len(threads) - len(left)
+                most = None if chosen.newest_threads is None else chosen.newest_threads - taken
+                ids = list(left)[:most]
+                self.threads |= {one: left[one] for one in ids}
+                taken += len(ids)
+                if taken == chosen.newest_threads:
+                    self.left_out[f"older than the newest {taken}"] += len(left) - len(ids)
+                    break
 
     async def _found(
         self, client: GmailClient, query: str, label: str | None
     ) -> AsyncGenerator[dict[str, str | None]]:
         """Yield pages of what a search finds, newest first, but for what has no id: by thread its historyId."""
-        async with aclosing(client.threads_list(query, label)) as pages:
-            async for threads in pages:
-                found: dict[str, str | None] = {}
-                for thread in threads:
-                    try:
-                        found[thread_id_of(thread, "id")] = thread.get("historyId")
-                    except UNPARSEABLE as error:
-                        self.rejected.append(rejection(GmailThread, thread, error, external_id=None))
-                yield found
+        async for threads in client.threads_list(query, label):
+            found: dict[str, str | None] = {}
+            for thread in threads:
+                try:
+                    found[thread_id_of(thread, "id")] = thread.get("historyId")
+                except UNPARSEABLE as error:
+                    self.rejected.append(rejection(GmailThread, thread, error, external_id=None))
+            yield found

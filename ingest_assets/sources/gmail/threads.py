@@ -1,7 +1,7 @@
 """From mail threads as Gmail answers them to pages: rows, deletions, and threads that could not be read."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,22 +49,21 @@ class Threads:
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
         self._parsing = asyncio.Lock()  # more threads would only wait for each other: Python runs one at a time
 
-    async def pages(
-        self, ids: Sequence[str], expected: Collection[str]
-    ) -> AsyncGenerator[tuple[Collection[str], Page]]:
-        """Yield pages, and which of the threads each is about; those that cannot be read come last.
+    async def read(
+        self,
+        ids: Sequence[str],
+        expected: Collection[str],
+        store: Callable[[Collection[str], Page], Awaitable[None]],
+    ) -> None:
+        """Store pages; `store` is told, too, which of the threads each is about. What cannot be read comes last.
 
         `expected`: of which something else says that they may be gone.
         """
         parts = self.run.parts
         async with aclosing(self.client.threads(ids, lambda one: parts.tries(part_of(one)))) as batches:
             async for threads in batches:
-                yield (
-                    threads.keys(),
-                    await self._page(
-                        {one: self._believed(one, thread, expected) for one, thread in threads.items()}
-                    ),
-                )
+                believed = {one: self._believed(one, thread, expected) for one, thread in threads.items()}
+                await store(threads.keys(), await self._page(believed))
 
     def _believed(self, thread_id: str, thread: Thread, expected: Collection[str]) -> Thread:
         """Believe that a thread is gone if something else says so too, or if that was the answer for a day."""

@@ -1,7 +1,7 @@
 """The Gong API: verbs over plain data."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,9 +112,8 @@ class GongClient:
 
     async def listable(self, since: datetime, until: datetime) -> None:
         """Ask what tells whether the login works: a range's calls, the first page. Raises what Gong answers."""
-        async with aclosing(self.calls(since, until)) as pages:
-            async for _page in pages:
-                return
+        async for _page in self.calls(since, until):
+            return
 
     async def calls_by_id(self, ids: Sequence[str], tries: int) -> list[Any]:
         """Return those of up to 100 calls that Gong shows. Raises SourceError, for all because of one."""

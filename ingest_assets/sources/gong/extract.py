@@ -1,7 +1,6 @@
 """Read one Gong account: the names its calls need, and the calls."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
@@ -12,7 +11,7 @@ from pydantic import BaseModel
 from ingest_assets.errors import SourceError, Transient
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client.halving import Halving
-from ingest_assets.sources.concurrency import interleave
+from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.connect import GongCredential, GongExtraction, GongOptions, GongSettings
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
@@ -20,7 +19,7 @@ from ingest_assets.sources.json_values import flag_of, mapping_of
 from ingest_assets.sources.parts import Parts
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
-from ingest_assets.sources.source import Page
+from ingest_assets.sources.source import Page, Store
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.sources.window_plan import Window
@@ -55,17 +54,14 @@ class DirectoryCursor(BaseModel):
         return DirectoryCursor(asked_at=self.asked_at | {name: now})
 
 
-async def extract(run: GongExtraction) -> AsyncGenerator[Page]:
-    """Yield the account's pages."""
+async def extract(run: GongExtraction, store: Store) -> None:
+    """Store the account's pages."""
     async with GongClient.open(run, affordable_at=run.affordable_at) as client:
         run.parts.login = partial(client.listable, run.started_at - PROBED, run.started_at)
-        streams = [_directory(run, client), _Calls(run, client).read()]
-        async with aclosing(interleave(streams, at_once=len(streams))) as pages:
-            async for page in pages:
-                yield page
+        await few([partial(_directory, run, client, store), _Calls(run, client, store).read], at_once=2)
 
 
-async def _directory(run: GongExtraction, client: GongClient) -> AsyncGenerator[Page]:
+async def _directory(run: GongExtraction, client: GongClient, store: Store) -> None:
     """Learn the names, one list a sync."""
     cursor = DirectoryCursor.model_validate(run.cursors.get(DIRECTORY, {}))
     if (name := cursor.due(run.started_at, run.parts)) is None:
@@ -73,15 +69,15 @@ async def _directory(run: GongExtraction, client: GongClient) -> AsyncGenerator[
     cursor = cursor.after(name, run.started_at)
     ask = client.users if name == USERS else client.workspaces
     try:
-        async with aclosing(ask(tries=run.parts.tries(name))) as pages:
-            async for items in pages:
-                yield _parsed(run, NAMES[name], items)
+        async for items in ask(tries=run.parts.tries(name)):
+            await store(_parsed(run, NAMES[name], items))
     except SourceError as error:
         if isinstance(error, Transient):  # an outage is the account's
             await client.listable(run.started_at - PROBED, run.started_at)
-        yield Page(unreadable=[await run.parts.failed(name, name, error)], stream=DIRECTORY, cursor=cursor)
+        refused = await run.parts.failed(name, name, error)
+        await store(Page(unreadable=[refused], stream=DIRECTORY, cursor=cursor))
     else:
-        yield Page(read=run.parts.succeeded(name), stream=DIRECTORY, cursor=cursor)
+        await store(Page(read=run.parts.succeeded(name), stream=DIRECTORY, cursor=cursor))
 
 
 def _parsed(run: GongExtraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[Any]) -> Page:
@@ -101,9 +97,10 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
 
     kinds: ClassVar = (CALL,)
 
-    def __init__(self, run: GongExtraction, client: GongClient) -> None:
+    def __init__(self, run: GongExtraction, client: GongClient, store: Store) -> None:
         super().__init__(
             run,
+            store,
             client.vendor_clock,
             history_days=run.options.history_days,
             newest=run.settings.newest_calls,
@@ -119,9 +116,8 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
         return self.run.affordable_at(self.run.options.backfill_share * self.run.options.calls_per_day)
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
-        async with aclosing(self.client.calls(window.since, window.until)) as pages:
-            async for page in pages:
-                yield Listed(page.calls, ceil(page.total / CALLS_A_WINDOW))
+        async for page in self.client.calls(window.since, window.until):
+            yield Listed(page.calls, ceil(page.total / CALLS_A_WINDOW))
 
     def listed_at(self, item: Any) -> datetime | None:
         try:
@@ -132,13 +128,13 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
     async def exists(self, external_id: str, *, tries: int) -> bool:
         return await self.client.exists(external_id, tries=tries)
 
-    async def again(self, rows: Sequence[Any]) -> AsyncGenerator[Page]:
+    async def again(self, rows: Sequence[Any]) -> None:
         for batch in _hundreds([row.external_id for row in rows]):
             answers, unread = await self._each(batch, self.client.calls_by_id)
             self.listed = set()
-            yield await self.page([call for answer in answers for call in answer], deep=True)
+            await self.store(await self.page([call for answer in answers for call in answer], deep=True))
             if gone := await self.gone(sorted(set(batch) - unread - self.listed)):
-                yield Page(gone=gone)
+                await self.store(Page(gone=gone))
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         """Ask for the transcripts of those calls that we do not hold as they are."""

@@ -4,15 +4,16 @@ A page's rows commit with what remains to be read after it, so that a crash repe
 refuses is told, and ends nothing else; what was read before is kept.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ingest_assets.errors import CursorExpired, SourceError, UnexpectedResponse
 from ingest_assets.sources.batch import Batch
-from ingest_assets.sources.concurrency import interleave
+from ingest_assets.sources.concurrency import few
+from ingest_assets.sources.login import Clock
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, RATELIMITED, SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import Directory
@@ -39,7 +40,7 @@ from ingest_assets.sources.slack.threads import (
     spoken,
     ts_of_message,
 )
-from ingest_assets.sources.source import Page
+from ingest_assets.sources.source import Page, Store
 from ingest_assets.storage import reads
 
 ROWS_A_COMMIT = 2000
@@ -47,26 +48,67 @@ TIME_A_COMMIT = timedelta(seconds=30)  # where the vendor's limit makes rows com
 RESTARTS = 3  # of one walk whose page cursor became invalid before it got anywhere
 
 
+class ChannelPages:
+    """One channel's pages; the last one is held back, so that what ends the channel commits with it."""
+
+    def __init__(self, store: Store, channel_id: str, label: str, cursor: ChannelCursor) -> None:
+        self.cursor = cursor
+        self._store, self._empty = store, Page(stream=channel_id, label=label)
+        self._last: Page | None = None
+
+    async def add(self, batch: Batch) -> None:
+        before, self._last = self._last, batch.page(stream=self._empty.stream, label=self._empty.label)
+        if before is not None:
+            await self._store(before)
+
+    def reached(self, unread: list[Range]) -> None:
+        """Commit with the last page what remains to be read after it."""
+        self.cursor = self.cursor.model_copy(update={"unread": unread})
+        self._last = replace(self._last or self._empty, cursor=self.cursor)
+
+    async def flush(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            await self._store(last)
+
+    def last(self, read: Sequence[str]) -> Page:
+        """Return the last page, and with it parts that were read to their end."""
+        last = self._last or self._empty
+        return replace(last, read=[*last.read, *read])
+
+
+class RowsOfPage:
+    """The rows of one of Slack's pages, with its threads; where they are many or slow, in several of ours."""
+
+    def __init__(self, pages: ChannelPages, clock: Clock, batch: Batch) -> None:
+        self.batch = batch
+        self._pages, self._clock, self._begun = pages, clock, clock.now()
+
+    async def add(self, part: Batch) -> None:
+        self.batch.add(part)
+        if len(self.batch) >= ROWS_A_COMMIT or self._clock.now() - self._begun >= TIME_A_COMMIT:
+            full, self.batch, self._begun = self.batch, Batch(), self._clock.now()
+            await self._pages.add(full)
+
+
 class ChannelReader:
     """Reads the channels of one account."""
 
-    def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory) -> None:
-        self.run, self.client, self.directory = run, client, directory
+    def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory, store: Store) -> None:
+        self.run, self.client, self.directory, self._store = run, client, directory, store
         self.threads = ThreadReader(run, client, directory)
         self.held: SourceError | None = None
         """A pause that Slack asks for, and that is too long for this sync."""
         self.any_read = False
 
-    async def read(self, channel: dict[str, Any]) -> AsyncGenerator[Page]:
+    async def read(self, channel: dict[str, Any]) -> None:
         """Read one channel; one that Slack does not let us read is told, and ends nothing else."""
         channel_id, parts = channel["id"], self.run.parts
         if not parts.due(channel_id):
             return
         label = channel.get("name") or channel_id
         try:
-            async with aclosing(self._pages(channel, label)) as pages:
-                async for page in pages:
-                    yield page
+            await self._read(channel, label)
             self.any_read = True
         except SourceError as error:
             self.held = error if is_long_pause(error) else self.held
@@ -74,32 +116,25 @@ class ChannelReader:
                 self.run.skipped[label] = RATELIMITED  # another channel was told so; this one was not asked for
             else:
                 refused = await parts.failed(channel_id, label, error)
-                yield Page(unreadable=[refused], stream=channel_id, label=label)
+                await self._store(Page(unreadable=[refused], stream=channel_id, label=label))
 
-    async def _pages(self, channel: dict[str, Any], label: str) -> AsyncGenerator[Page]:
+    async def _read(self, channel: dict[str, Any], label: str) -> None:
         channel_id, archived = channel["id"], bool(channel.get("is_archived"))
         saved = self.run.cursors.get(channel_id)
         cursor = ChannelCursor.model_validate(saved) if saved else None
         over = cursor is not None and cursor.archived and archived and not cursor.unread
         plan = Plan(cursor, []) if over and cursor else await self._plan(channel_id, cursor)  # read to its end
-        reading, whose = Reading(channel_id, label, plan), {"stream": channel_id, "label": label}
-        cursor, last = plan.cursor, None  # held back, so that what ends the channel commits with its last rows
+        reading = Reading(channel_id, label, plan)
+        pages = ChannelPages(self._store, channel_id, label, plan.cursor)
         try:
-            async with aclosing(self._batches(reading)) as batches:
-                async for batch, unread in batches:
-                    if last is not None:
-                        yield last
-                    if unread is not None:
-                        cursor = cursor.model_copy(update={"unread": unread})
-                    last = batch.page(**whose, cursor=None if unread is None else cursor)
+            await self._steps(reading, pages)
+            await self.threads.others(reading, pages.add)
         except SourceError:  # what was read is kept
-            if last is not None:
-                yield last
+            await pages.flush()
             raise
-        last = last or Batch().page(**whose)
-        last = replace(last, read=[*last.read, *self.run.parts.succeeded(channel_id)])
+        last = pages.last(self.run.parts.succeeded(channel_id))
         if not over or last.records or last.unreadable or last.read:
-            yield replace(last, cursor=self._finished(plan, cursor, archived=archived))
+            await self._store(replace(last, cursor=self._finished(plan, pages.cursor, archived=archived)))
 
     def _finished(self, plan: Plan, cursor: ChannelCursor, *, archived: bool) -> ChannelCursor:
         now = self.run.started_at
@@ -127,25 +162,22 @@ class ChannelReader:
         pages = rows / (LIMITED_OBJECTS if limited else PAGE)
         return next_plan(cursor, now, history, watch, limited=limited, stored_pages=pages)
 
-    async def _batches(self, reading: Reading) -> AsyncGenerator[tuple[Batch, list[Range] | None]]:
-        """Walk the plan's steps, then read threads that no walk meets.
-
-        Gives rows, and after each of Slack's pages the ranges that have never been read.
-        """
+    async def _steps(self, reading: Reading, pages: ChannelPages) -> None:
+        """Walk the plan's steps; after each of Slack's pages it is known which ranges have never been read."""
         steps = reading.plan.steps
         for number, step in enumerate(steps):
             later = [after.range for after in steps[number + 1 :] if still_unread(after.range, after.fresh_from)]
-            async with aclosing(self._walk(reading, step)) as batches:
-                async for batch, remaining in batches:
-                    rest = None if remaining is None else still_unread(remaining, step.fresh_from)
-                    unread = None if remaining is None else [rest, *later] if rest else later
-                    yield batch, unread
-        async with aclosing(self.threads.others(reading)) as threads:
-            async for batch in threads:
-                yield batch, None
 
-    async def _walk(self, reading: Reading, step: Step) -> AsyncGenerator[tuple[Batch, Range | None]]:
-        """Walk one range: batches of rows, and after each of Slack's pages what remains to be read.
+            def reached(remaining: Range | None, step: Step = step, later: list[Range] = later) -> None:
+                rest = None if remaining is None else still_unread(remaining, step.fresh_from)
+                pages.reached([rest, *later] if rest else later)
+
+            await self._walk(reading, step, pages, reached)
+
+    async def _walk(
+        self, reading: Reading, step: Step, pages: ChannelPages, reached: Callable[[Range | None], None]
+    ) -> None:
+        """Walk one range. `reached` is told after each of Slack's pages what remains to be read of it.
 
         An invalid page cursor restarts the walk where it had come to.
         """
@@ -157,21 +189,10 @@ class ChannelReader:
             begun = walk.remaining
             walk = Walk(begun)
             try:
-                async with aclosing(self._history(channel_id, begun)) as pages:
-                    async for messages in pages:
-                        last = None
-                        try:
-                            async with aclosing(self._page(reading, messages, seen, known=known)) as batches:
-                                async for batch in batches:
-                                    if last is not None:
-                                        yield last, None
-                                    last = batch
-                        except SourceError:  # what was read is kept
-                            if last is not None:
-                                yield last, None
-                            raise
-                        walk.advance([ts for message in messages if (ts := ts_of_message(message))])
-                        yield Batch() if last is None else last, walk.remaining
+                async for messages in self._history(channel_id, begun):
+                    await self._page(reading, messages, seen, pages, known=known)
+                    walk.advance([ts for message in messages if (ts := ts_of_message(message))])
+                    reached(walk.remaining)
                 break
             except CursorExpired:
                 known = True  # what came before is stored: to be compared with, and not read again
@@ -180,7 +201,7 @@ class ChannelReader:
             told = f"Slack gave up its page cursor {RESTARTS + 1} times in one range."
             raise UnexpectedResponse(told, code="invalid_cursor")
         if known and (gone := await self._gone(channel_id, step.range, seen)).gone:
-            yield gone, None
+            await pages.add(gone)
 
     def _history(self, channel_id: str, wanted: Range) -> AsyncGenerator[list[Any]]:
         tries = self.run.parts.tries(channel_id)
@@ -205,40 +226,35 @@ class ChannelReader:
         return batch
 
     async def _page(
-        self, reading: Reading, messages: list[Any], seen: set[str], *, known: bool
-    ) -> AsyncGenerator[Batch]:
-        """Yield the rows of one history page, each changed thread whole."""
+        self, reading: Reading, messages: list[Any], seen: set[str], pages: ChannelPages, *, known: bool
+    ) -> None:
+        """Store the rows of one history page, each changed thread whole."""
         here = spoken(messages)
-        batch, threads = await self.directory.guests(here), []
+        rows = RowsOfPage(pages, self.run.clock, await self.directory.guests(here))
         page_seen = {ts for message in messages if (ts := ts_of_message(message))}
         seen |= page_seen
         ledger: dict[str, Any] = {}
         if known:  # else there is nothing to compare with
             ids = [SlackMessage.id_of(reading.channel_id, ts) for ts in page_seen]
             ledger = await self.threads.held(reads.stored, ids, LEDGER)
+        threads: list[Callable[[], Awaitable[None]]] = []
         for heard in here:
-            record = self.threads.message(batch, reading.channel_id, heard, in_channel=True)
+            record = self.threads.message(rows.batch, reading.channel_id, heard, in_channel=True)
             if record is None:
                 continue
             row = ledger.get(record.external_id)
             note_root(reading, record)
             if not self.threads.is_due(record, row, reading):
-                batch.records.append(record)
+                rows.batch.records.append(record)
             elif self.run.parts.due(record.external_id) and record.external_id not in reading.tried:
                 reading.tried.add(record.external_id)
-                threads.append(self.threads.read(reading, record.ts, record, row, shown=seen))
+                read = partial(self.threads.read, reading, record.ts, record, row, shown=seen, take=rows.add)
+                threads.append(read)
             else:
-                batch.records.append(record if record.external_id in reading.read else record.as_of(row))
-        begun = self.run.clock.now()
+                rows.batch.records.append(record if record.external_id in reading.read else record.as_of(row))
         try:
-            at_once = 1 if self.client.limited else self.run.options.concurrency
-            async with aclosing(interleave(threads, at_once=at_once)) as parts:
-                async for part in parts:
-                    batch.add(part)
-                    if len(batch) >= ROWS_A_COMMIT or self.run.clock.now() - begun >= TIME_A_COMMIT:
-                        yield batch
-                        batch, begun = Batch(), self.run.clock.now()
+            await few(threads, at_once=1 if self.client.limited else self.run.options.concurrency)
         except SourceError:  # what was read is kept
-            yield batch
+            await pages.add(rows.batch)
             raise
-        yield batch
+        await pages.add(rows.batch)

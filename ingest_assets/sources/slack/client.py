@@ -6,7 +6,7 @@ The SDK's asynchronous client gets one aiohttp session: without it every request
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -188,12 +188,11 @@ class SlackClient:
                 self._note_cap(method, answer, asked)
                 return answer
 
-        async with aclosing(pages(ask, NEXT_CURSOR, what)) as answers:
-            async for answer in answers:
-                items = listed(answer, key, what)
-                yield items
-                if answer.get("has_more") and not _has_cursor(answer):
-                    raise UnexpectedResponse(f"{what} says there is more and gives no cursor.")
+        async for answer in pages(ask, NEXT_CURSOR, what):
+            items = listed(answer, key, what)
+            yield items
+            if answer.get("has_more") and not _has_cursor(answer):
+                raise UnexpectedResponse(f"{what} says there is more and gives no cursor.")
 
     def _note_cap(self, method: str, answer: dict[str, Any], asked: int) -> None:
         """Take note of a page that was cut to what the apps get which are held to few objects."""

@@ -1,7 +1,6 @@
 """Who and what an account's messages name: its users, its channels, and which of these to read."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ from ingest_assets.sources.slack.errors import UNSEEN
 from ingest_assets.sources.slack.markup import USER
 from ingest_assets.sources.slack.records import SHOWN, Names, SlackChannel, SlackUser, name_in
 from ingest_assets.sources.slack.text import Said
-from ingest_assets.sources.source import Page
+from ingest_assets.sources.source import Page, Store
 from ingest_assets.storage import reads
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
@@ -53,7 +52,7 @@ class Directory:
         self._shown: dict[str, dict[str, Any]] = {}
         """What messages show of their authors."""
 
-    async def read(self) -> AsyncGenerator[Page]:
+    async def read(self, store: Store) -> None:
         """Learn users (daily) and channels (always) by name."""
         rows = await stored(
             self.run, reads.rows_where, SlackUser.table, self.run.account.account_id, {}, ["external_id", "name"]
@@ -61,29 +60,25 @@ class Directory:
         self.names.users |= {row.external_id: row.name for row in rows if row.name}
         self._stored = {row.external_id for row in rows}
         if not _recent(self.account.users_read_at, self.run.started_at) and self.run.parts.due(USERS):
-            async with aclosing(self._read_users()) as pages:
-                async for page in pages:
-                    yield page
+            await self._read_users(store)
         types = "public_channel" if self.run.settings.public_only else "public_channel,private_channel"
-        async with aclosing(self.client.joined_channels(types)) as listing:
-            async for channels in listing:
-                batch = Batch()
-                for channel in channels:
-                    batch.parse(SlackChannel, channel, lambda item: SlackChannel.from_api(self.run.account, item))
-                self.listed |= {record.external_id: record.raw for record in batch.records}
-                yield Page(batch.records, rejected=batch.rejected)
+        async for channels in self.client.joined_channels(types):
+            batch = Batch()
+            for channel in channels:
+                batch.parse(SlackChannel, channel, lambda item: SlackChannel.from_api(self.run.account, item))
+            self.listed |= {record.external_id: record.raw for record in batch.records}
+            await store(Page(batch.records, rejected=batch.rejected))
         self.names.channels = {key: channel["name"] for key, channel in self.listed.items() if channel.get("name")}
 
-    async def _read_users(self) -> AsyncGenerator[Page]:
+    async def _read_users(self, store: Store) -> None:
         parts, listed = self.run.parts, set[str]()
         try:
-            async with aclosing(self.client.users(tries=parts.tries(USERS))) as pages:
-                async for members in pages:
-                    page = self._users(members)
-                    listed |= {record.external_id for record in page.records}
-                    yield page
+            async for members in self.client.users(tries=parts.tries(USERS)):
+                page = self._users(members)
+                listed |= {record.external_id for record in page.records}
+                await store(page)
         except SourceError as error:  # messages bring names, too
-            yield Page(unreadable=[await parts.failed(USERS, "the list of people", error)])
+            await store(Page(unreadable=[await parts.failed(USERS, "the list of people", error)]))
             return
         self._stored |= listed
         unlisted = self._stored - listed - self.account.guests.keys()
@@ -93,7 +88,7 @@ class Directory:
                 "guests": self.account.guests | dict.fromkeys(sorted(unlisted), self.run.started_at),
             }
         )
-        yield Page(stream=ACCOUNT, cursor=self.account, read=parts.succeeded(USERS))
+        await store(Page(stream=ACCOUNT, cursor=self.account, read=parts.succeeded(USERS)))
 
     def _users(self, members: Sequence[Any]) -> Page:
         batch = Batch()

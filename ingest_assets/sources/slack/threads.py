@@ -5,8 +5,7 @@ it that came to its end, and commit with its last replies. A thread that is refu
 again wherever it stands.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,9 @@ from ingest_assets.sources.slack.text import said_by
 from ingest_assets.storage import reads
 
 LEDGER = ["reply_count", "latest_reply"]
+
+Take = Callable[[Batch], Awaitable[None]]
+"""Takes rows of a thread, on their way into a page."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class ThreadReader:
         return _thread_changed(record, row, reading.plan.threads_since)
 
     async def read(
-        self, reading: Reading, root_ts: str, parent: SlackMessage | None, row: Any, *, shown: set[str]
-    ) -> AsyncGenerator[Batch]:
+        self, reading: Reading, root_ts: str, parent: SlackMessage | None, row: Any, *, shown: set[str], take: Take
+    ) -> None:
         """Read a thread to its end; the parent comes last, and with it the right to say that all is there.
 
         `parent`: None where only the thread itself shows it. `row`: the parent's ledger. `shown`: the ts that the
@@ -81,22 +83,21 @@ class ThreadReader:
         asked = self.client.replies(reading.channel_id, root_ts, after=after, tries=parts.tries(root))
         thread = _Thread(reading.channel_id, root_ts, parent, shown)
         try:
-            async with aclosing(asked) as pages:
-                async for messages in pages:
-                    yield await self._taken(thread, messages)
+            async for messages in asked:
+                await take(await self._rows(thread, messages))
             if thread.parent is None:
                 raise PartUnreadable("Slack shows a thread without its first message.", code="no_parent")
         except SourceError as error:
             name = f"thread of {at(root_ts):%Y-%m-%d %H:%M} UTC in {reading.label}"
             refused = Batch([] if parent is None else [parent.as_of(row)])
             refused.unreadable.append(await parts.failed(root, name, error))
-            yield refused
+            await take(refused)
             return
         reading.read.add(root)
         gone = [] if resumed else sorted(held - thread.present)
-        yield Batch([thread.parent], gone=gone, read=parts.succeeded(root))
+        await take(Batch([thread.parent], gone=gone, read=parts.succeeded(root)))
 
-    async def _taken(self, thread: "_Thread", messages: list[Any]) -> Batch:
+    async def _rows(self, thread: "_Thread", messages: list[Any]) -> Batch:
         """Make the rows of one page of a thread; its parent is kept for the end."""
         heard = spoken(messages)
         batch = await self.directory.guests(heard)
@@ -111,7 +112,7 @@ class ThreadReader:
                 batch.records += [] if reply is None else [reply]
         return batch
 
-    async def others(self, reading: Reading) -> AsyncGenerator[Batch]:
+    async def others(self, reading: Reading, take: Take) -> None:
         """Read threads that no walk meets: those that broadcasts tell of, and those that were refused before."""
         channel_id = reading.channel_id
         roots = {SlackMessage.id_of(channel_id, ts): claimed for ts, claimed in reading.roots.items()}
@@ -127,9 +128,7 @@ class ThreadReader:
             if root not in reading.tried and self.run.parts.due(root):
                 reading.tried.add(root)
                 ts = root.partition(":")[2]
-                async with aclosing(self.read(reading, ts, None, ledger.get(root), shown=set())) as batches:
-                    async for batch in batches:
-                        yield batch
+                await self.read(reading, ts, None, ledger.get(root), shown=set(), take=take)
 
     def message(self, batch: Batch, channel_id: str, heard: Spoken, *, in_channel: bool) -> SlackMessage | None:
         message, said = heard

@@ -1,0 +1,61 @@
+"""One page is committed while the source reads the next."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Table
+
+from ingest_assets.sources.source import Page, Store
+from ingest_assets.sync.page import Rows
+
+Commit = Callable[[Page, Rows], Awaitable[None]]
+
+
+class _NotStored(Exception):
+    """What a commit met, its cause, ends the reading, whatever a source catches of its vendor."""
+
+
+@asynccontextmanager
+async def committing(commit: Commit) -> AsyncGenerator[Store]:
+    """Give what takes pages: it returns once the page before is committed, and this one's commit has begun.
+
+    At the end the last commit is waited for. Raises what a commit raised.
+    """
+    commits = _Commits(commit)
+    try:
+        try:
+            yield commits.store
+        finally:
+            await commits.finish()
+    except _NotStored as error:
+        raise error.__cause__ or error from None
+
+
+class _Commits:
+    def __init__(self, commit: Commit) -> None:
+        self._commit = commit
+        self._turn = asyncio.Lock()
+        self._under_way: asyncio.Task[None] | None = None
+
+    async def store(self, page: Page) -> None:
+        rows = _rows_of(page)
+        async with self._turn:
+            await self.finish()
+            self._under_way = asyncio.ensure_future(self._commit(page, rows))
+
+    async def finish(self) -> None:
+        if self._under_way is not None:
+            try:
+                await asyncio.shield(self._under_way)  # a thread cannot be called back
+            except Exception as error:
+                raise _NotStored from error
+
+
+def _rows_of(page: Page) -> Rows:
+    rows: defaultdict[Table, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+    for record in page.records:
+        rows[record.table][record.external_id] = record.row()
+    return rows
