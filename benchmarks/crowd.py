@@ -9,7 +9,8 @@ from benchmarks.stage import Simulator
 from ingest_assets.app import App
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.source import Source
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.accounts import save_account
+from ingest_assets.storage.workspaces import register_workspace
 
 PARALLEL = 8  # orders to the simulator under way
 
@@ -130,8 +131,8 @@ def connect(app: App, source: Source, names: Iterable[str], *, workspace: str | 
     customer = CUSTOMERS[source.name]
     with app.engine.begin() as conn:
         for name in names:
-            storage.register_workspace(conn, workspace or name)
-            storage.save_account(
+            register_workspace(conn, workspace or name)
+            save_account(
                 conn,
                 {
                     "workspace_id": workspace or name,

@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
-from ingest_assets.storage import overview, queue
+from ingest_assets.storage import queue
+from ingest_assets.storage.history import outage
 from ingest_assets.storage.queue import Due
 from ingest_assets.sync.pool import DOWN
 
@@ -130,7 +131,7 @@ def dispatch(
         waiting = Waiting(
             due,
             queue.unshown_failures(conn, source.name, now),
-            overview.outage(conn, source.name, now - OUTAGE, DOWN) if due else None,
+            outage(conn, source.name, now - OUTAGE, DOWN) if due else None,
         )
         held = queue.reservations(conn, source.name)
         under_way = live(held).and_reserved(held)

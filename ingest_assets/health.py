@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources import SOURCES
-from ingest_assets.storage import overview
+from ingest_assets.storage.history import success_rates
+from ingest_assets.storage.overview import health
 from ingest_assets.terminal import markdown_cell
 
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -56,7 +57,7 @@ def find(
 ) -> list[Health]:
     """Judge all workspaces, or some, by one statement."""
     objective = timedelta(minutes=core.freshness_minutes)
-    rows = overview.health(
+    rows = health(
         conn,
         {one.name: one.main.table for one in SOURCES},
         now,
@@ -116,7 +117,7 @@ class Overview:
 
     @classmethod
     def read(cls, conn: Connection, core: CoreSettings, now: datetime) -> "Overview":
-        return cls(find(conn, core, now), overview.success_rates(conn, now, WINDOWS))
+        return cls(find(conn, core, now), success_rates(conn, now, WINDOWS))
 
     def states(self, source: str | None = None) -> Counter[str]:
         """Count workspaces, a source's or of all, by state."""

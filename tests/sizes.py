@@ -27,7 +27,6 @@ LONGER_FUNCTIONS = {
 }
 LONGER_MODULES = {
     "ingest_assets/sources/slack/client.py": "the one gateway to Slack: its methods, limits and classes of apps",
-    "ingest_assets/sync/account.py": "the loop over one account, and what each end of it is called",
 }
 PRODUCT = "ingest_assets/"
 MIGRATIONS = "ingest_assets/migrations/"  # as they were when they were written

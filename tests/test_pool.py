@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from ingest_assets.errors import Transient
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage import accounts as storage
-from ingest_assets.storage import overview
+from ingest_assets.storage.accounts import set_state
+from ingest_assets.storage.history import outage
 from ingest_assets.storage.schema import DISCONNECTED, PAUSED
 from ingest_assets.sync.account import sync
 from ingest_assets.sync.pool import DOWN, sync_workspaces
@@ -93,7 +93,7 @@ class TestAVendorThatIsDown:
         assert [result.status for result in found["acme"]] == ["failed"] * len(made)
         assert [result.status for result in found["globex"]] == ["success"]
         with bench.engine.connect() as conn:
-            assert overview.outage(conn, "slack", globex.account.created_at, DOWN) is None
+            assert outage(conn, "slack", globex.account.created_at, DOWN) is None
 
 
 class TestAWorkspaceWithManyAccounts:
@@ -245,7 +245,7 @@ class TestAnAccountThatChangesWhileItsBatchIsUnderWay:
         acme = bench.workspace("acme", "general")
         before, since = acme.account, bench.requests()
         with bench.engine.begin() as conn:
-            storage.set_state(conn, [before.account_id], state, "by hand")
+            set_state(conn, [before.account_id], state, "by hand")
         result = sync(SLACK, before, bench.options, bench.worker())
         assert (result.status, acme.account.state, bench.requests() - since) == ("skipped", state, 0)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.accounts import set_state
 from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, PAUSED
 from ingest_assets.sync.result import SyncResult
 from tests.workbench import Bench, Workspace
@@ -258,7 +258,7 @@ class TestAnAccountThatIsChangedDuringASync:
         with syncing(bench) as process:
             wait_until(asked(bench, since, 10), process)
             with bench.engine.begin() as conn:
-                storage.set_state(conn, [acme.account.account_id], state, "by hand")
+                set_state(conn, [acme.account.account_id], state, "by hand")
             kept = acme.content()
             report = report_of(process)
             assert process.returncode == 0
@@ -270,7 +270,7 @@ class TestAnAccountThatIsChangedDuringASync:
             bench.connect(acme)
         else:
             with bench.engine.begin() as conn:
-                storage.set_state(conn, [acme.account.account_id], ACTIVE)
+                set_state(conn, [acme.account.account_id], ACTIVE)
         acme.reads()
         assert acme.held() == acme.shown()
 

@@ -206,7 +206,6 @@ def test_a_reader_that_leaves_while_a_refresh_fails_does_not_stay(bench: Bench) 
 
         async def pages() -> AsyncGenerator[int]:
             yield 1
-            yield 2
             await tokens.current()
 
         async with aclosing(ahead(pages())) as reading:

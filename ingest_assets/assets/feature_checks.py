@@ -14,7 +14,7 @@ from ingest_assets.assets.reporting import OTHERS, target
 from ingest_assets.features.featured import Featured
 from ingest_assets.features.report import NO_KEY
 from ingest_assets.features.settings import ModelSettings
-from ingest_assets.storage import features as storage
+from ingest_assets.storage.features import unread_conversations, without_evidence
 
 DAY = timedelta(days=1)
 LISTED = 20  # workspaces
@@ -26,7 +26,7 @@ def _read(conn: Connection, kind: Featured, settings: ModelSettings, now: dateti
     if settings.api_key is None:
         return NO_KEY, []
     before = now - timedelta(hours=settings.unread_hours)
-    rows = storage.unread(conn, kind.records, kind.table, before)
+    rows = unread_conversations(conn, kind.records, kind.table, before)
     total = sum(row.conversations for row in rows)
     told = [
         (row.workspace_id, f"{row.conversations} {kind.noun}s, since {row.since:%Y-%m-%d %H:%M} UTC")
@@ -36,7 +36,7 @@ def _read(conn: Connection, kind: Featured, settings: ModelSettings, now: dateti
 
 
 def _few_dropped(conn: Connection, kind: Featured, settings: ModelSettings, now: datetime) -> Found:
-    rows = storage.dropped(conn, kind.table, now - DAY, settings.dropped_share)
+    rows = without_evidence(conn, kind.table, now - DAY, settings.dropped_share)
     share = f"{settings.dropped_share:.0%}"
     sentence = f"Workspaces with more than {share} of a day's items without evidence: {len(rows)}."
     return sentence, [(row.workspace_id, f"{row.dropped} of {row.dropped + row.kept} items") for row in rows]

@@ -6,7 +6,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from ingest_assets.errors import NO_WORKSPACE
-from ingest_assets.storage.accounts import unknown_workspaces
+from ingest_assets.storage.workspaces import unknown_workspaces
 
 STARTED_BY_ITSELF = frozenset({"dagster/sensor_name", "dagster/schedule_name"})  # tags
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
-from ingest_assets.storage import overview, reports
+from ingest_assets.storage import reports
+from ingest_assets.storage.overview import any_read
 from ingest_assets.sync.result import FAILED, PARTIAL, SUCCESS, SyncResult
 from ingest_assets.sync.worker import Worker
 
@@ -53,7 +54,7 @@ class Squares:
         if self._batch or any(result.status in {SUCCESS, PARTIAL} for result in results):
             return False
         with self._one.engine.connect() as conn:
-            return not overview.any_read(conn, self._source.name, workspace_id)
+            return not any_read(conn, self._source.name, workspace_id)
 
     def green(self, workspace_id: str) -> None:
         """Note a materialization that comes next, which hides what was reported of the partition's checks."""

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.accounts import find_accounts, set_state
 from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, FAILING, NEEDS_RECONNECT, PAUSED
+from ingest_assets.storage.workspaces import remove_workspace
 from ingest_assets.sync.oauth import forget_pairs
 from ingest_assets.terminal import echo, echo_json
 
@@ -27,7 +28,7 @@ def accounts(app: App, as_json: bool) -> None:
     from ingest_assets.cli.output import NOTHING_UNREADABLE, print_table, print_unreadable, unreadable_entries
 
     with app.engine.connect() as conn:
-        rows = storage.find_accounts(conn)
+        rows = find_accounts(conn)
         unreadable = unreadable_entries(conn)
     entries = [
         {
@@ -52,10 +53,10 @@ def _set_state(
     conn: Connection, source: str, workspace: str, name: str | None, state: str, reason: str | None
 ) -> Sequence[Row[Any]]:
     """Set the state of a workspace's accounts at a source; return them as they were."""
-    rows = storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
+    rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
     if not rows:
         raise IngestError(no_account(source, workspace, name))
-    storage.set_state(conn, [row.account_id for row in rows], state, reason)
+    set_state(conn, [row.account_id for row in rows], state, reason)
     for row in rows:
         echo(f"{source} account '{row.name}' of workspace {workspace} is now {state}.")
     return rows
@@ -97,7 +98,7 @@ def acknowledge(
     from ingest_assets.cli.output import print_table
 
     with app.engine.connect() as conn:
-        if not storage.find_accounts(conn, source=source, workspace_ids=[workspace], name=account):
+        if not find_accounts(conn, source=source, workspace_ids=[workspace], name=account):
             raise IngestError(no_account(source, workspace, account))
     if parts:
         found = accept(app, source, workspace, account, parts, datetime.now(UTC))
@@ -130,9 +131,9 @@ def resume(app: App, source: str, workspace: str | None, name: str | None, every
         if workspace is not None:
             _set_state(conn, source, workspace, name, ACTIVE, None)
             return
-        rows = storage.find_accounts(conn, source=source)
+        rows = find_accounts(conn, source=source)
         again = [row for row in rows if row.state in {FAILING, NEEDS_RECONNECT}]
-        storage.set_state(conn, [row.account_id for row in again], ACTIVE)
+        set_state(conn, [row.account_id for row in again], ACTIVE)
     paused = sum(row.state == PAUSED for row in rows)
     echo(
         f"{len(again)} of {len(rows)} {source} accounts are asked again."
@@ -159,8 +160,8 @@ def no_account(source: str, workspace: str, name: str | None) -> str:
 def remove(app: App, workspace: str) -> None:
     """Stop everything of a WORKSPACE at once and forget its logins; the data stays for its retention."""
     with app.engine.begin() as conn:
-        before = storage.find_accounts(conn, workspace_ids=[workspace])
-        known = storage.remove_workspace(conn, workspace)
+        before = find_accounts(conn, workspace_ids=[workspace])
+        known = remove_workspace(conn, workspace)
         forget_pairs(conn, app.vault, before)
     if not known:
         raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")

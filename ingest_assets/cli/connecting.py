@@ -15,7 +15,8 @@ from ingest_assets.app import App
 from ingest_assets.errors import IngestError, SourceError
 from ingest_assets.sources.login import Clock, Login, Probe
 from ingest_assets.sources.source import Source
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.accounts import find_accounts, save_account
+from ingest_assets.storage.workspaces import register_workspace
 from ingest_assets.sync.oauth import forget_pairs, tokens_of
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -71,11 +72,11 @@ def connect_account(
     done = []
     try:
         with engine.begin() as conn:
-            storage.register_workspace(conn, workspace_id)
-            before = storage.find_accounts(conn, source=source.name, workspace_ids=[workspace_id])
+            register_workspace(conn, workspace_id)
+            before = find_accounts(conn, source=source.name, workspace_ids=[workspace_id])
             for probe in probes:
                 called = name or probe.name
-                is_new = storage.save_account(conn, _account(source, workspace_id, called, probe, stored))
+                is_new = save_account(conn, _account(source, workspace_id, called, probe, stored))
                 done.append((called, probe, is_new))
             forget_pairs(conn, app.vault, before)
     except IntegrityError:

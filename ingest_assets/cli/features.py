@@ -7,7 +7,7 @@ import click
 from ingest_assets.app import App
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.features.featured import FEATURED
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.sync.result import SKIPPED, SUCCESS
 from ingest_assets.terminal import echo, echo_json
 
@@ -22,7 +22,7 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
     app: App = ctx.obj
     [kind] = [kind for kind in FEATURED if kind.source.name == source]
     with app.engine.connect() as conn:
-        if unknown := storage.unknown_workspaces(conn, workspaces):
+        if unknown := unknown_workspaces(conn, workspaces):
             raise IngestError(NO_WORKSPACE.format(unknown[0], source))
     reports = []
     for workspace_id in workspaces:

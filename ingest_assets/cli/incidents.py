@@ -10,6 +10,7 @@ from sqlalchemy import Row
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
 from ingest_assets.incidents.causes import CAUSES, vendor
+from ingest_assets.storage.incidents import last_look, list_incidents
 from ingest_assets.terminal import echo, echo_json
 
 NO_RECEIVER = (
@@ -25,11 +26,10 @@ NAMED = 10
 def incidents(app: App, everything: bool, as_json: bool) -> None:
     """List what is the matter: one line a cause, who has to act, and the command that mends it."""
     from ingest_assets.cli.output import print_table
-    from ingest_assets.storage import incidents as storage
 
     with app.engine.connect() as conn:
-        rows = storage.listed(conn, closed=everything)
-        watched = storage.looked_at(conn)
+        rows = list_incidents(conn, closed=everything)
+        watched = last_look(conn)
     entries = [entry(row) for row in rows]
     if as_json:
         echo_json(entries)

@@ -112,7 +112,7 @@ def _incidents(conn: Connection, now: datetime) -> Iterator[Metric]:
         "ingest_incident_age_seconds", "Since an open incident's trouble began.", labels=labels
     )
     touched = GaugeMetricFamily("ingest_incident_workspaces", "Workspaces that it touches.", labels=labels)
-    for row in incidents.listed(conn):
+    for row in incidents.list_incidents(conn):
         name = [row.cause, row.subject, row.severity]
         age.add_metric(name, (now - row.since).total_seconds())
         touched.add_metric(name, len(row.workspaces))
@@ -125,7 +125,7 @@ def _incidents(conn: Connection, now: datetime) -> Iterator[Metric]:
         for state in ("waiting", "failing", "given_up"):
             messages.add_metric([row.receiver, state], _number(row, state))
     yield from (age, touched, messages)
-    if (looked := incidents.looked_at(conn)) is not None:
+    if (looked := incidents.last_look(conn)) is not None:
         yield _gauge(
             "ingest_watch_age_seconds", "Since the sensor `incidents` looked.", (now - looked).total_seconds()
         )

@@ -13,7 +13,7 @@ from ingest_assets.features.model import KINDS
 from ingest_assets.features.prompt import clock
 from ingest_assets.health import Overview
 from ingest_assets.sources import SOURCES
-from ingest_assets.storage import features as storage
+from ingest_assets.storage.features import newest_features
 from ingest_assets.storage.overview import account_overview
 from ingest_assets.storage.parts import first_open
 from ingest_assets.terminal import echo, printable
@@ -125,7 +125,7 @@ def _told(entry: Mapping[str, Any]) -> bool:
 def feature_entries(app: App, workspace_id: str) -> list[dict[str, Any]]:
     """Return what `features` shows, newest conversation first."""
     with app.engine.connect() as conn:
-        rows = [(kind, row) for kind in FEATURED for row in storage.newest(conn, kind.table, workspace_id)]
+        rows = [(kind, row) for kind in FEATURED for row in newest_features(conn, kind.table, workspace_id)]
     rows.sort(key=lambda pair: pair[1].occurred_at, reverse=True)
     return [
         {

@@ -9,7 +9,7 @@ from ingest_assets.cli import CANNOT
 from ingest_assets.cli.accounts import no_account
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.sync.result import SKIPPED, SUCCESS, report
 from ingest_assets.terminal import echo, echo_json
@@ -41,7 +41,7 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
     if everything == bool(workspaces):
         raise IngestError("Name the workspaces with --workspace, or pass --all.")
     with app.engine.connect() as conn:
-        known = {row.workspace_id for row in storage.find_accounts(conn, source=source)}
+        known = {row.workspace_id for row in find_accounts(conn, source=source)}
     for workspace in workspaces:
         if workspace not in known:
             raise IngestError(no_account(source, workspace, None))

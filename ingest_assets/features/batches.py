@@ -20,7 +20,7 @@ from ingest_assets.features.model import digest
 from ingest_assets.features.refusals import Meaning, Refusal
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.rejected import UNPARSEABLE
-from ingest_assets.storage import features as queries
+from ingest_assets.storage.model_requests import close_batches, live_batches, name_batch, open_batch
 
 T = TypeVar("T")
 OK = 200
@@ -106,7 +106,7 @@ class Batches:
     async def collect(self) -> None:
         """Fetch the answers of all batches that have ended. Raises what `LanguageModel.ask` raises."""
         with self.engine.connect() as conn:
-            rows = queries.live_batches(conn, **self.place)
+            rows = live_batches(conn, **self.place)
         self.any = bool(rows)
         for row in rows:
             batch_id = row.batch_id or await self._found(row.batch_key)
@@ -160,7 +160,7 @@ class Batches:
         batch_id = next((_id(one) for one in found if _mark(one) == batch_key), None)
         if batch_id is not None:
             with self.engine.begin() as conn:
-                queries.name_batch(conn, batch_key, batch_id)
+                name_batch(conn, batch_key, batch_id)
         return batch_id
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class Batches:
 
     def _close(self, keys: Sequence[str]) -> None:
         with self.engine.begin() as conn:
-            queries.close_batches(conn, keys)
+            close_batches(conn, keys)
 
     def _line(self, messages: list[dict[str, Any]]) -> str:
         body = self.model.body(messages)
@@ -182,7 +182,7 @@ class Batches:
         key = uuid4().hex
         lines = dict.fromkeys(map(self._line, asked))  # conversations may be alike; a custom_id may not
         with self.engine.begin() as conn:
-            queries.open_batch(
+            open_batch(
                 conn,
                 {
                     **self.place,
@@ -205,7 +205,7 @@ class Batches:
             )
         )
         with self.engine.begin() as conn:
-            queries.name_batch(conn, key, _id(batch))
+            name_batch(conn, key, _id(batch))
 
 
 def _status(batch: Any) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from ingest_assets.errors import IngestError
 from ingest_assets.features.answer import Usage
 from ingest_assets.features.settings import ModelSettings
-from ingest_assets.storage.features import spent
+from ingest_assets.storage.model_requests import spent
 
 MILLION = 1_000_000
 LIKELY_ANSWER = 1_500  # tokens, as long as the answer is not there

@@ -17,7 +17,14 @@ from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.login import Clock
 from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.transcript import Transcript
-from ingest_assets.storage import features as queries
+from ingest_assets.storage.features import (
+    count_postponed,
+    load_conversation,
+    pending_conversations,
+    save_features,
+    stored_features,
+)
+from ingest_assets.storage.model_requests import save_request
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,8 @@ class Ledger:
         now, table = self.clock.now(), self.kind.table
         with self.engine.connect() as conn:
             return (
-                queries.pending(conn, self.kind.records, table, self.version, self.workspace_id, now),
-                queries.postponed(conn, table, self.version, self.workspace_id, now),
+                pending_conversations(conn, self.kind.records, table, self.version, self.workspace_id, now),
+                count_postponed(conn, table, self.version, self.workspace_id, now),
             )
 
     async def load(self, external_id: str) -> Stored | None:
@@ -79,8 +86,8 @@ class Ledger:
 
     def _load(self, external_id: str) -> Stored | None:
         with self.engine.connect() as conn:
-            row = queries.load(conn, self.kind.records, self.workspace_id, external_id)
-            before = queries.stored(conn, self.kind.table, self.workspace_id, external_id)
+            row = load_conversation(conn, self.kind.records, self.workspace_id, external_id)
+            before = stored_features(conn, self.kind.table, self.workspace_id, external_id)
         if row is None:
             return None
         try:
@@ -96,7 +103,7 @@ class Ledger:
 
         def write() -> None:
             with self.engine.begin() as conn:
-                queries.save(conn, self.kind.table, values)
+                save_features(conn, self.kind.table, values)
 
         await asyncio.to_thread(write)
 
@@ -120,7 +127,7 @@ class Ledger:
 
         def write() -> None:
             with self.engine.begin() as conn:
-                queries.save_request(conn, values)
+                save_request(conn, values)
 
         await asyncio.to_thread(write)
         return float(cost)

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from ingest_assets.assets.partitions import workspaces
-from ingest_assets.storage.accounts import workspace_ids
+from ingest_assets.storage.workspaces import workspace_ids
 
 LOOK_SECONDS = 30
 

@@ -14,7 +14,8 @@ from ingest_assets.features.prompt import version
 from ingest_assets.features.report import NO_KEY
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.schedules.due import live_runs, requested
-from ingest_assets.storage import features as storage
+from ingest_assets.storage.features import due_workspaces, forget_gone
+from ingest_assets.storage.model_requests import live_batches, told_to_wait
 
 LOOK_SECONDS = 30
 
@@ -48,14 +49,14 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
         settings = context.resources.language_model.options()
         if settings.api_key is None:
             with context.resources.database.engine().begin() as conn:  # what was deleted goes all the same
-                storage.forget_gone(conn, kind.records, kind.table)
+                forget_gone(conn, kind.records, kind.table)
             return dg.SkipReason(NO_KEY)
         now = datetime.now(UTC)
         with context.resources.database.engine().connect() as conn:
             name = kind.source.name
-            due = storage.due_workspaces(conn, kind.records, kind.table, version(settings.model), now, name)
-            live = storage.live_batches(conn, name)
-            told = storage.told_to_wait(conn, now)
+            due = due_workspaces(conn, kind.records, kind.table, version(settings.model), now, name)
+            live = live_batches(conn, name)
+            told = told_to_wait(conn, now)
         asked_about = [one.batch_id for one in live if one.batch_id and one.workspace_id not in told]
         over = {None, *_ended(settings, asked_about)}
         ready = {row.workspace_id for row in live if row.batch_id in over} - told

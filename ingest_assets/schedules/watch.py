@@ -16,7 +16,7 @@ from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.schedules.maintenance import maintenance
 from ingest_assets.schedules.unread import features_job_name
 from ingest_assets.sources import SOURCES
-from ingest_assets.storage.overview import silent_owners
+from ingest_assets.storage.account_leases import silent_owners
 
 HEALTH_SECONDS, LOOK_SECONDS = 60, 30
 REPORTS = 500  # check results of one look, so that it stays short; the rest comes with the next

@@ -30,7 +30,7 @@ from sqlalchemy import Connection, Row, Table
 from ingest_assets.sources.columns import Door, Id, Kind
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.values import HASH_BYTES, dump_json
-from ingest_assets.storage.record_tables import record_table
+from ingest_assets.storage.record_tables import RecordRow, record_table
 
 ENVELOPE = frozenset({"workspace_id", "account_id", "raw", "deleted"})
 """Fields that hold no value of the vendor's, and its item as a whole."""
@@ -84,7 +84,7 @@ class Record(BaseModel):
         cls._door.clean(values)
         return values
 
-    def _made_row(self) -> tuple[Any, ...]:
+    def _made_row(self) -> RecordRow:
         raw = dump_json(self.raw)
         hashed = raw
         if not self.volatile.isdisjoint(self.raw):
@@ -93,11 +93,11 @@ class Record(BaseModel):
         for name in self.telling:
             told = getattr(self, name)
             digest.update(b"\0" if told is None else b"\1" + told.encode())
-        return (
+        return RecordRow(
             self.workspace_id,
             self.account_id,
             self.external_id,
-            *type(self)._own_values(self.__dict__)[:-1],
+            type(self)._own_values(self.__dict__)[:-1],
             self.parser,
             raw.decode(),
             digest.digest(),
@@ -121,9 +121,9 @@ class Record(BaseModel):
         made: Self = cls.from_api(account_of(row), row.raw)  # type: ignore[attr-defined]  # each class has its own
         return made
 
-    def row(self) -> tuple[Any, ...]:
-        """Return the values in the order of `COPY`: envelope, own columns, parser, raw, content_hash, deleted."""
-        made: tuple[Any, ...] | None = self.__dict__.get("_row")
+    def row(self) -> RecordRow:
+        """Return what is stored of the record; it is made once."""
+        made: RecordRow | None = self.__dict__.get("_row")
         if made is None:
             made = self.__dict__["_row"] = self._made_row()
         return made

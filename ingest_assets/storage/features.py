@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -14,15 +13,13 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     or_,
     select,
-    update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from ingest_assets.storage.accounts import customers
 from ingest_assets.storage.feature_tables import model_batches, model_requests
+from ingest_assets.storage.workspaces import customers
 
 READY, RETRY, REJECTED = "ready", "retry", "rejected"
 HAS_TRANSCRIPT = "ready"  # in transcript_state
@@ -84,7 +81,7 @@ def _paused(features: Table, now: Any) -> Any:
     return and_(features.c.retry_at.is_not(None), features.c.retry_at > now)
 
 
-def pending(
+def pending_conversations(
     conn: Connection,
     records: Table,
     features: Table,
@@ -98,7 +95,7 @@ def pending(
     return list(conn.execute(ordered).scalars())
 
 
-def postponed(conn: Connection, features: Table, version: str, workspace_id: str, now: datetime) -> int:
+def count_postponed(conn: Connection, features: Table, version: str, workspace_id: str, now: datetime) -> int:
     """Count a workspace's conversations that failed and whose pause is not over."""
     return conn.execute(
         select(func.count()).where(
@@ -133,7 +130,7 @@ def due_workspaces(
     return sorted(conn.execute(rows).scalars())
 
 
-def unread(conn: Connection, records: Table, features: Table, before: datetime) -> Sequence[Any]:
+def unread_conversations(conn: Connection, records: Table, features: Table, before: datetime) -> Sequence[Any]:
     """Return one row per customer with transcripts that were stored before a moment and were not read.
 
     Columns: workspace_id, conversations, since. What was read by an older version counts as read, and so does what
@@ -168,7 +165,7 @@ def unread(conn: Connection, records: Table, features: Table, before: datetime) 
     ).all()
 
 
-def dropped(conn: Connection, features: Table, since: datetime, share: float) -> Sequence[Any]:
+def without_evidence(conn: Connection, features: Table, since: datetime, share: float) -> Sequence[Any]:
     """Return one row per customer of whose items, found since a moment, more than a share were without evidence.
 
     Columns: workspace_id, dropped, kept.
@@ -183,14 +180,7 @@ def dropped(conn: Connection, features: Table, since: datetime, share: float) ->
     ).all()
 
 
-def told_to_wait(conn: Connection, now: datetime) -> set[str]:
-    """Return the workspaces that a run left with a moment before which no other one makes sense."""
-    return set(
-        conn.execute(select(model_requests.c.workspace_id).where(model_requests.c.wait_until > now)).scalars()
-    )
-
-
-def load(conn: Connection, records: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
+def load_conversation(conn: Connection, records: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
     """Return a conversation as it is stored, of the first account that sees it."""
     return conn.execute(
         select(*(records.c[name] for name in ("raw", "occurred_at", "content_hash")))
@@ -204,20 +194,20 @@ def load(conn: Connection, records: Table, workspace_id: str, external_id: str) 
     ).first()
 
 
-def stored(conn: Connection, features: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
+def stored_features(conn: Connection, features: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
     return conn.execute(
         select(*features.c).where(features.c.workspace_id == workspace_id, features.c.external_id == external_id)
     ).first()
 
 
-def newest(conn: Connection, features: Table, workspace_id: str) -> Sequence[Row[Any]]:
+def newest_features(conn: Connection, features: Table, workspace_id: str) -> Sequence[Row[Any]]:
     """Return all rows of a workspace, newest conversation first."""
     return conn.execute(
         select(features).where(features.c.workspace_id == workspace_id).order_by(features.c.occurred_at.desc())
     ).all()
 
 
-def save(conn: Connection, features: Table, values: Mapping[str, Any]) -> None:
+def save_features(conn: Connection, features: Table, values: Mapping[str, Any]) -> None:
     """Write the columns given; columns that are not given keep what they hold, or begin empty."""
     fresh = {"items": [], "dropped": 0, "attempts": 0, **values, "tried_at": func.now()}
     conn.execute(
@@ -242,46 +232,4 @@ def _orphaned(records: Table, features: Table) -> Any:
             records.c.external_id == features.c.external_id,
             records.c.deleted_at.is_(None),
         )
-    )
-
-
-def spent(conn: Connection, workspace_id: str, since: datetime) -> tuple[int, Decimal]:
-    """Sum up a workspace's tokens and US dollars since a moment."""
-    row = conn.execute(
-        select(
-            func.coalesce(func.sum(model_requests.c.input_tokens + model_requests.c.output_tokens), 0),
-            func.coalesce(func.sum(model_requests.c.dollars), 0),
-        ).where(model_requests.c.workspace_id == workspace_id, model_requests.c.made_at >= since)
-    ).one()
-    return int(row[0]), Decimal(row[1])
-
-
-def save_request(conn: Connection, values: Mapping[str, Any]) -> None:
-    conn.execute(insert(model_requests).values(values))
-
-
-def live_batches(conn: Connection, source: str, workspace_id: str | None = None) -> Sequence[Row[Any]]:
-    """Return the batches whose answers are not stored, of one workspace or of all that are customers."""
-    of = model_batches.c.workspace_id
-    whose = of.in_(customers()) if workspace_id is None else of == workspace_id
-    return conn.execute(
-        select(*model_batches.c)
-        .where(model_batches.c.source == source, model_batches.c.collected_at.is_(None), whose)
-        .order_by(model_batches.c.submitted_at)
-    ).all()
-
-
-def open_batch(conn: Connection, values: Mapping[str, Any]) -> None:
-    conn.execute(insert(model_batches).values(values))
-
-
-def name_batch(conn: Connection, batch_key: str, batch_id: str) -> None:
-    conn.execute(update(model_batches).where(model_batches.c.batch_key == batch_key).values(batch_id=batch_id))
-
-
-def close_batches(conn: Connection, batch_keys: Sequence[str]) -> None:
-    conn.execute(
-        update(model_batches)
-        .where(model_batches.c.batch_key == func.any(list(batch_keys)))
-        .values(collected_at=func.now())
     )

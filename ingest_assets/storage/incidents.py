@@ -25,7 +25,7 @@ def look(conn: Connection, tables: Mapping[str, Table], given: Mapping[str, Any]
     return conn.execute(statement(tables), {**given, "name": WATCH}).one()
 
 
-def listed(conn: Connection, *, closed: bool = False) -> Sequence[Row[Any]]:
+def list_incidents(conn: Connection, *, closed: bool = False) -> Sequence[Row[Any]]:
     """Return the incidents that are open, or all that ever opened, newest first, with what became of messages."""
     told = (
         select(
@@ -52,7 +52,7 @@ def listed(conn: Connection, *, closed: bool = False) -> Sequence[Row[Any]]:
     return conn.execute(query if closed else query.where(incidents.c.closed_at.is_(None))).all()
 
 
-def looked_at(conn: Connection) -> datetime | None:
+def last_look(conn: Connection) -> datetime | None:
     """Return when somebody looked for incidents last."""
     return conn.execute(select(watch.c.looked_at).where(watch.c.name == WATCH)).scalar()
 

@@ -15,26 +15,21 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
-    union,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from ingest_assets.storage.schema import (
-    COUNTED,
     DISCONNECTED,
     FAILING,
     NEEDS_RECONNECT,
     PAUSED,
     accounts,
-    leases,
     rejected_records,
-    sync_counts,
     syncs,
 )
 
 STATE_RANKS = {"active": 0, "retrying": 1, "failing": 2, "needs_reconnect": 3}
 """States of an account by severity; a workspace has the worst of its accounts'."""
-NEWEST = 10  # syncs looked at for an account whose last one is wanted
 
 
 def _utc(moment: Any, form: str) -> Any:
@@ -100,19 +95,6 @@ def account_states(conn: Connection) -> Sequence[Any]:
         .group_by(accounts.c.workspace_id, accounts.c.source, _STATE)
         .order_by(accounts.c.workspace_id, accounts.c.source)
     ).all()
-
-
-def calls_by_sync(
-    conn: Connection, source: str, external_id: str, since: datetime
-) -> Sequence[tuple[datetime, int]]:
-    """Return each finished sync's start and requests, of all accounts that share one limit of the vendor."""
-    rows = conn.execute(
-        select(syncs.c.started_at, syncs.c.api_calls)
-        .join(accounts, accounts.c.account_id == syncs.c.account_id)
-        .where(accounts.c.source == source, accounts.c.external_id == external_id, syncs.c.started_at >= since)
-        .order_by(syncs.c.started_at)
-    )
-    return [(row.started_at, row.api_calls) for row in rows]
 
 
 def health(
@@ -194,58 +176,3 @@ def any_read(conn: Connection, source: str, workspace_id: str) -> bool:
     return conn.execute(
         select(exists().where(accounts.c.source == source, accounts.c.workspace_id == workspace_id, _READ))
     ).scalar_one()
-
-
-def success_rates(
-    conn: Connection, now: datetime, windows: Mapping[str, timedelta]
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """Count finished syncs: (source, window) -> (succeeded, all). A window without any is absent.
-
-    A window begins up to ten minutes earlier, since that is how syncs are counted.
-    """
-    columns = []
-    for name, length in windows.items():
-        within = sync_counts.c.since > now - length - COUNTED
-        columns += [
-            func.sum(sync_counts.c.succeeded).filter(within).label(f"{name}_good"),
-            func.sum(sync_counts.c.total).filter(within).label(name),
-        ]
-    rows = conn.execute(select(sync_counts.c.source, *columns).group_by(sync_counts.c.source)).mappings()
-    return {
-        (row["source"], name): (row[f"{name}_good"], row[name]) for row in rows for name in windows if row[name]
-    }
-
-
-def outage(conn: Connection, source: str, since: datetime, least: int) -> datetime | None:
-    """Return the newest sync's end if the last so many workspaces, since a moment, all failed in passing.
-
-    An account that failed more than once in a row tells of itself and not of the vendor.
-    """
-    rows = conn.execute(
-        select(syncs.c.workspace_id, syncs.c.status, syncs.c.error_kind, syncs.c.finished_at)
-        .join(accounts, accounts.c.account_id == syncs.c.account_id)
-        .where(syncs.c.source == source, syncs.c.finished_at >= since, accounts.c.attempts <= 1)
-        .order_by(syncs.c.finished_at.desc())
-        .limit(NEWEST * least)
-    ).all()
-    last: dict[str, Any] = {}
-    for row in rows:
-        last.setdefault(row.workspace_id, row)
-    newest = list(last.values())[:least]
-    down = len(newest) == least and all((row.status, row.error_kind) == ("failed", "transient") for row in newest)
-    return rows[0].finished_at if down else None
-
-
-def silent_owners(conn: Connection, owners: Sequence[str], since: datetime) -> set[str]:
-    """Return the owners who held no lease and finished no sync since a moment."""
-    among = func.any(list(owners))
-    alive = conn.execute(
-        union(
-            select(accounts.c.lease_owner).where(
-                accounts.c.lease_owner == among, accounts.c.lease_until > func.now()
-            ),
-            select(leases.c.owner).where(leases.c.owner == among, leases.c.until >= since),
-            select(syncs.c.owner).where(syncs.c.owner == among, syncs.c.finished_at >= since),
-        )
-    ).scalars()
-    return set(owners) - set(alive)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
-from ingest_assets.storage.accounts import DUE_STATES
+from ingest_assets.storage.account_leases import DUE_STATES
 from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT, accounts, partition_reports
 
 _UNRESERVED = or_(accounts.c.reserved_until.is_(None), accounts.c.reserved_until <= func.now())

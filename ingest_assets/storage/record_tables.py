@@ -1,6 +1,6 @@
-"""The tables of schema `raw`: how a record class becomes its table."""
+"""The tables of schema `raw`: how a record class becomes its table, and a record a row of it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -15,6 +15,37 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 
 from ingest_assets.storage.schema import metadata, timestamp
+
+BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
+"""Columns that PostgreSQL fills in."""
+
+
+class RecordRow(NamedTuple):
+    """A record, ready to be stored."""
+
+    workspace_id: str
+    account_id: int
+    external_id: str
+    own: tuple[Any, ...]
+    """The columns that the class adds, in their order."""
+    parser_version: int
+    raw: str
+    """JSON"""
+    content_hash: bytes
+    deleted: bool
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The values of the table's columns but for the bookkeeping, in their order."""
+        return (
+            self.workspace_id,
+            self.account_id,
+            self.external_id,
+            *self.own,
+            self.parser_version,
+            self.raw,
+            self.content_hash,
+        )
 
 
 def record_table(

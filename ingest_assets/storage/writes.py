@@ -18,12 +18,10 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import OperationalError
 
 from ingest_assets.storage.engine import REFUSALS, refusal, refused
+from ingest_assets.storage.record_tables import BOOKKEEPING, RecordRow
 from ingest_assets.storage.schema import rejected_records, sync_cursors
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-EXTERNAL_ID, RAW, CONTENT_HASH, DELETED = 2, -3, -2, -1  # places in what `Record.row()` gives
-BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
-
 
 # made once: to put a statement together takes as long as to execute it
 _CURSORS = select(sync_cursors.c.stream, sync_cursors.c.cursor).where(
@@ -54,8 +52,8 @@ class Counts:
         return self
 
 
-def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, mostly_new: bool) -> Counts:
-    """Write rows of one account, each as `Record.row()` gives it, with distinct external ids.
+def upsert(conn: Connection, table: Table, rows: Sequence[RecordRow], *, mostly_new: bool) -> Counts:
+    """Write rows of one account with distinct external ids.
 
     What is `mostly_new` is not compared with what is stored beforehand; the outcome is the same.
     """
@@ -70,24 +68,13 @@ def upsert(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, m
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that PostgreSQL refuses, as `Record.row()` gave it, and why."""
+    """A row that PostgreSQL refuses, and why."""
 
-    row: tuple[Any, ...]
+    row: RecordRow
     reason: str
 
-    @property
-    def external_id(self) -> str:
-        return str(self.row[EXTERNAL_ID])
 
-    @property
-    def raw(self) -> str:
-        """The item, as JSON."""
-        return str(self.row[RAW])
-
-
-def upsert_what_fits(
-    conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]
-) -> tuple[Counts, list[Refusal]]:
+def upsert_what_fits(conn: Connection, table: Table, rows: Sequence[RecordRow]) -> tuple[Counts, list[Refusal]]:
     """Write rows as `upsert` does, all but those that PostgreSQL refuses: halves of them, down to the one row."""
     try:
         with conn.begin_nested():
@@ -108,22 +95,22 @@ def upsert_what_fits(
     return total, refusals
 
 
-def _unlike_stored(conn: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _unlike_stored(conn: Connection, statement: str, rows: Sequence[RecordRow]) -> list[RecordRow]:
     """Leave out rows that are stored as they are: most of what is read again has not changed."""
     if not rows:
         return []
-    workspace_id, account_id = rows[0][:2]
-    whose = {"workspace_id": workspace_id, "account_id": account_id, "ids": [row[EXTERNAL_ID] for row in rows]}
+    first, ids = rows[0], [row.external_id for row in rows]
+    whose = {"workspace_id": first.workspace_id, "account_id": first.account_id, "ids": ids}
     stored = {row.external_id: row.content_hash for row in conn.exec_driver_sql(statement, whose)}
-    return [row for row in rows if row[DELETED] or stored.get(row[EXTERNAL_ID]) != row[CONTENT_HASH]]
+    return [row for row in rows if row.deleted or stored.get(row.external_id) != row.content_hash]
 
 
-def _copy(conn: Connection, statements: "_Statements", rows: Sequence[tuple[Any, ...]]) -> None:
+def _copy(conn: Connection, statements: "_Statements", rows: Sequence[RecordRow]) -> None:
     try:
         with conn.connection.cursor().copy(statements.copy) as copy:
             copy.set_types(statements.types)
             for row in rows:
-                copy.write_row(row)
+                copy.write_row((*row.values, row.deleted))
     except psycopg.OperationalError as error:  # as SQLAlchemy, which does not see this cursor, names it elsewhere
         raise OperationalError(statements.copy, None, error, hide_parameters=True) from error
 

@@ -17,8 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from ingest_assets.errors import CredentialRejected
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.values import storable
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.account_leases import Lease, release_lease, take_lease
+from ingest_assets.storage.accounts import get_account
 from ingest_assets.storage.engine import went_away
+from ingest_assets.storage.history import finish_sync
 from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
 from ingest_assets.sync.reading import Reading
 from ingest_assets.sync.result import FAILED, SKIPPED, SyncResult, next_state, report
@@ -37,7 +39,7 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> SyncRes
     database went away, for the step's retry policy, and whatever comes of it that the process ends.
     """
     with worker.engine.begin() as conn:
-        taken = storage.take_lease(
+        taken = take_lease(
             conn,
             row.account_id,
             worker.owner,
@@ -46,19 +48,19 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> SyncRes
             reservation=worker.reservation,
         )
         if taken is None:
-            return _left_alone(storage.get_account(conn, row.account_id), worker)
-    lease = storage.Lease.of(taken)
+            return _left_alone(get_account(conn, row.account_id), worker)
+    lease = Lease.of(taken)
     one = Reading(source, account_of(taken), options, worker, lease)
     try:
         result = asyncio.run(one.read(taken.credential))
         if not result.by_process:
             return _finished(one, result, taken.attempts)
         with worker.engine.begin() as conn:
-            storage.release_lease(conn, lease)
+            release_lease(conn, lease)
         return result
     except BaseException:  # Ctrl-C too must not leave the account locked
         with suppress(SQLAlchemyError), worker.engine.begin() as conn:  # else it expires; report the first error
-            storage.release_lease(conn, lease)
+            release_lease(conn, lease)
         raise
 
 
@@ -96,7 +98,7 @@ def _finish(one: Reading, result: SyncResult, attempts: int) -> SyncResult:
     now = one.worker.clock.now()
     summary = storable(report([result]))
     with one.worker.engine.begin() as conn:
-        kept = storage.finish_sync(
+        kept = finish_sync(
             conn,
             one.lease,
             next_state(result, attempts=attempts, started_at=one.started_at, now=now),

@@ -4,11 +4,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from sqlalchemy import Table
 
 from ingest_assets.sources.source import Page, Store
+from ingest_assets.storage.record_tables import RecordRow
 from ingest_assets.sync.page import Rows
 
 Commit = Callable[[Page, Rows], Awaitable[None]]
@@ -55,7 +55,7 @@ class _Commits:
 
 
 def _rows_of(page: Page) -> Rows:
-    rows: defaultdict[Table, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+    rows: defaultdict[Table, dict[str, RecordRow]] = defaultdict(dict)
     for record in page.records:
         rows[record.table][record.external_id] = record.row()
     return rows

@@ -15,7 +15,6 @@ from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.deriving import any_stale, key_of, mark_derived, stale_rows, store_derived
 from ingest_assets.storage.engine import REFUSALS, reading, refused
-from ingest_assets.storage.writes import CONTENT_HASH
 
 STEP = 500  # rows a transaction: some hundredths of a second, and few megabytes of raw JSON
 
@@ -92,7 +91,7 @@ def _values(record: type[Record], row: Row[Any], beside: Any) -> dict[str, Any] 
     told = [name for name in record.telling if name in values]
     if told:
         changed = any(values[name] != getattr(row, name) for name in told)
-        values["content_hash"] = made.row()[CONTENT_HASH] if changed else row.content_hash
+        values["content_hash"] = made.row().content_hash if changed else row.content_hash
     return values
 
 

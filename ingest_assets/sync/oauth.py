@@ -19,8 +19,8 @@ from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.client.retry import retried
 from ingest_assets.sources.login import Clock, Login, TokenPair, Tokens
 from ingest_assets.sources.source import Source
-from ingest_assets.storage import tokens as storage
 from ingest_assets.storage.accounts import find_accounts
+from ingest_assets.storage.tokens import chain_of, delete_pairs, load_pair, save_pair
 from ingest_assets.storage.vault import Vault
 
 MARGIN = timedelta(minutes=2)  # a pair that expires sooner is replaced before it is used
@@ -54,7 +54,7 @@ class RotatingTokens:
 
     def _load(self) -> TokenPair | None:
         with self.engine.connect() as conn:
-            return _parsed(storage.load_pair(conn, self.vault, self.chain))
+            return _parsed(load_pair(conn, self.vault, self.chain))
 
     async def _refresh(self, refused: TokenPair | None) -> TokenPair:
         self.vault.require_key()
@@ -69,13 +69,13 @@ class RotatingTokens:
 
     async def _refresh_alone(self, refused: TokenPair | None) -> TokenPair:
         with self.engine.begin() as conn:  # held while the vendor answers: the others wait for this very answer
-            stored = await asyncio.to_thread(storage.load_pair, conn, self.vault, self.chain, lock=True)
+            stored = await asyncio.to_thread(load_pair, conn, self.vault, self.chain, lock=True)
             pair = _parsed(stored)
             if pair is not None and self._usable(pair, refused):
                 return pair
             spent = self.first_refresh_token if pair is None else pair.refresh_token
             pair = await self.exchange(spent)
-            await asyncio.to_thread(storage.save_pair, conn, self.vault, self.chain, _packed(pair))
+            await asyncio.to_thread(save_pair, conn, self.vault, self.chain, _packed(pair))
         return pair
 
     def _usable(self, pair: TokenPair, refused: TokenPair | None) -> bool:
@@ -105,7 +105,7 @@ def tokens_of(
     return RotatingTokens(
         engine=engine,
         vault=vault,
-        chain=storage.chain_of(source.name, first),
+        chain=chain_of(source.name, first),
         first_refresh_token=first,
         exchange=partial(exchange, login),
         clock=login.clock,
@@ -122,14 +122,14 @@ def forget_pairs(conn: Connection, vault: Vault, before: Sequence[Row[Any]]) -> 
                 chains -= {_chain(row, vault) for row in find_accounts(conn, source=name)}
         except (IngestError, ValidationError):
             continue  # a login that cannot be read here may go on with the same pair
-        storage.delete_pairs(conn, sorted(filter(None, chains)))
+        delete_pairs(conn, sorted(filter(None, chains)))
 
 
 def _chain(row: Row[Any], vault: Vault) -> str | None:
     """Return the chain of an account, if its login has one. Raises IngestError for a login that cannot be read."""
     opened = vault.open(row.credential, who=row.name)
     first = BY_NAME[row.source].credential.model_validate(opened).first_token()
-    return None if first is None else storage.chain_of(row.source, first)
+    return None if first is None else chain_of(row.source, first)
 
 
 def _packed(pair: TokenPair) -> dict[str, str | None]:

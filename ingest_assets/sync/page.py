@@ -13,16 +13,17 @@ from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.rejected import Rejected
 from ingest_assets.sources.source import Page, Source
 from ingest_assets.sources.values import shortened_json, storable, storable_text
-from ingest_assets.storage import accounts as storage
 from ingest_assets.storage import writes
+from ingest_assets.storage.account_leases import Lease, renew_lease
 from ingest_assets.storage.engine import REFUSALS, refused
 from ingest_assets.storage.parts import forget_parts, save_parts
+from ingest_assets.storage.record_tables import RecordRow
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.worker import Worker, who
 
 TOLERATED_DELETIONS = 20  # below this the deleted share says nothing
 
-Rows = Mapping[Table, dict[str, tuple[Any, ...]]]
+Rows = Mapping[Table, dict[str, RecordRow]]
 """A page's rows, ready to be copied, by table and external id."""
 
 
@@ -34,7 +35,7 @@ class PageWriter:
         source: Source,
         account: Account,
         worker: Worker,
-        lease: storage.Lease,
+        lease: Lease,
         started_at: datetime,
         *,
         is_first: bool,
@@ -67,7 +68,7 @@ class PageWriter:
         account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
         counts, rejected = Counts(seen=len(page.rejected)), [self._rejected_row(item) for item in page.rejected]
         with self._worker.engine.begin() as conn:
-            if not storage.renew_lease(conn, self.lease, self._worker.lease_length):
+            if not renew_lease(conn, self.lease, self._worker.lease_length):
                 raise LeaseLost("taken over: another run or command has this account now")
             for table, by_id in rows.items():
                 # in order, so that two accounts that see the same items cannot lock each other out
@@ -78,9 +79,9 @@ class PageWriter:
                 else:
                     written = writes.upsert(conn, table, ordered, mostly_new=self._is_first)
                 counts += written if table is main else Counts()
-                rejected += [self._refused_row(table, one) for one in refusals]
+                rejected += [self._refused_row(table, refusal) for refusal in refusals]
                 if self._any_rejected:
-                    stored = by_id.keys() - {one.external_id for one in refusals}
+                    stored = by_id.keys() - {refusal.row.external_id for refusal in refusals}
                     writes.forget_rejected(conn, table, account_id, list(stored))
             if page.gone:
                 self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
@@ -106,8 +107,12 @@ class PageWriter:
         return self._whose(item.record.table) | what
 
     def _refused_row(self, table: Table, refusal: writes.Refusal) -> dict[str, Any]:
-        payload = shortened_json(refusal.raw.encode())
-        return self._whose(table) | {"item_key": refusal.external_id, "payload": payload, "error": refusal.reason}
+        payload = shortened_json(refusal.row.raw.encode())
+        return self._whose(table) | {
+            "item_key": refusal.row.external_id,
+            "payload": payload,
+            "error": refusal.reason,
+        }
 
     def _whose(self, table: Table) -> dict[str, Any]:
         account = self.account

@@ -18,7 +18,7 @@ from sqlalchemy import Row
 from ingest_assets.errors import ProcessFault, Transient
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
-from ingest_assets.storage import accounts as storage
+from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.engine import require_clock
 from ingest_assets.storage.schema import PAUSED
 from ingest_assets.sync.account import sync
@@ -63,11 +63,7 @@ def sync_workspaces(
     source.connector()  # imported now, and not in the first accounts' time
     with worker.engine.connect() as conn:
         require_clock(conn, datetime.now(UTC))
-        rows = [
-            row
-            for row in storage.find_accounts(conn, source=source.name, workspace_ids=workspace_ids)
-            if only(row)
-        ]
+        rows = [row for row in find_accounts(conn, source=source.name, workspace_ids=workspace_ids) if only(row)]
     _require_logins(source, [row for row in rows if row.state != PAUSED], worker)
     waiting = Counter(row.workspace_id for row in rows)
     results: defaultdict[str, list[SyncResult]] = defaultdict(list)

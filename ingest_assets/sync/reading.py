@@ -28,9 +28,10 @@ from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
 from ingest_assets.sources.source import DAY, Extraction, Page, Source, Store
 from ingest_assets.sources.values import storable
-from ingest_assets.storage import accounts as storage
-from ingest_assets.storage import overview, reads, writes
+from ingest_assets.storage import reads, writes
+from ingest_assets.storage.account_leases import Lease, renew_lease
 from ingest_assets.storage.engine import gave_way, reading, went_away
+from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.commits import committing
@@ -64,9 +65,7 @@ def process_ends() -> bool:
 class Reading:
     """One account while it is read: its counts, and the lease that allows it to write."""
 
-    def __init__(
-        self, source: Source, account: Account, options: Any, worker: Worker, lease: storage.Lease
-    ) -> None:
+    def __init__(self, source: Source, account: Account, options: Any, worker: Worker, lease: Lease) -> None:
         self.source, self.account, self.options, self.worker, self.lease = source, account, options, worker, lease
         self.started_at = worker.clock.now()
         self.began = monotonic()
@@ -159,7 +158,7 @@ class Reading:
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
                 since = self.started_at - DAY
-                calls_today = overview.calls_by_sync(conn, self.source.name, self.account.external_id, since)
+                calls_today = calls_by_sync(conn, self.source.name, self.account.external_id, since)
         self.writer = PageWriter(
             self.source,
             self.account,
@@ -196,7 +195,7 @@ class Reading:
 
     def _renew(self) -> None:
         with self.worker.engine.begin() as conn:
-            storage.renew_lease(conn, self.lease, self.worker.lease_length)
+            renew_lease(conn, self.lease, self.worker.lease_length)
 
     def _count(self, page: Page, counts: Counts) -> None:
         self.counts += counts

@@ -30,9 +30,9 @@ from ingest_assets.health import find
 from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.storage.accounts import register_workspace, remove_workspace
 from ingest_assets.storage.queue import due_workspaces, unshown_failures
 from ingest_assets.storage.vault import new_key
+from ingest_assets.storage.workspaces import register_workspace, remove_workspace
 
 MESSAGES = dg.AssetKey(["raw", "slack_messages"])
 WORLD = {"channels": 1, "messages": 5, "threads": 1, "replies": 2}

@@ -16,7 +16,7 @@ from ingest_assets.assets.reporting import Shown
 from ingest_assets.definitions import build
 from ingest_assets.features.prompt import version
 from ingest_assets.resources import ingestion
-from ingest_assets.storage.accounts import remove_workspace
+from ingest_assets.storage.workspaces import remove_workspace
 from tests.features.test_extraction import KEY, LINES, Calls
 from tests.workbench import Bench
 

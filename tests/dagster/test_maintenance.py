@@ -13,9 +13,9 @@ from ingest_assets.health import WINDOWS
 from ingest_assets.resources.ingestion import forget_engines
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
-from ingest_assets.storage.accounts import register_workspace, remove_workspace
-from ingest_assets.storage.overview import success_rates
+from ingest_assets.storage.history import success_rates
 from ingest_assets.storage.pruning import delete_removed, prune_history
+from ingest_assets.storage.workspaces import register_workspace, remove_workspace
 from tests.workbench import Bench
 
 KEYS = [f"w{number}" for number in range(6)]

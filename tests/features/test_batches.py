@@ -13,7 +13,7 @@ from ingest_assets.features.answer import Asked, Rejected, Usage, read
 from ingest_assets.features.batches import answer_of, ended
 from ingest_assets.features.client import TooLong
 from ingest_assets.features.report import Report
-from ingest_assets.storage import features as storage
+from ingest_assets.storage.model_requests import told_to_wait
 from tests.features.test_extraction import LINES, Calls
 from tests.workbench import Bench
 
@@ -160,8 +160,8 @@ def test_a_pause_holds_for_what_batches_bring_too(calls: Batched) -> None:
     calls.fault("ratelimit", retry_after=300, method="batches.create")
     assert calls.extract().status == "partial"
     with calls.bench.engine.connect() as conn:
-        assert storage.told_to_wait(conn, calls.bench.clock.now()) == {"acme"}
-        assert storage.told_to_wait(conn, calls.bench.clock.now() + timedelta(seconds=301)) == set()
+        assert told_to_wait(conn, calls.bench.clock.now()) == {"acme"}
+        assert told_to_wait(conn, calls.bench.clock.now() + timedelta(seconds=301)) == set()
 
 
 def line(status: int, body: Any) -> str:

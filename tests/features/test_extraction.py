@@ -19,8 +19,8 @@ from ingest_assets.features.prompt import version
 from ingest_assets.features.report import Report
 from ingest_assets.features.request import Endpoint
 from ingest_assets.sources.login import Clock
-from ingest_assets.storage import features as storage
 from ingest_assets.storage.feature_tables import model_requests
+from ingest_assets.storage.features import due_workspaces, pending_conversations
 from ingest_assets.storage.leases import lease
 from tests.sources.tenants import GongTenant
 from tests.workbench import Bench
@@ -106,11 +106,13 @@ class Calls:
 
     def waiting(self, model: str = "gpt-test") -> list[str]:
         with self.bench.engine.connect() as conn:
-            return storage.pending(conn, GONG.records, GONG.table, version(model), "acme", self.bench.clock.now())
+            return pending_conversations(
+                conn, GONG.records, GONG.table, version(model), "acme", self.bench.clock.now()
+            )
 
     def due(self) -> list[str]:
         with self.bench.engine.connect() as conn:
-            return storage.due_workspaces(
+            return due_workspaces(
                 conn, GONG.records, GONG.table, version("gpt-test"), self.bench.clock.now(), "gong"
             )
 

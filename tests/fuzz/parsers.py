@@ -32,7 +32,7 @@ from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.transcript import Transcript
-from ingest_assets.storage.writes import BOOKKEEPING
+from ingest_assets.storage.record_tables import BOOKKEEPING
 from tests.fuzz import corpus, mail, model_answers, refusals
 from tests.fuzz.mutations import UNITS, deeply, mutated, odd, rewritten
 from tests.fuzz.storable import Refused, check, check_rejected
@@ -78,7 +78,7 @@ def _derive_again(record: Record) -> None:
     if isinstance(record, GmailMessage | GmailThread):
         return  # bodies are not in `raw`
     columns = [column.name for column in record.table.columns if column.name not in BOOKKEEPING]
-    row: Any = SimpleNamespace(**dict(zip(columns, record.row()[:-1], strict=True)))
+    row: Any = SimpleNamespace(**dict(zip(columns, record.row().values, strict=True)))
     row.raw = orjson.loads(row.raw)
     try:
         again = record.rederive(row, {ACCOUNT.account_id: NAMES})

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import Rejected
-from ingest_assets.storage.writes import BOOKKEEPING
+from ingest_assets.storage.record_tables import BOOKKEEPING
 
 LONGEST_ENTRY = (
     2_704 - 32
@@ -28,9 +28,9 @@ class Refused(Exception):
 
 def check(record: Record) -> int:
     """Raise Refused where a record's row could not be stored; return its size in bytes."""
-    row = record.row()
+    row = record.row().values
     columns = [column for column in record.table.columns if column.name not in BOOKKEEPING]
-    values = dict(zip((column.name for column in columns), row[:-1], strict=True))
+    values = dict(zip((column.name for column in columns), row, strict=True))
     total = sum(_check(column, values[column.name]) for column in columns)
     for names in _indexed(record.table):
         entry = sum(len(value.encode()) for name in names if isinstance(value := values.get(name), str))

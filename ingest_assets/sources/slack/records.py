@@ -17,6 +17,7 @@ from ingest_assets.sources.slack.markup import readable
 from ingest_assets.sources.slack.text import Said, said_by
 from ingest_assets.sources.values import HASH_BYTES, UnusableValue
 from ingest_assets.storage import reads
+from ingest_assets.storage.record_tables import RecordRow
 
 TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,8 +129,8 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         reply_count, latest_reply = (None, None) if ledger is None else (ledger.reply_count, ledger.latest_reply)
         return self.model_copy(update={"reply_count": reply_count, "latest_reply": latest_reply})
 
-    def row(self) -> tuple[Any, ...]:
-        """Return the values in the order of `COPY`.
+    def row(self) -> RecordRow:
+        """Return what is stored of the message.
 
         What is unfinished makes it another row than the finished one: a ledger that is behind the message, and
         people in the text whose names nobody told us yet.
@@ -139,9 +140,9 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         behind = ledger if ledger != (self.raw.get("reply_count"), self.raw.get("latest_reply")) else ()
         if not behind and not self._unnamed:
             return row
-        *before, content_hash, deleted = row
         unfinished = f"{behind} {self._unnamed}".encode()
-        return (*before, hashlib.blake2b(content_hash + unfinished, digest_size=HASH_BYTES).digest(), deleted)
+        digest = hashlib.blake2b(row.content_hash + unfinished, digest_size=HASH_BYTES).digest()
+        return row._replace(content_hash=digest)
 
     @classmethod
     def beside(cls, conn: Connection, rows: Sequence[Row[Any]]) -> dict[int, Names]:

@@ -1,0 +1,47 @@
+"""Workspaces: the customers that we serve, and those that were removed."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from ingest_assets.storage.accounts import find_accounts, set_state
+from ingest_assets.storage.schema import DISCONNECTED, workspaces
+
+
+def register_workspace(conn: Connection, workspace_id: str) -> None:
+    """Add a workspace, or take a removed one back."""
+    conn.execute(
+        insert(workspaces)
+        .values(workspace_id=workspace_id)
+        .on_conflict_do_update(index_elements=["workspace_id"], set_={"removed_at": None})
+    )
+
+
+def customers() -> Select[str]:
+    """Select the workspaces that were not removed."""
+    return select(workspaces.c.workspace_id).where(workspaces.c.removed_at.is_(None))
+
+
+def workspace_ids(conn: Connection) -> list[str]:
+    """Return all workspaces that were not removed, oldest first."""
+    ordered = customers().order_by(workspaces.c.created_at, workspaces.c.workspace_id)
+    return list(conn.execute(ordered).scalars())
+
+
+def unknown_workspaces(conn: Connection, names: Sequence[str]) -> list[str]:
+    """Return those names, in their order, that are no workspace of ours now."""
+    known = set(conn.execute(customers().where(workspaces.c.workspace_id == func.any(list(names)))).scalars())
+    return [name for name in dict.fromkeys(names) if name not in known]
+
+
+def remove_workspace(conn: Connection, workspace_id: str) -> bool:
+    """Stop everything of a workspace at once and forget its logins; false if there is none. The data stays."""
+    known = conn.execute(
+        update(workspaces)
+        .where(workspaces.c.workspace_id == workspace_id, workspaces.c.removed_at.is_(None))
+        .values(removed_at=func.now())
+    ).rowcount
+    rows = find_accounts(conn, workspace_ids=[workspace_id])
+    set_state(conn, [row.account_id for row in rows], DISCONNECTED, "the workspace was removed")
+    return bool(known)
