@@ -14,7 +14,6 @@ import sys
 import traceback
 from io import TextIOWrapper
 from types import TracebackType
-from typing import Any
 
 import click
 
@@ -74,7 +73,7 @@ def echo(line: object = "", *, err: bool = False, bold: bool = False) -> None:
     click.echo(click.style(shown, bold=True) if bold else shown, err=err)
 
 
-def echo_json(value: Any) -> None:
+def echo_json(value: object) -> None:
     """Print a value for programs: exact, in ASCII."""
     click.echo(json.dumps(value))
 

@@ -15,6 +15,7 @@ from ingest_simulator.orders import Nothing, Order, order
 from ingest_simulator.slack import control as slack_control
 from ingest_simulator.slack.world import SlackWorld
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 VENDORS = ("slack", "gong", "fathom", "gmail", "openai")
 STATUSES = {
@@ -92,20 +93,20 @@ def routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def _health(simulator: Simulator, _: Nothing) -> dict[str, Any]:
+def _health(simulator: Simulator, _: Nothing) -> Json:
     return {"ok": True, "now": simulator.clock.isoformat(), "teams": len(simulator.slack.teams)}
 
 
-def _reset(simulator: Simulator, _: Nothing) -> dict[str, Any]:
+def _reset(simulator: Simulator, _: Nothing) -> Json:
     simulator.reset()
     return {"ok": True}
 
 
-def _tell_time(simulator: Simulator, _: Nothing) -> dict[str, Any]:
+def _tell_time(simulator: Simulator, _: Nothing) -> Json:
     return {"now": simulator.clock.isoformat(), "epoch": simulator.clock.now()}
 
 
-def _set_clock(simulator: Simulator, wanted: SetClock) -> dict[str, Any]:
+def _set_clock(simulator: Simulator, wanted: SetClock) -> Json:
     if wanted.now is not None and wanted.advance_seconds is not None:
         raise OrderError("set the clock or advance it, not both")
     if wanted.now is not None:
@@ -117,30 +118,30 @@ def _set_clock(simulator: Simulator, wanted: SetClock) -> dict[str, Any]:
     return _tell_time(simulator, Nothing())
 
 
-def _set_latency(simulator: Simulator, wanted: SetLatency) -> dict[str, Any]:
+def _set_latency(simulator: Simulator, wanted: SetLatency) -> Json:
     simulator.latency = wanted.seconds
     return {"seconds": wanted.seconds}
 
 
-def _ledger(simulator: Simulator, wanted: Since) -> dict[str, Any]:
+def _ledger(simulator: Simulator, wanted: Since) -> Json:
     entries = simulator.ledger.since(wanted.since, team=wanted.team)
     return {"total": len(simulator.ledger), "requests": [entry.public() for entry in entries]}
 
 
-def _counts(simulator: Simulator, wanted: Since) -> dict[str, Any]:
+def _counts(simulator: Simulator, wanted: Since) -> Json:
     return simulator.ledger.counts(wanted.since, team=wanted.team)
 
 
-def _clear_ledger(simulator: Simulator, _: Nothing) -> dict[str, Any]:
+def _clear_ledger(simulator: Simulator, _: Nothing) -> Json:
     simulator.ledger.clear()
     return {"total": len(simulator.ledger)}
 
 
-def _faults(simulator: Simulator, _: Nothing) -> dict[str, Any]:
+def _faults(simulator: Simulator, _: Nothing) -> Json:
     return {"faults": simulator.faults.public()}
 
 
-def _add_fault(simulator: Simulator, wanted: AddFault) -> dict[str, Any]:
+def _add_fault(simulator: Simulator, wanted: AddFault) -> Json:
     if wanted.vendor not in VENDORS:
         raise OrderError(f"there is no vendor {wanted.vendor}: know {', '.join(VENDORS)}")
     given = wanted.model_dump(exclude={"channel", "status"})
@@ -153,7 +154,7 @@ def _add_fault(simulator: Simulator, wanted: AddFault) -> dict[str, Any]:
     return {"id": simulator.faults.add(fault)}
 
 
-def _clear_faults(simulator: Simulator, _: Nothing) -> dict[str, Any]:
+def _clear_faults(simulator: Simulator, _: Nothing) -> Json:
     simulator.faults.clear()
     return {"ok": True}
 

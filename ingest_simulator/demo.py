@@ -35,6 +35,7 @@ from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key
 from ingest_assets.terminal import echo
 from ingest_simulator import demo_world, embedded
+from ingest_simulator.wire import Json
 
 FOLDER = Path(".demo")
 DATABASE = "ingest"
@@ -192,11 +193,11 @@ def _show_one(app: App) -> None:
         print_features(found[0])
 
 
-def _graphql(web: str, query: str, variables: dict[str, Any]) -> Any:
+def _graphql(web: str, query: str, variables: Json) -> Any:
     return _post(f"{web}/graphql", {"query": query, "variables": variables})["data"]
 
 
-def _post(url: str, body: dict[str, Any]) -> Any:
+def _post(url: str, body: Json) -> Any:
     answer = httpx.post(url, json=body, timeout=30, trust_env=False)
     answer.raise_for_status()
     return answer.json()

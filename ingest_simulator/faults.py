@@ -6,6 +6,8 @@ from enum import StrEnum
 from itertools import count
 from typing import Any
 
+from ingest_simulator.wire import Json
+
 FOREVER = -1  # the value of `times` that never runs out
 
 
@@ -80,7 +82,7 @@ class Fault:
         """Whether it has struck as often as it was told to."""
         return self.times != FOREVER and self.hits >= self.times
 
-    def public(self) -> dict[str, Any]:
+    def public(self) -> Json:
         """Return the fault as JSON."""
         return {
             "id": self.id,
@@ -127,7 +129,7 @@ class Faults:
                 return fault
         return None
 
-    def public(self) -> list[dict[str, Any]]:
+    def public(self) -> list[Json]:
         """Every fault since the last clearing, spent ones included, as JSON."""
         return [fault.public() for fault in sorted(self._active + self._spent, key=lambda fault: fault.id)]
 

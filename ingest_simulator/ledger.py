@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from ingest_simulator.wire import Json
 
 SECRET_PARAMS = frozenset({"token", "client_secret", "refresh_token", "code", "code_verifier"})
 NO_ANSWER = 0  # the status of a request whose connection was cut before any answer
@@ -25,7 +26,7 @@ class Entry:
     status: int | None = None
     error: str | None = None
 
-    def public(self) -> dict[str, Any]:
+    def public(self) -> Json:
         """Return the entry as JSON, without any credential."""
         return {
             "number": self.number,
@@ -74,7 +75,7 @@ class Ledger:
             if team is None or entry.team == team:
                 yield entry
 
-    def counts(self, number: int = 0, *, team: str | None = None) -> dict[str, Any]:
+    def counts(self, number: int = 0, *, team: str | None = None) -> Json:
         """How many requests, by method and by status; in-flight is per team if a team is given."""
         methods: Counter[str] = Counter()
         statuses: Counter[str] = Counter()

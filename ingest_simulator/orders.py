@@ -63,7 +63,7 @@ def _sentence(place: tuple[int | str, ...], message: str) -> str:
     return f"{where}: {message}" if where else message
 
 
-def _json(document: Any, status: int = 200) -> Response:
+def _json(document: object, status: int = 200) -> Response:
     return Response(orjson.dumps(document), status, media_type="application/json")
 
 

@@ -7,6 +7,7 @@ truncate    the promised content-length is larger than what is sent before the c
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -15,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 TRANSPORT = "simulator.transport"
 
+Json = dict[str, Any]
+"""An object of JSON."""
 Headers = tuple[tuple[bytes, bytes], ...]
 JSON_TYPE: tuple[bytes, bytes] = (b"content-type", b"application/json; charset=utf-8")
 HTML_TYPE: tuple[bytes, bytes] = (b"content-type", b"text/html; charset=utf-8")

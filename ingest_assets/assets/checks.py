@@ -161,7 +161,7 @@ def _declare(source: Source, asset: dg.AssetKey, name: str) -> dg.AssetChecksDef
 
     # not an `@asset_check`: with partitions it cannot be run without one, for which Dagster looks when it is done
     @dg.multi_asset_check(name=identifier, specs=[spec], required_resource_keys={"database", "limits"})
-    def check(context: dg.AssetCheckExecutionContext) -> Any:
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Output[None] | dg.AssetCheckEvaluation]:
         engine, core = context.resources.database.engine(), context.resources.limits.core()
         checks = Checks(instance=context.instance, source=source, engine=engine, core=core)
         yield dg.Output(None, identifier)

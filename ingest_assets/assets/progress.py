@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from logging import Logger
 from typing import Any
 
 from ingest_assets.assets.squares import has_news
@@ -18,7 +19,7 @@ PASSING = (Transient, CursorExpired, DoubtfulRejection)
 class Progress:
     """A run's workspaces as they are done."""
 
-    def __init__(self, log: Any, source: Source, total: int) -> None:
+    def __init__(self, log: Logger, source: Source, total: int) -> None:
         self._log, self._source, self._total = log, source, total
         self._done = 0
         self._read = 0

@@ -9,7 +9,6 @@ in partition runs of their own, which turn red.
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -25,7 +24,7 @@ from ingest_assets.assets.squares import Squares
 from ingest_assets.resources.apis import Api, takes_api
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import Credentials, Database, Limits, worker
-from ingest_assets.settings import CoreSettings
+from ingest_assets.settings import CoreSettings, SettingsGroup
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Source
 from ingest_assets.sync.pool import sync_workspaces
@@ -95,7 +94,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
 
 
 def _sync_workspaces(
-    context: dg.AssetExecutionContext, config: SyncConfig, source: Source, one: Worker, options: Any
+    context: dg.AssetExecutionContext, config: SyncConfig, source: Source, one: Worker, options: SettingsGroup
 ) -> Iterator[Event]:
     keys, unknown = told_apart(context, one.engine, config.workspaces or partitions_of(context), source.name)
     keep_connections(context.instance)

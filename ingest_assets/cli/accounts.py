@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 import click
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts, set_state
-from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, FAILING, NEEDS_RECONNECT, PAUSED
+from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, FAILING, NEEDS_RECONNECT, PAUSED, StoredRow
 from ingest_assets.storage.workspaces import remove_workspace
 from ingest_assets.sync.oauth import forget_pairs
 from ingest_assets.terminal import echo, echo_json
@@ -51,7 +50,7 @@ def accounts(app: App, as_json: bool) -> None:
 
 def _set_state(
     conn: Connection, source: str, workspace: str, name: str | None, state: str, reason: str | None
-) -> Sequence[Row[Any]]:
+) -> Sequence[StoredRow]:
     """Set the state of a workspace's accounts at a source; return them as they were."""
     rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
     if not rows:

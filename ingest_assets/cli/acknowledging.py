@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
-
-from sqlalchemy import Row
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
 from ingest_assets.storage.parts import acknowledge, find_parts
+from ingest_assets.storage.schema import StoredRow
 
 NAMED = 10  # parts in an error
 
@@ -55,7 +53,7 @@ def accept(
     return [_part_of(row) for row in chosen.values()]
 
 
-def _chosen(rows: Sequence[Row[Any]], text: str) -> list[Row[Any]]:
+def _chosen(rows: Sequence[StoredRow], text: str) -> list[StoredRow]:
     """Find a part by its id, else by its name, with or without the leading #."""
     found = [row for row in rows if row.part == text] or [row for row in rows if _bare(row.name) == _bare(text)]
     if not found:
@@ -68,7 +66,7 @@ def _chosen(rows: Sequence[Row[Any]], text: str) -> list[Row[Any]]:
     return found
 
 
-def _unknown(rows: Sequence[Row[Any]], text: str) -> str:
+def _unknown(rows: Sequence[StoredRow], text: str) -> str:
     if not rows:
         return f"No part is called '{text}': all parts of these accounts are read."
     names = {_bare(row.name): row.name for row in rows}
@@ -86,7 +84,7 @@ def _bare(name: str) -> str:
     return name.removeprefix("#").casefold()
 
 
-def _part_of(row: Row[Any]) -> Part:
+def _part_of(row: StoredRow) -> Part:
     return Part(
         workspace=row.workspace_id,
         source=row.source,

@@ -5,12 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import click
-from sqlalchemy import Row
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError
 from ingest_assets.incidents.causes import CAUSES, vendor
 from ingest_assets.storage.incidents import last_look, list_incidents
+from ingest_assets.storage.schema import StoredRow
 from ingest_assets.terminal import echo, echo_json
 
 NO_RECEIVER = (
@@ -55,7 +55,7 @@ def incidents(app: App, everything: bool, as_json: bool) -> None:
     echo(f"The sensor `incidents` looked {when}." + ("" if app.alerts.any else f" {NO_RECEIVER}"))
 
 
-def entry(row: Row[Any]) -> dict[str, Any]:
+def entry(row: StoredRow) -> dict[str, Any]:
     """Return an incident as programs read it."""
     cause = CAUSES[row.cause]
     names = list(row.workspaces if row.closed_at is None else row.told)

@@ -166,7 +166,7 @@ def print_features(entry: Mapping[str, Any]) -> None:
             echo(f"    {clock(item['start'])}{until} {item['speaker']} ({item['side']}): “{item['quote']}”")
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return "" if value is None else printable(value)
 
 

@@ -15,6 +15,7 @@ from ingest_assets.errors import IngestError
 from ingest_assets.features.findings import complete
 from ingest_assets.features.refusals import Refusal
 from ingest_assets.features.tokens import tokens
+from ingest_assets.sources.json_values import Json
 
 REFUSAL, FILTERED, CUT_OFF, EMPTY, MALFORMED = "refusal", "content_filter", "length", "empty", "malformed"
 PROMPT_CUT = "prompt_cut"
@@ -82,7 +83,7 @@ class Asked:
     transcript: int
 
     @classmethod
-    def of(cls, messages: list[dict[str, Any]]) -> "Asked":
+    def of(cls, messages: list[Json]) -> "Asked":
         sizes = [_tokens(message["content"]) for message in messages]
         return cls(sum(sizes), sum(sizes[1:2]))
 
@@ -121,7 +122,7 @@ def read(document: Any, asked: Asked, *, batched: bool = False) -> tuple[str, Us
     return text, usage
 
 
-def _choice(document: Any) -> dict[str, Any]:
+def _choice(document: object) -> Json:
     """Return the first choice that holds anything. OpenRouter tells an error instead, or within the choice."""
     choices = document.get("choices") if isinstance(document, dict) else None
     choice = next((one for one in choices if isinstance(one, dict)), {}) if isinstance(choices, list) else {}
@@ -133,18 +134,18 @@ def _choice(document: Any) -> dict[str, Any]:
     return choice
 
 
-def _status(error: Any) -> int:
+def _status(error: object) -> int:
     """Return the status that the error would have had by itself, where it names one."""
     code = error.get("code") if isinstance(error, dict) else None
     code = int(code) if isinstance(code, str) and code.isdecimal() and len(code) == 3 else code
     return code if isinstance(code, int) and 400 <= code < 600 else 200
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _mapping(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
-def _text(content: Any, depth: int = PARTS_DEEP) -> str:
+def _text(content: object, depth: int = PARTS_DEEP) -> str:
     """Return the text of content in any of its forms, without parts of other types, such as thinking."""
     if isinstance(content, str):
         return content
@@ -155,7 +156,7 @@ def _text(content: Any, depth: int = PARTS_DEEP) -> str:
     return ""
 
 
-def _usage(usage: dict[str, Any], asked: Asked, text: str, *, batched: bool) -> Usage:
+def _usage(usage: Json, asked: Asked, text: str, *, batched: bool) -> Usage:
     prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     return Usage(prompt or asked.prompt, tokens(text) if completion is None else completion, batched)
 

@@ -6,7 +6,7 @@ the batch where it has one. What expired is asked in the next batch; corrections
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -19,6 +19,7 @@ from ingest_assets.features.client import TOO_LONG, TRIES, Failed, LanguageModel
 from ingest_assets.features.model import digest
 from ingest_assets.features.refusals import Meaning, Refusal
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.storage.model_requests import close_batches, live_batches, name_batch, open_batch
 
@@ -32,12 +33,12 @@ MARK = "ingest_assets"
 LOOKED_AT, LOOK_SECONDS = 10, 5  # batches looked at a time, and for how long each: a sensor has a minute
 
 
-def name_of(messages: Sequence[Mapping[str, Any]]) -> str:
+def name_of(messages: Sequence[JsonView]) -> str:
     """Return a request's name, which says what it asks: its custom_id."""
     return digest(json.dumps(messages))
 
 
-Answer = dict[str, Any] | TooLong | Rejected | None
+Answer = Json | TooLong | Rejected | None
 """What a batch says to a request. None: a refusal, whose reason a direct request tells."""
 
 
@@ -58,7 +59,7 @@ def answer_of(line: str) -> tuple[str, Answer] | None:
     return name, Rejected(FILTERED, Usage()) if refusal.meaning is Meaning.FILTERED else None
 
 
-def _is_completion(body: Any) -> bool:
+def _is_completion(body: object) -> bool:
     try:
         read(body, Asked(0, 0))
     except Rejected:
@@ -74,11 +75,11 @@ class Answered(LanguageModel):
     def __init__(self, model: LanguageModel, answers: dict[str, Answer]) -> None:
         self._model, self._answers = model, answers
 
-    def holds(self, messages: Sequence[dict[str, Any]]) -> bool:
+    def holds(self, messages: Sequence[Json]) -> bool:
         return self._answers.get(name_of(messages)) is not None
 
     async def ask(
-        self, messages: list[dict[str, Any]], failed: Failed | None = None, *, tries: int = TRIES
+        self, messages: list[Json], failed: Failed | None = None, *, tries: int = TRIES
     ) -> tuple[str, Usage]:
         answer = self._answers.pop(name_of(messages), None)
         if answer is None:
@@ -171,13 +172,11 @@ class Batches:
         with self.engine.begin() as conn:
             close_batches(conn, keys)
 
-    def _line(self, messages: list[dict[str, Any]]) -> str:
+    def _line(self, messages: list[Json]) -> str:
         body = self.model.body(messages)
         return json.dumps({"custom_id": name_of(messages), "method": "POST", "url": COMPLETIONS, "body": body})
 
-    async def submit(
-        self, asked: Sequence[list[dict[str, Any]]], conversations: Sequence[str], usage: Usage
-    ) -> None:
+    async def submit(self, asked: Sequence[list[Json]], conversations: Sequence[str], usage: Usage) -> None:
         """Send requests as a batch. Its row is written first, so that a crash leaves a trace to find it by."""
         key = uuid4().hex
         lines = dict.fromkeys(map(self._line, asked))  # conversations may be alike; a custom_id may not
@@ -208,17 +207,17 @@ class Batches:
             name_batch(conn, key, _id(batch))
 
 
-def _status(batch: Any) -> str:
+def _status(batch: object) -> str:
     """Return a batch's status; the library does not check what it was sent."""
     return str(getattr(batch, "status", None))
 
 
-def _mark(batch: Any) -> Any:
+def _mark(batch: object) -> Any:
     metadata = getattr(batch, "metadata", None)
     return metadata.get(MARK) if isinstance(metadata, dict) else None
 
 
-def _id(thing: Any) -> str:
+def _id(thing: object) -> str:
     """Return the id of a file or a batch. Raises ModelStopped where there is none."""
     found = getattr(thing, "id", None)
     if not isinstance(found, str):

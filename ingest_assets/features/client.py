@@ -22,6 +22,7 @@ from ingest_assets.features.request import Adapting, Endpoint
 from ingest_assets.features.settings import ModelSettings
 from ingest_assets.sources.client.headers import pause_of
 from ingest_assets.sources.client.http import parse_json
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Clock
 
 T = TypeVar("T")
@@ -110,12 +111,12 @@ class LanguageModel:
         ) as client:
             yield cls(settings, client, clock, endpoint)
 
-    def holds(self, _messages: Sequence[dict[str, Any]]) -> bool:
+    def holds(self, _messages: Sequence[Json]) -> bool:
         """Tell whether the answer is there already, and paid for."""
         return False
 
     async def ask(
-        self, messages: list[dict[str, Any]], failed: Failed | None = None, *, tries: int = TRIES
+        self, messages: list[Json], failed: Failed | None = None, *, tries: int = TRIES
     ) -> tuple[str, Usage]:
         """Return the answer's text and what it cost.
 
@@ -144,7 +145,7 @@ class LanguageModel:
     async def patiently(
         self,
         call: Callable[[], Awaitable[T]],
-        messages: Sequence[dict[str, Any]] = (),
+        messages: Sequence[Json] = (),
         *,
         asked: Asked | None = None,
         failed: Failed | None = None,
@@ -190,18 +191,18 @@ class LanguageModel:
             raise Unanswered(f"The language model {what}.") from None
         await self._clock.sleep(pause.total_seconds())
 
-    async def _post(self, body: dict[str, Any]) -> Any:
+    async def _post(self, body: Json) -> Any:
         """Send a request and parse what comes. Raises ValueError where that is no JSON."""
         self.requests += 1
         async with asyncio.timeout(self._settings.timeout_seconds):  # the SDK's is for each read of some bytes
             answer = await self.client.chat.completions.with_raw_response.create(**body)
         return parse_json(answer.content)
 
-    def body(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    def body(self, messages: list[Json]) -> Json:
         """Return a request's whole body, as a batch takes it, too."""
         return self.endpoint.body(self._settings, messages, Asked.of(messages).prompt)
 
-    def _adapts(self, refusal: Refusal, form: Adapting, body: dict[str, Any], asked: Asked) -> bool:
+    def _adapts(self, refusal: Refusal, form: Adapting, body: Json, asked: Asked) -> bool:
         """Whether the request can be made again in another form, or with less room for the answer."""
         if refusal.meaning is Meaning.TOO_LONG:
             if refusal.context is None:

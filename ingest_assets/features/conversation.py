@@ -12,10 +12,11 @@ from ingest_assets.features.evidence import Evidence
 from ingest_assets.features.findings import parse
 from ingest_assets.features.model import Feature, Findings
 from ingest_assets.features.parts import halves, parts
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.sources.values import storable, storable_text
 
-Request = Callable[[list[dict[str, Any]]], Awaitable[str]]
+Request = Callable[[list[Json]], Awaitable[str]]
 """Makes a request and returns its answer's text; raises BudgetSpent, and what `LanguageModel.ask` raises."""
 
 
@@ -39,7 +40,7 @@ class Reading:
             else:
                 self.features.setdefault((feature.kind, feature.start, feature.quote), feature)
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Json:
         """Return what is stored of it."""
         features = sorted(self.features.values(), key=lambda one: (one.start, one.kind))
         return {
@@ -76,7 +77,7 @@ class _Conversation:
         else:
             self.reading.add(findings, self.evidence)
 
-    async def _ask(self, messages: list[dict[str, Any]]) -> Findings:
+    async def _ask(self, messages: list[Json]) -> Findings:
         """Ask, and once more with the faults named; where that fails, what is there is better than nothing."""
         content = await self.request(messages)
         findings, faults = parse(content)

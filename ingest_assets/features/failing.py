@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from ingest_assets.features.client import STOP_PAUSE, Unanswered
 from ingest_assets.features.report import FAILED, MODEL_DOWN, MODEL_REFUSED, PARTIAL
 from ingest_assets.features.stop import FIRST_WAIT, Stop
 from ingest_assets.sources.login import Clock
+from ingest_assets.storage.schema import Columns
 
-Save = Callable[[dict[str, Any]], Awaitable[None]]
+Save = Callable[[Columns], Awaitable[None]]
 IN_A_ROW = 5  # conversations that fail one after the other: then it is the endpoint, whatever is the matter
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(days=1)  # of a conversation that fails
 LONGEST_WAIT = timedelta(hours=1)  # of a workspace where all that was asked fails
@@ -20,12 +20,12 @@ class Failing:
 
     def __init__(self, save: Save, clock: Clock) -> None:
         self._save, self._clock = save, clock
-        self._waiting: list[tuple[dict[str, Any], Unanswered]] = []
+        self._waiting: list[tuple[Columns, Unanswered]] = []
         """Failed while nothing was answered: it may be the endpoint."""
         self._answered = False
         self.in_a_row = 0
 
-    async def add(self, values: dict[str, Any], error: Unanswered) -> Stop | None:
+    async def add(self, values: Columns, error: Unanswered) -> Stop | None:
         """Put a conversation behind the others; return why to stop where several in a row fail."""
         self._waiting.append((values | {"reason": str(error)}, error))
         self.in_a_row += 1

@@ -1,12 +1,12 @@
 """The sources whose conversations the language model reads: all that give a transcript."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Table
 
 from ingest_assets.sources import SOURCES
+from ingest_assets.sources.json_values import JsonView
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.feature_tables import feature_table
@@ -17,7 +17,7 @@ class Featured:
     """A source with conversations, and the table of what was found in them."""
 
     source: Source
-    transcript: Callable[[Mapping[str, Any]], Transcript]
+    transcript: Callable[[JsonView], Transcript]
     table: Table
 
     @property

@@ -6,12 +6,13 @@ letter case. All that is understood; what is missing is named, so that a correct
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from ingest_assets.features.model import KINDS, Findings, Item
+from ingest_assets.sources.json_values import Json, JsonView
 
 MOST_STARTS = 200  # braces from which JSON is looked for; each costs up to the answer's length
 _START = re.compile(r'\{(?=\s{0,200}["}])')
@@ -46,7 +47,7 @@ def parse(text: str) -> tuple[Findings | None, list[str]]:
     return Findings(items=items, summary=summary or ""), faults
 
 
-def complete(text: str) -> dict[str, Any] | None:
+def complete(text: str) -> Json | None:
     """Return the last whole object with items; None if there is none, as in an answer that was cut off."""
     found = None
     for document in _objects(_said(text)):
@@ -64,7 +65,7 @@ def _said(text: str) -> str:
     return "" if _THOUGHT.match(text) else text
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _objects(text: str) -> Iterator[Json]:
     """Parse from each brace that may begin an object, one that stands in another left out."""
     at = 0
     for _ in range(MOST_STARTS):
@@ -79,7 +80,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         yield document
 
 
-def _with_items(document: dict[str, Any]) -> dict[str, Any] | None:
+def _with_items(document: Json) -> Json | None:
     """Find the object that holds the items: this one, or one that it wraps."""
     for candidate in (document, *document.values()):
         if isinstance(candidate, dict):
@@ -90,9 +91,9 @@ def _with_items(document: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _lowered(document: Mapping[str, Any]) -> dict[str, Any]:
+def _lowered(document: JsonView) -> Json:
     """Write keys as ours are written; of two that become the same, the first stays."""
-    named: dict[str, Any] = {}
+    named: Json = {}
     for key, value in document.items():
         named.setdefault(_name(key), value)
     return named
@@ -102,13 +103,13 @@ def _name(text: str) -> str:
     return re.sub(r"[\s-]+", "_", text.strip().lower())
 
 
-def _summary(value: Any) -> str | None:
+def _summary(value: object) -> str | None:
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         return " ".join(value)
     return value if isinstance(value, str) else None
 
 
-def _item(given: Any) -> Any:
+def _item(given: object) -> Any:
     """Bring an item into our form, as far as its meaning is plain; pydantic names what is not."""
     if not isinstance(given, dict):
         return given
@@ -125,7 +126,7 @@ def _item(given: Any) -> Any:
     return item
 
 
-def _optional(value: Any) -> Any:
+def _optional(value: object) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return None if isinstance(value, str) and value.strip().lower() in NOTHING else value
@@ -136,7 +137,7 @@ def _kind(text: str) -> str:
     return name if name in KINDS or name.removesuffix("s") not in KINDS else name.removesuffix("s")
 
 
-def _sentiment(text: str, kind: Any) -> str | None:
+def _sentiment(text: str, kind: object) -> str | None:
     """Return a mood; of other kinds of items, which have none, only one that is known."""
     name = _name(text)
     known = name in {"positive", "neutral", "negative", "mixed"}

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from ingest_assets.features import prompt
 from ingest_assets.features.answer import Usage
@@ -25,14 +24,15 @@ from ingest_assets.storage.features import (
     stored_features,
 )
 from ingest_assets.storage.model_requests import save_request
+from ingest_assets.storage.schema import Columns, StoredRow
 
 
 @dataclass(frozen=True)
 class Stored:
     """A conversation as it is stored, and what became of it in earlier runs."""
 
-    row: Row[Any]
-    before: Row[Any] | None
+    row: StoredRow
+    before: StoredRow | None
     transcript: Transcript | None
     """None: the stored transcript does not have the form that the vendor documents."""
     lines: Sequence[str] = ()
@@ -98,7 +98,7 @@ class Ledger:
         question = prompt.question(self.settings.model)
         return Stored(row, before, transcript, lines, digest(question, transcript.title, *lines))
 
-    async def save(self, values: dict[str, Any]) -> None:
+    async def save(self, values: Columns) -> None:
         """Write columns of a conversation's row of features."""
 
         def write() -> None:

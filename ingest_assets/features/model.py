@@ -7,10 +7,11 @@ concluded from it, the items before the summary.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.transcript import Side
 
 Kind = Literal[
@@ -56,7 +57,7 @@ class Findings(_Strict):
     summary: str = Field(description="three to five sentences, of nothing but what was said")
 
 
-SCHEMA: dict[str, Any] = Findings.model_json_schema()
+SCHEMA: Json = Findings.model_json_schema()
 
 
 @dataclass(frozen=True)

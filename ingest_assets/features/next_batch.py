@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ingest_assets.features import prompt
 from ingest_assets.features.answer import Asked, Usage
@@ -10,10 +9,11 @@ from ingest_assets.features.batches import Batches, name_of
 from ingest_assets.features.budget import LIKELY_ANSWER, Budget, BudgetSpent
 from ingest_assets.features.ledger import Ledger
 from ingest_assets.features.parts import parts
+from ingest_assets.sources.json_values import Json
 
 MOST_REQUESTS, MOST_BYTES = 20_000, 100_000_000  # OpenAI takes 50,000 and 200 MB
 
-Messages = list[dict[str, Any]]
+Messages = list[Json]
 """One request's."""
 
 

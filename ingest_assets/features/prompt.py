@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from ingest_assets.features.model import SCHEMA, digest
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.transcript import Segment, Transcript
 
 SYSTEM = """\
@@ -54,7 +54,7 @@ def written(transcript: Transcript) -> list[str]:
     return [_line(turn) for turn in transcript.turns()]
 
 
-def messages(title: str, lines: Sequence[str]) -> list[dict[str, Any]]:
+def messages(title: str, lines: Sequence[str]) -> list[Json]:
     """Ask about some lines. The marks are made of what they enclose, so that nothing within can close them."""
     text = "\n".join(lines)
     mark = digest(text)
@@ -67,7 +67,7 @@ def messages(title: str, lines: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def repair(asked: list[dict[str, Any]], content: str, faults: Sequence[str]) -> list[dict[str, Any]]:
+def repair(asked: list[Json], content: str, faults: Sequence[str]) -> list[Json]:
     """Ask once more, and say what was wrong."""
     return [
         *asked,

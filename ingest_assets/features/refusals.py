@@ -56,7 +56,7 @@ class Refusal:
     """The tokens that the model reads and writes at most, where the server says so."""
 
     @classmethod
-    def of(cls, status: int, body: Any) -> "Refusal":
+    def of(cls, status: int, body: object) -> "Refusal":
         """Read an error's body: text, or the JSON that it holds."""
         found = _Found()
         _walk(_document(body) if isinstance(body, str) else body, found, DEEPEST)
@@ -182,7 +182,7 @@ class _Found:
     nodes: int = 0
 
 
-def _walk(value: Any, found: _Found, depth: int) -> None:
+def _walk(value: object, found: _Found, depth: int) -> None:
     """Collect what explains the refusal, and no key that may repeat what we sent (`input`, say)."""
     found.nodes += 1
     if depth == 0 or found.nodes > MOST_NODES:
@@ -201,7 +201,7 @@ def _walk(value: Any, found: _Found, depth: int) -> None:
             _collect(key, one, found, depth)
 
 
-def _collect(key: str, value: Any, found: _Found, depth: int) -> None:
+def _collect(key: str, value: object, found: _Found, depth: int) -> None:
     if key in _TEXTS or key in _NESTED:
         _walk(value, found, depth - 1)
     elif key in _CODES and isinstance(value, str | int):

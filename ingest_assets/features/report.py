@@ -2,9 +2,9 @@
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from ingest_assets.features.answer import Usage
+from ingest_assets.sources.json_values import Json
 
 SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
 MODEL_REFUSED, QUOTA_SPENT, MODEL_DOWN, BUDGET_SPENT = "refused", "no quota", "down", "budget spent"
@@ -44,6 +44,6 @@ class Report:
     shed: list[str] = field(default_factory=list)
     """What the server does not know of our requests."""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Json:
         """Return the report as JSON can hold it."""
         return {**vars(self), "kinds": dict(self.kinds), "usage": asdict(self.usage)}

@@ -6,14 +6,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ingest_assets.features.model import SCHEMA
 from ingest_assets.features.refusals import Refusal
 from ingest_assets.features.settings import ModelSettings
+from ingest_assets.sources.json_values import Json
 
 NAME = "findings"
-FORMATS: tuple[tuple[str, dict[str, Any] | None], ...] = (
+FORMATS: tuple[tuple[str, Json | None], ...] = (
     ("strict schema", {"type": "json_schema", "json_schema": {"name": NAME, "strict": True, "schema": SCHEMA}}),
     ("json schema", {"type": "json_schema", "json_schema": {"name": NAME, "schema": SCHEMA}}),
     ("json_object", {"type": "json_object"}),
@@ -126,11 +126,11 @@ class Endpoint:
         return round(tokens * self.rate)
 
     def body(
-        self, settings: ModelSettings, messages: Sequence[dict[str, Any]], tokens: int, shape: Shape | None = None
-    ) -> dict[str, Any]:
+        self, settings: ModelSettings, messages: Sequence[Json], tokens: int, shape: Shape | None = None
+    ) -> Json:
         """Return a request's whole body, as a batch takes it, too. `tokens`: the prompt's."""
         shape = shape or self.shape
-        body: dict[str, Any] = {
+        body: Json = {
             "model": settings.model,
             "messages": list(messages) if shape.system else _without_system(messages),
         }
@@ -197,7 +197,7 @@ class Adapting:
         return shape
 
 
-def _without_system(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _without_system(messages: Sequence[Json]) -> list[Json]:
     """Put the instructions in front of the first message of the user, for models that know no other role."""
     system, user, *rest = messages
     return [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]

@@ -10,7 +10,6 @@ meet, or all of a run, is the endpoint's.
 import asyncio
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from ingest_assets.features import conversation
 from ingest_assets.features.answer import FINAL, Asked, Rejected, Usage
@@ -27,11 +26,12 @@ from ingest_assets.sources.transcript import Transcript
 from ingest_assets.sources.values import storable_text
 from ingest_assets.storage.features import READY, REJECTED, RETRY
 from ingest_assets.storage.leases import NamedLease
+from ingest_assets.storage.schema import Columns
 
 ATTEMPTS = 3  # of a conversation whose answer could not be used, in different runs
 TAKEN_OVER = "Another run took this workspace's conversations over."
 UNREADABLE = "the stored transcript does not have the form that the vendor documents"
-DONE: dict[str, Any] = {"state": READY, "reason": None, "attempts": 0, "failures": 0}
+DONE: Columns = {"state": READY, "reason": None, "attempts": 0, "failures": 0}
 
 
 class Workspace:
@@ -113,7 +113,7 @@ class Workspace:
                 await self._conversation(model, external_id, stored)
 
     async def _conversation(self, model: LanguageModel, external_id: str, stored: Stored) -> None:
-        tried: dict[str, Any] = {
+        tried: Columns = {
             "workspace_id": self.ledger.workspace_id,
             "external_id": external_id,
             "occurred_at": stored.row.occurred_at,
@@ -131,9 +131,7 @@ class Workspace:
         else:
             await self._read(model, tried, stored, stored.transcript)
 
-    async def _read(
-        self, model: LanguageModel, tried: dict[str, Any], stored: Stored, transcript: Transcript
-    ) -> None:
+    async def _read(self, model: LanguageModel, tried: Columns, stored: Stored, transcript: Transcript) -> None:
         """Ask about a conversation, and store what comes of it."""
         attempts, failures = stored.tried(tried["version"])
         tries = TRIES if self.failing.in_a_row == 0 and failures == 0 else 1
@@ -152,7 +150,7 @@ class Workspace:
         else:
             await self._found(tried, stored.key, reading)
 
-    async def _found(self, tried: dict[str, Any], key: str, reading: conversation.Reading) -> None:
+    async def _found(self, tried: Columns, key: str, reading: conversation.Reading) -> None:
         found = {"transcript_key": key, "model": self.settings.model, "extracted_at": self.ledger.clock.now()}
         await self._save(tried | DONE | found | reading.columns())
         self.report.extracted += 1
@@ -160,15 +158,13 @@ class Workspace:
         self.report.malformed += reading.malformed
         self.report.kinds.update(feature.kind for feature in reading.features.values())
 
-    async def _rejected(self, tried: dict[str, Any], error: Rejected | TooLong, attempts: int) -> None:
+    async def _rejected(self, tried: Columns, error: Rejected | TooLong, attempts: int) -> None:
         again = isinstance(error, Rejected) and error.outcome not in FINAL and attempts < ATTEMPTS
         state = RETRY if again else REJECTED
         await self._save(tried | {"state": state, "reason": str(error), "attempts": attempts, "failures": 0})
         self.report.rejected += 1
 
-    async def _request(
-        self, model: LanguageModel, external_id: str, tries: int, messages: list[dict[str, Any]]
-    ) -> str:
+    async def _request(self, model: LanguageModel, external_id: str, tries: int, messages: list[Columns]) -> str:
         """Make a request within the budget, and keep what it came to."""
         estimate = Usage()
         if not model.holds(messages):
@@ -199,6 +195,6 @@ class Workspace:
     async def _note(self, external_id: str, outcome: str, usage: Usage) -> None:
         self.report.dollars += await self.ledger.note(external_id, outcome, usage)
 
-    async def _save(self, values: dict[str, Any], *, remains: bool = False) -> None:
+    async def _save(self, values: Columns, *, remains: bool = False) -> None:
         await self.ledger.save(values)
         self.report.remaining -= not remains

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from ingest_assets.incidents.message import Message, message_of
 from ingest_assets.incidents.receivers import Answer, Receiver, attempt, receivers_of
 from ingest_assets.incidents.settings import AlertSettings
 from ingest_assets.storage import incidents
+from ingest_assets.storage.schema import StoredRow
 
 ROUND = 20.0  # seconds, after which no other message is begun; Dagster ends a sensor's look after 60
 MARGIN = timedelta(seconds=30)  # of a claim over the time that a try may take
@@ -53,12 +53,12 @@ async def _to_one(engine: Engine, settings: AlertSettings, receiver: Receiver) -
     return f"{receiver.name}: {sent} sent" if sent else ""
 
 
-def _claim(engine: Engine, receiver: str, now: datetime, length: timedelta, quiet: bool) -> Row[Any] | None:
+def _claim(engine: Engine, receiver: str, now: datetime, length: timedelta, quiet: bool) -> StoredRow | None:
     with engine.begin() as conn:
         return incidents.claim(conn, receiver, now, length, quiet=quiet)
 
 
-def _note(engine: Engine, claimed: Row[Any], answer: Answer) -> None:
+def _note(engine: Engine, claimed: StoredRow, answer: Answer) -> None:
     """Note an answer; a receiver that fails gets no other message for as long, since each try takes its time."""
     now = datetime.now(UTC)
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(claimed.attempts - 1, 10))

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from ingest_assets.health import LEAST_SHARE
 from ingest_assets.incidents.causes import CAUSES, KINDS, MANY, MODEL, OUTCOMES
@@ -13,6 +12,7 @@ from ingest_assets.incidents.settings import AlertSettings
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import incidents
+from ingest_assets.storage.schema import StoredRow
 
 GAP = timedelta(minutes=10)  # between two looks, of which there are two a minute: then nobody watched
 SETTLE = timedelta(minutes=5)  # without a symptom, before an incident closes: one that flaps stays open
@@ -23,7 +23,7 @@ GIVE_UP = timedelta(days=2)  # a message that no receiver took for so long says 
 
 def look(
     engine: Engine, core: CoreSettings, alerts: AlertSettings, now: datetime, receivers: Sequence[str]
-) -> Row[Any]:
+) -> StoredRow:
     """Open, escalate and close; the messages for the receivers are written in the same transaction."""
     age = timedelta(minutes=alerts.minutes)
     given = {

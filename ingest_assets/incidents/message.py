@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row
-
 from ingest_assets.incidents.causes import CAUSES, vendor
+from ingest_assets.storage.schema import StoredRow
 
 WORDS = {"opened": "New", "escalated": "Still open, or worse", "recovered": "Over"}
 NO_ANSWER = "no answer in time"
@@ -37,7 +36,7 @@ class Message:
         return json.dumps(self.body, separators=(",", ":")).encode()
 
 
-def message_of(row: Row[Any]) -> Message:
+def message_of(row: StoredRow) -> Message:
     """Make the message of a claimed row of `ingest.incident_messages`."""
     cause, facts = CAUSES[row.cause], row.facts
     names: Sequence[str] = facts["workspaces"]

@@ -241,7 +241,9 @@ def _bounds() -> aiohttp.TraceConfig:
     async def redirected(*_: Any) -> NoReturn:
         raise Refused("a redirect, which is not followed")
 
-    async def received(_session: Any, _context: Any, chunk: aiohttp.TraceResponseChunkReceivedParams) -> None:
+    async def received(
+        _session: object, _context: object, chunk: aiohttp.TraceResponseChunkReceivedParams
+    ) -> None:
         nonlocal read
         read += len(chunk.chunk)
         if read > LARGEST_ANSWER:

@@ -56,7 +56,7 @@ class FromSettings(dg.ConfigurableResource[Any]):
         return configured(cls, **{name: cls._reference(name, getattr(settings, name)) for name in given})
 
     @classmethod
-    def _reference(cls, name: str, value: Any) -> Any:
+    def _reference(cls, name: str, value: object) -> Any:
         plain, _ = _without_none(cls.model_fields[name].annotation)
         return dg.EnvVar(_variable(cls.group, name)) if plain in (str, int) else value
 
@@ -106,7 +106,7 @@ def _kind(info: FieldInfo) -> Any:
     return plain if is_choice and not optional else None
 
 
-def _without_none(annotation: Any) -> tuple[Any, bool]:
+def _without_none(annotation: object) -> tuple[Any, bool]:
     if get_origin(annotation) not in (Union, UnionType):
         return annotation, False
     kinds = [kind for kind in get_args(annotation) if kind is not NoneType]

@@ -26,6 +26,9 @@ LIVE = [
 ]
 
 
+Requested = list[dg.RunRequest] | dg.SkipReason
+
+
 def sync_job(source: Source) -> Any:
     """Make the job behind schedule, sensor and backfills of a source."""
     return dg.define_asset_job(
@@ -46,7 +49,7 @@ def sync_schedule(source: Source, job: Any, cron: str) -> dg.ScheduleDefinition:
         required_resource_keys={"database", "limits"},
         description=f"Sync all {source.title} workspaces; where they are many, {source.name}_due goes on.",
     )
-    def tick(context: dg.ScheduleEvaluationContext) -> Any:
+    def tick(context: dg.ScheduleEvaluationContext) -> Requested:
         return start_runs(context, source, job.name, tick=True)
 
     return tick
@@ -63,13 +66,13 @@ def due_sensor(source: Source, job: Any) -> dg.SensorDefinition:
         required_resource_keys={"database", "limits"},
         description=f"Start runs for the {source.title} workspaces that a tick left waiting; retry who failed.",
     )
-    def look(context: dg.SensorEvaluationContext) -> Any:
+    def look(context: dg.SensorEvaluationContext) -> Requested:
         return start_runs(context, source, job.name)
 
     return look
 
 
-def start_runs(context: Any, source: Source, job_name: str, *, tick: bool = False) -> Any:
+def start_runs(context: Any, source: Source, job_name: str, *, tick: bool = False) -> Requested:
     """Return the run requests for who is due, or the reason why there are none."""
     now, op = datetime.now(UTC), op_name(source)
     plan = dispatch(

@@ -1,7 +1,6 @@
 """Look for incidents twice a minute, and tell whoever is to be told."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -17,7 +16,7 @@ LOOK_SECONDS = 30
     required_resource_keys={"database", "limits", "alerts"},
     description="Open and close incidents over all workspaces, and send what was not told. It requests no run.",
 )
-def incidents_sensor(context: dg.SensorEvaluationContext) -> Any:
+def incidents_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Need no run."""
     # with the libraries of receivers, which a process that runs a step needs not load
     from ingest_assets.incidents.deliver import deliver

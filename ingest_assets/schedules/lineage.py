@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 from sqlalchemy import Connection
@@ -31,7 +30,7 @@ Known = dict[str, tuple[str, str]]
     description="Observe the vendors' APIs every five minutes, and each hour report tables of names that changed. "
     "It requests no run.",
 )
-def lineage(context: dg.SensorEvaluationContext, database: Database) -> Any:
+def lineage(context: dg.SensorEvaluationContext, database: Database) -> dg.SensorResult | dg.SkipReason:
     """Report without a run what is not as it was."""
     known: Known = json.loads(context.cursor or "{}")
     now = datetime.now(UTC)

@@ -1,7 +1,5 @@
 """Workspaces come and go: Dagster's partition keys follow the registered ones."""
 
-from typing import Any
-
 import dagster as dg
 
 from ingest_assets.assets.partitions import workspaces
@@ -16,7 +14,7 @@ LOOK_SECONDS = 30
     required_resource_keys={"database"},
     description="Keep the partition keys equal to the registered workspaces. It requests no run.",
 )
-def workspace_keys(context: dg.SensorEvaluationContext) -> Any:
+def workspace_keys(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Add the keys of new workspaces and delete those of removed ones."""
     with context.resources.database.engine().connect() as conn:
         wanted = workspace_ids(conn)

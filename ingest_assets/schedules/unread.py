@@ -45,7 +45,7 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
         required_resource_keys={"database", "language_model", "limits"},
         description=f"Read {kind.source.title} {kind.noun}s that have a transcript and no features.",
     )
-    def look(context: dg.SensorEvaluationContext) -> Any:
+    def look(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         settings = context.resources.language_model.options()
         if settings.api_key is None:
             with context.resources.database.engine().begin() as conn:  # what was deleted goes all the same

@@ -1,7 +1,6 @@
 """What is looked at all the time: everybody's health, and runs whose worker is gone."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
@@ -29,7 +28,7 @@ REPORTS = 500  # check results of one look, so that it stays short; the rest com
     description="Report the checks that changed, and ops/sync_health when a workspace's state changes, or hourly. "
     "It requests no run.",
 )
-def sync_health(context: dg.SensorEvaluationContext) -> Any:
+def sync_health(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Report without a run: neither needs one."""
     instance, engine, now = context.instance, context.resources.database.engine(), datetime.now(UTC)
     core = context.resources.limits.core()
@@ -70,7 +69,7 @@ def _report_changes(checks: Checks, now: datetime) -> int:
     required_resource_keys={"database", "limits"},
     description="End runs whose worker died, where Dagster cannot see it itself (Celery). It requests no run.",
 )
-def abandoned_runs(context: dg.SensorEvaluationContext) -> Any:
+def abandoned_runs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """End runs that held no lease and finished no account for two leases' length: their workers are dead."""
     patience = timedelta(seconds=2 * context.resources.limits.core().lease_seconds)
     since = datetime.now(UTC) - patience

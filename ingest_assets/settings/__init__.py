@@ -36,7 +36,7 @@ class SettingsGroup(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _whole_number(cls, value: Any, info: ValidationInfo) -> Any:
+    def _whole_number(cls, value: object, info: ValidationInfo) -> Any:
         """Refuse "7.0" for an integer: pydantic reads it as 7, and Dagster, which may read it too, not at all."""
         annotation = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, str) and int in (annotation, *get_args(annotation)) and not WHOLE.fullmatch(value):

@@ -46,7 +46,7 @@ class Batch:
         )
 
     def parse(
-        self, record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None
+        self, record: type[Parsed], item: object, parse: Callable[[Any], Parsed], *, external_id: object = None
     ) -> Parsed | None:
         """Add the item's record and give it, or add the item itself to the rejected ones."""
         made = self.parsed(record, item, parse, external_id=external_id)
@@ -55,7 +55,7 @@ class Batch:
         return made
 
     def parsed(
-        self, record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None
+        self, record: type[Parsed], item: object, parse: Callable[[Any], Parsed], *, external_id: object = None
     ) -> Parsed | None:
         """Return the item's record without adding it, or add the item itself to the rejected ones."""
         made = parsed(record, item, parse, external_id=external_id)

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Text
 from sqlalchemy.types import TypeEngine
 
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.values import (
     EARLIEST,
     LARGEST,
@@ -65,7 +66,7 @@ class Kind:
             comment=self.comment,
         )
 
-    def fitting(self, name: str, value: Any) -> Any:
+    def fitting(self, name: str, value: object) -> Any:
         """Return what the column holds of a value, None where it cannot and may be None. Raises UnusableValue."""
         problem = None
         match value:
@@ -94,7 +95,7 @@ class Door:
         self._words = tuple(name for name, kind in kinds.items() if kind.plain in (str, Id))
         self._others = tuple(name for name, kind in kinds.items() if kind.plain in (int, datetime, list[str]))
 
-    def clean(self, values: dict[str, Any]) -> None:
+    def clean(self, values: Json) -> None:
         """Replace what does not fit; what fits, which is nearly all, costs a look. Raises UnusableValue."""
         value: Any
         for name in self._words:

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Generic, Protocol, get_args
+from typing import ClassVar, Generic, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from typing_extensions import TypeVar
 
 from ingest_assets.settings import SettingsGroup
+from ingest_assets.sources.json_values import Json
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Account:
     workspace_id: str
     name: str
     external_id: str
-    settings: dict[str, Any]
+    settings: Json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Probe:
     external_id: str | None
     """None where the vendor does not tell whose login it is: then the account is known by its name."""
     name: str
-    settings: dict[str, Any]
+    settings: Json
     warnings: Sequence[str] = ()
     credential: Mapping[str, str] = field(default_factory=dict)
     """Fields of the credential that are this account's own, where one login opens several accounts."""

@@ -19,18 +19,20 @@ them at once, and replaces the columns that came out differently, but for those 
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, Table
 
 from ingest_assets.sources.columns import Door, Id, Kind
+from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.values import HASH_BYTES, dump_json
 from ingest_assets.storage.record_tables import RecordRow, record_table
+from ingest_assets.storage.schema import StoredRow
 
 ENVELOPE = frozenset({"workspace_id", "account_id", "raw", "deleted"})
 """Fields that hold no value of the vendor's, and its item as a whole."""
@@ -56,12 +58,12 @@ class Record(BaseModel):
     workspace_id: str
     account_id: int
     external_id: Id
-    raw: SkipValidation[dict[str, Any]]  # what was parsed: checking it again would copy it
+    raw: SkipValidation[Json]  # what was parsed: checking it again would copy it
     deleted: bool = False
 
     own_fields: ClassVar[tuple[str, ...]] = ()
     """The columns that a class adds to the envelope, in order."""
-    _own_values: ClassVar[Callable[[dict[str, Any]], tuple[Any, ...]]]
+    _own_values: ClassVar[Callable[[Json], tuple[Any, ...]]]
     _door: ClassVar[Door]
 
     def __init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
@@ -80,7 +82,7 @@ class Record(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _through_the_door(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _through_the_door(cls, values: Json) -> Json:
         cls._door.clean(values)
         return values
 
@@ -104,19 +106,19 @@ class Record(BaseModel):
             self.deleted,
         )
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: JsonView | None = None, deep: bool = False) -> Self:
         """Copy the record, and not the row that was made of it."""
         copied = super().model_copy(update=update, deep=deep)
         copied.__dict__.pop("_row", None)
         return copied
 
     @classmethod
-    def beside(cls, _conn: Connection, _rows: Sequence[Row[Any]]) -> Any:
+    def beside(cls, _conn: Connection, _rows: Sequence[StoredRow]) -> Any:
         """Read what deriving some rows of the table anew takes from other rows: names, for one."""
         return None
 
     @classmethod
-    def rederive(cls, row: Row[Any], _beside: Any) -> Self:
+    def rederive(cls, row: StoredRow, _beside: Any) -> Self:
         """Make the record of a stored row anew, from its `raw`. Raises what parsing a malformed item raises."""
         made: Self = cls.from_api(account_of(row), row.raw)  # type: ignore[attr-defined]  # each class has its own
         return made
@@ -129,7 +131,7 @@ class Record(BaseModel):
         return made
 
 
-def account_of(row: Row[Any]) -> Account:
+def account_of(row: StoredRow) -> Account:
     """Return as much of an account as a record takes from it, for a stored row."""
     return Account(account_id=row.account_id, workspace_id=row.workspace_id, name="", external_id="", settings={})
 

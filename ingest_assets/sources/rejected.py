@@ -57,7 +57,7 @@ class Rejected:
 
 
 def parsed(
-    record: type[Parsed], item: Any, parse: Callable[[Any], Parsed], *, external_id: Any = None
+    record: type[Parsed], item: object, parse: Callable[[Any], Parsed], *, external_id: object = None
 ) -> Parsed | Rejected:
     """Parse an item and serialise its row, or set it aside: the one way from a vendor's item to a record.
 
@@ -73,10 +73,10 @@ def parsed(
 
 def rejection(
     record: type[Record],
-    payload: Any,
+    payload: object,
     error: Exception,
     *,
-    external_id: Any = None,
+    external_id: object = None,
     parse: Callable[[Any], Any] | None = None,
 ) -> Rejected:
     """Set an item aside. Its reason names the path that was wrong where `parse` can be watched failing again."""
@@ -90,7 +90,7 @@ def rejection(
     return Rejected(record, payload, reason[:LONGEST_REASON], external_id)
 
 
-def _reason(error: Exception, trail: "_Trail", payload: Any) -> str:
+def _reason(error: Exception, trail: "_Trail", payload: object) -> str:
     match error:
         case ValidationError():
             return "; ".join(_fault(fault, trail) for fault in error.errors(include_url=False))
@@ -123,7 +123,7 @@ class _Trail:
     missing: str | None = None
     """The path of the last field that was asked for and not there."""
 
-    def follow(self, value: Any, path: str, levels: int = TRACED_LEVELS) -> Any:
+    def follow(self, value: object, path: str, levels: int = TRACED_LEVELS) -> Any:
         """Return a copy of a JSON value that notes what is read of it."""
         if not isinstance(value, dict | list) or levels == 0:
             return value
@@ -143,7 +143,7 @@ class _Object(dict[Any, Any]):
     trail: _Trail
     start: str
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         path = f"{self.start}{key}"
         if key not in self:
             self.trail.missing = path

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 
 from ingest_assets.errors import SourceError
 from ingest_assets.settings import SettingsGroup
+from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account, AccountSettings, C, Credential, Login, O, Probe, S, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord, Record
@@ -53,7 +54,7 @@ class Extraction(Login[C, S, O]):
     """All that reading one account once needs, and what reading it cost."""
 
     account: Account
-    cursors: Mapping[str, dict[str, Any]]
+    cursors: Mapping[str, Json]
     started_at: datetime
     engine: Engine
     calls_today: Sequence[tuple[datetime, int]] = ()
@@ -115,7 +116,7 @@ class Source(Generic[Cred, Sett, Opts]):
     """The vendor's API, the upstream end of the lineage."""
     console: str
     """The vendor's page on which its customers grant and see such access."""
-    transcript: Callable[[Mapping[str, Any]], Transcript] | None = None
+    transcript: Callable[[JsonView], Transcript] | None = None
     """(a row's `raw` of the main table) -> what was said, for the language model; where there are conversations.
 
     Raises what UNPARSEABLE lists.

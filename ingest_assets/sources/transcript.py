@@ -4,11 +4,11 @@ People are told apart by the vendor's id, then by mail address, and by shown nam
 Where nobody can know who speaks, each stretch of speech is a turn of its own: no turn holds the words of two.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from ingest_assets.sources.json_values import text_of
+from ingest_assets.sources.json_values import JsonView, text_of
 
 Side = Literal["internal", "customer", "unknown"]
 INTERNAL: Final = "internal"
@@ -39,7 +39,7 @@ class Stretch(NamedTuple):
     speaker: str
     side: Side
     person: str
-    said: Sequence[tuple[str, Mapping[str, Any]]]
+    said: Sequence[tuple[str, JsonView]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Transcript:
 
 
 def transcript_of(
-    title: Any, stretches: Iterable[Stretch], span_of: Callable[[Mapping[str, Any]], tuple[int, int | None]]
+    title: object, stretches: Iterable[Stretch], span_of: Callable[[JsonView], tuple[int, int | None]]
 ) -> Transcript:
     """Put stretches together under a title of any type. `span_of`: the start and the end of a piece."""
     segments = [

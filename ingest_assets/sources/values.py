@@ -37,7 +37,7 @@ TYPES: dict[type, str] = {
 class UnusableValue(ValueError):
     """A value that does not fit its place. The text tells why, and never the value itself."""
 
-    def __init__(self, problem: str, place: str, value: Any) -> None:
+    def __init__(self, problem: str, place: str, value: object) -> None:
         super().__init__(f"{place}: {problem}")
         self.problem, self.place, self.value = problem, place, value
 
@@ -58,12 +58,12 @@ def is_clean(text: str) -> bool:
     return "\0" not in text and encodable(text)
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: object) -> bool:
     """Tell whether a value can be the id of something: text, that PostgreSQL takes and an index holds."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and is_clean(value)
 
 
-def checked_id(value: Any, path: str) -> str:
+def checked_id(value: object, path: str) -> str:
     """Return an id that stands at a path of an item. Raises UnusableValue for what is none."""
     if not isinstance(value, str):
         raise UnusableValue(f"{json_type(value)} where text is needed", path, value)
@@ -72,7 +72,7 @@ def checked_id(value: Any, path: str) -> str:
     return value
 
 
-def json_type(value: Any) -> str:
+def json_type(value: object) -> str:
     """Return the JSON type of a value."""
     return next((name for kind, name in TYPES.items() if isinstance(value, kind)), type(value).__name__)
 
@@ -83,7 +83,7 @@ def storable_text(text: str) -> str:
     return text if encodable(text) else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def dump_json(value: Any) -> bytes:
+def dump_json(value: object) -> bytes:
     """Serialise for JSONB and for hashing: sorted keys, without what PostgreSQL refuses. It takes any value."""
     try:
         dumped = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -94,7 +94,7 @@ def dump_json(value: Any) -> bytes:
     return dumped
 
 
-def storable(value: Any, levels: int = DEEPEST) -> Any:
+def storable(value: object, levels: int = DEEPEST) -> Any:
     """Strip from a JSON value what PostgreSQL or orjson refuses; what is nested too deeply is cut off."""
     match value:
         case str():

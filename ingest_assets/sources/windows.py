@@ -17,6 +17,7 @@ from ingest_assets.errors import CursorExpired, SourceError
 from ingest_assets.sources.batch import stored
 from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.concurrency import ahead
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.readiness import UNREADY, due
@@ -25,6 +26,7 @@ from ingest_assets.sources.source import Extraction, Page, Store
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.window_plan import Reach, Window, WindowsCursor, plan
 from ingest_assets.storage import reads
+from ingest_assets.storage.schema import StoredRow
 
 CONFIRMATIONS = 50  # absent items that one sync asks for by id; the next one goes on
 RESTARTS = 2  # of a window whose page cursor died
@@ -85,11 +87,11 @@ class WindowReader(ABC, Generic[C, S, O]):
         """Yield the window's items, in the vendor's order."""
 
     @abstractmethod
-    def listed_at(self, item: Any) -> datetime | None:
+    def listed_at(self, item: object) -> datetime | None:
         """Return an item's time, None where it has none that can be read."""
 
     @abstractmethod
-    async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
+    async def page(self, items: Sequence[object], *, deep: bool) -> Page:
         """Join items with their transcripts; note their ids in `listed`."""
 
     @abstractmethod
@@ -97,7 +99,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         """Ask whether the vendor still shows an item. Raises SourceError where the answer does not tell."""
 
     @abstractmethod
-    async def again(self, rows: Sequence[Any]) -> None:
+    async def again(self, rows: Sequence[StoredRow]) -> None:
         """Look again at stored items without a transcript (external_id and moment)."""
 
     @abstractmethod
@@ -234,7 +236,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         ids = self._waiting_ids(self.kinds) - others
         if not ids:
             return []
-        rows: dict[str, Any] = await self.stored(reads.stored, sorted(ids), [self.moment, "deleted_at"])
+        rows: Json = await self.stored(reads.stored, sorted(ids), [self.moment, "deleted_at"])
         living = {external_id: row for external_id, row in rows.items() if row.deleted_at is None}
         self._forget(ids - set(living))
         return list(living.values())

@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Interval, Row, and_, bindparam, func, or_, select, union, update
+from sqlalchemy import Connection, Interval, and_, bindparam, func, or_, select, union, update
 
-from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT, accounts, leases, syncs
+from ingest_assets.storage.schema import (
+    ACTIVE,
+    FAILING,
+    NEEDS_RECONNECT,
+    Columns,
+    StoredRow,
+    accounts,
+    leases,
+    syncs,
+)
 
 DUE_STATES = (ACTIVE, FAILING)
 READ_STATES = (*DUE_STATES, NEEDS_RECONNECT)  # by a sync that a person starts
@@ -51,18 +59,18 @@ class Lease:
     token: int
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "Lease":
+    def of(cls, row: StoredRow) -> "Lease":
         return cls(row.account_id, row.lease_token)
 
     @property
-    def key(self) -> dict[str, Any]:
+    def key(self) -> Columns:
         """Return the parameters of `HELD`."""
         return {"held": self.account_id, "token": self.token}
 
 
 def take_lease(
     conn: Connection, account_id: int, owner: str, length: timedelta, *, now: datetime, reservation: str | None
-) -> Row[Any] | None:
+) -> StoredRow | None:
     """Begin a sync: return the account as it is now, with its lease's token, or None where it may not be read.
 
     The same owner may take a lease again. With a `reservation`, an account is not taken that is due later than

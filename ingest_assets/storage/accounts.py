@@ -1,15 +1,14 @@
 """Accounts: who is connected, with which login and settings, and in which state."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, case, func, select, text, update
+from sqlalchemy import Connection, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, accounts
+from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, Columns, ColumnsView, StoredRow, accounts
 
-UNRESERVED: dict[str, Any] = {"reserved_for": None, "reserved_until": None}
-_FRESH: dict[str, Any] = {
+UNRESERVED: Columns = {"reserved_for": None, "reserved_until": None}
+_FRESH: Columns = {
     "attempts": 0,
     "error_kind": None,
     "error_since": None,
@@ -23,7 +22,7 @@ _FRESH: dict[str, Any] = {
 }
 
 
-def save_account(conn: Connection, values: Mapping[str, Any]) -> bool:
+def save_account(conn: Connection, values: ColumnsView) -> bool:
     """Connect an account, or heal the one that has the same external id; its cursors go on where they were.
 
     True if the account is new.
@@ -53,7 +52,7 @@ def find_accounts(
     workspace_ids: Sequence[str] | None = None,
     name: str | None = None,
     disconnected: bool = False,
-) -> Sequence[Row[Any]]:
+) -> Sequence[StoredRow]:
     """Return whole account rows, without the disconnected ones unless asked."""
     query = select(accounts).order_by(accounts.c.workspace_id, accounts.c.source, accounts.c.account_id)
     if source is not None:
@@ -67,7 +66,7 @@ def find_accounts(
     return conn.execute(query).all()
 
 
-def get_account(conn: Connection, account_id: int) -> Row[Any]:
+def get_account(conn: Connection, account_id: int) -> StoredRow:
     """Return an account as it is now."""
     return conn.execute(select(accounts).where(accounts.c.account_id == account_id)).one()
 

@@ -1,9 +1,11 @@
 """Rows whose columns an older parser derived: found in steps, and replaced where nobody wrote them meanwhile."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, exists, func, select, tuple_, update
+from sqlalchemy import Connection, Table, and_, bindparam, exists, func, select, tuple_, update
+
+from ingest_assets.storage.schema import ColumnsView, StoredRow
 
 
 def any_stale(conn: Connection, table: Table, version: int) -> bool:
@@ -13,19 +15,19 @@ def any_stale(conn: Connection, table: Table, version: int) -> bool:
 
 def stale_rows(
     conn: Connection, table: Table, version: int, after: tuple[Any, ...] | None, limit: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[StoredRow]:
     """Return the next rows of an older parser, in the order of the primary key, without locking them."""
     key = tuple_(*table.primary_key)
     chosen = select(table).where(table.c.parser_version < version).order_by(*table.primary_key).limit(limit)
     return conn.execute(chosen if after is None else chosen.where(key > after)).all()
 
 
-def key_of(table: Table, row: Row[Any]) -> tuple[Any, ...]:
+def key_of(table: Table, row: StoredRow) -> tuple[Any, ...]:
     """Return a row's primary key."""
     return tuple(getattr(row, column.name) for column in table.primary_key)
 
 
-def mark_derived(conn: Connection, table: Table, version: int, rows: Sequence[Row[Any]]) -> None:
+def mark_derived(conn: Connection, table: Table, version: int, rows: Sequence[StoredRow]) -> None:
     """Set the parser's version of rows and leave the rest of them as it is."""
     if rows:
         keys = [key_of(table, row) for row in rows]
@@ -37,7 +39,7 @@ def mark_derived(conn: Connection, table: Table, version: int, rows: Sequence[Ro
 
 
 def store_derived(
-    conn: Connection, table: Table, version: int, changes: Sequence[tuple[Row[Any], Mapping[str, Any]]]
+    conn: Connection, table: Table, version: int, changes: Sequence[tuple[StoredRow, ColumnsView]]
 ) -> None:
     """Replace columns of rows, in the order of the key, unless a sync has written the row since it was read.
 

@@ -1,12 +1,12 @@
 """Features and what they cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
-    Row,
     Select,
     Table,
     and_,
@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ingest_assets.storage.feature_tables import model_batches, model_requests
+from ingest_assets.storage.schema import ColumnsView, StoredRow
 from ingest_assets.storage.workspaces import customers
 
 READY, RETRY, REJECTED = "ready", "retry", "rejected"
@@ -59,7 +60,7 @@ def _pending(records: Table, features: Table, version: str, now: datetime | None
     )
 
 
-def _as_last_tried(records: Table, features: Table) -> Any:
+def _as_last_tried(records: Table, features: Table) -> ColumnElement[bool]:
     again = records.alias()
     return exists(
         select(1)
@@ -73,11 +74,11 @@ def _as_last_tried(records: Table, features: Table) -> Any:
     )
 
 
-def _failed(features: Table, version: str) -> Any:
+def _failed(features: Table, version: str) -> ColumnElement[bool]:
     return and_(features.c.state == RETRY, features.c.version == version)
 
 
-def _paused(features: Table, now: Any) -> Any:
+def _paused(features: Table, now: object) -> ColumnElement[bool]:
     return and_(features.c.retry_at.is_not(None), features.c.retry_at > now)
 
 
@@ -130,7 +131,9 @@ def due_workspaces(
     return sorted(conn.execute(rows).scalars())
 
 
-def unread_conversations(conn: Connection, records: Table, features: Table, before: datetime) -> Sequence[Any]:
+def unread_conversations(
+    conn: Connection, records: Table, features: Table, before: datetime
+) -> Sequence[StoredRow]:
     """Return one row per customer with transcripts that were stored before a moment and were not read.
 
     Columns: workspace_id, conversations, since. What was read by an older version counts as read, and so does what
@@ -180,7 +183,7 @@ def without_evidence(conn: Connection, features: Table, since: datetime, share: 
     ).all()
 
 
-def load_conversation(conn: Connection, records: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
+def load_conversation(conn: Connection, records: Table, workspace_id: str, external_id: str) -> StoredRow | None:
     """Return a conversation as it is stored, of the first account that sees it."""
     return conn.execute(
         select(*(records.c[name] for name in ("raw", "occurred_at", "content_hash")))
@@ -194,20 +197,20 @@ def load_conversation(conn: Connection, records: Table, workspace_id: str, exter
     ).first()
 
 
-def stored_features(conn: Connection, features: Table, workspace_id: str, external_id: str) -> Row[Any] | None:
+def stored_features(conn: Connection, features: Table, workspace_id: str, external_id: str) -> StoredRow | None:
     return conn.execute(
         select(*features.c).where(features.c.workspace_id == workspace_id, features.c.external_id == external_id)
     ).first()
 
 
-def newest_features(conn: Connection, features: Table, workspace_id: str) -> Sequence[Row[Any]]:
+def newest_features(conn: Connection, features: Table, workspace_id: str) -> Sequence[StoredRow]:
     """Return all rows of a workspace, newest conversation first."""
     return conn.execute(
         select(features).where(features.c.workspace_id == workspace_id).order_by(features.c.occurred_at.desc())
     ).all()
 
 
-def save_features(conn: Connection, features: Table, values: Mapping[str, Any]) -> None:
+def save_features(conn: Connection, features: Table, values: ColumnsView) -> None:
     """Write the columns given; columns that are not given keep what they hold, or begin empty."""
     fresh = {"items": [], "dropped": 0, "attempts": 0, **values, "tried_at": func.now()}
     conn.execute(
@@ -225,7 +228,7 @@ def forget_gone(conn: Connection, records: Table, features: Table, workspace_id:
     return conn.execute(delete(features).where(whose, _orphaned(records, features))).rowcount
 
 
-def _orphaned(records: Table, features: Table) -> Any:
+def _orphaned(records: Table, features: Table) -> ColumnElement[bool]:
     return ~exists(
         select(1).where(
             records.c.workspace_id == features.c.workspace_id,

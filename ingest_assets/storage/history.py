@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ingest_assets.storage.account_leases import HELD, Lease
 from ingest_assets.storage.accounts import UNRESERVED
-from ingest_assets.storage.schema import COUNTED, accounts, sync_counts, syncs, timestamp
+from ingest_assets.storage.schema import COUNTED, Columns, ColumnsView, accounts, sync_counts, syncs, timestamp
 
 SUCCEEDED = ("success", "partial")
 NEWEST = 10  # syncs looked at for an account whose last one is wanted
@@ -45,7 +44,7 @@ _COUNT = _ONE_MORE.on_conflict_do_update(
 )
 
 
-def finish_sync(conn: Connection, lease: Lease, state: Mapping[str, Any], *, history: Mapping[str, Any]) -> bool:
+def finish_sync(conn: Connection, lease: Lease, state: ColumnsView, *, history: ColumnsView) -> bool:
     """Set the account's next state, let the lease go and write history; false when the lease was lost.
 
     To be the last of a transaction: all syncs of a source count up the same row.
@@ -108,7 +107,7 @@ def outage(conn: Connection, source: str, since: datetime, least: int) -> dateti
         .order_by(syncs.c.finished_at.desc())
         .limit(NEWEST * least)
     ).all()
-    last: dict[str, Any] = {}
+    last: Columns = {}
     for row in rows:
         last.setdefault(row.workspace_id, row)
     newest = list(last.values())[:least]

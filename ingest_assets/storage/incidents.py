@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, case, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select, true, update
 
 from ingest_assets.storage.incident_statement import statement
 from ingest_assets.storage.incident_tables import incident_messages, incidents, watch
+from ingest_assets.storage.schema import Columns, ColumnsView, StoredRow
 
 WATCH = "incidents"
 NAMED = 10  # workspaces in a message; the others are counted
@@ -19,13 +20,13 @@ def exclusively(conn: Connection) -> None:
     conn.execute(select(func.pg_advisory_xact_lock(func.hashtext("ingest_assets incidents"))))
 
 
-def look(conn: Connection, tables: Mapping[str, Table], given: Mapping[str, Any]) -> Row[Any]:
+def look(conn: Connection, tables: Mapping[str, Table], given: ColumnsView) -> StoredRow:
     """Open, escalate and close incidents and note what is to be told; return how many of each."""
     exclusively(conn)
     return conn.execute(statement(tables), {**given, "name": WATCH}).one()
 
 
-def list_incidents(conn: Connection, *, closed: bool = False) -> Sequence[Row[Any]]:
+def list_incidents(conn: Connection, *, closed: bool = False) -> Sequence[StoredRow]:
     """Return the incidents that are open, or all that ever opened, newest first, with what became of messages."""
     told = (
         select(
@@ -57,7 +58,7 @@ def last_look(conn: Connection) -> datetime | None:
     return conn.execute(select(watch.c.looked_at).where(watch.c.name == WATCH)).scalar()
 
 
-def claim(conn: Connection, receiver: str, now: datetime, length: timedelta, *, quiet: bool) -> Row[Any] | None:
+def claim(conn: Connection, receiver: str, now: datetime, length: timedelta, *, quiet: bool) -> StoredRow | None:
     """Take the next message to a receiver, so that no other sender tries it meanwhile; None if none is due.
 
     Committed before the message is sent: after a crash it is known that it may have arrived. The first try
@@ -127,10 +128,10 @@ def _facts() -> Any:
 
 
 def answered(
-    conn: Connection, message: Row[Any], now: datetime, answer: str, *, next_try_at: datetime | None
+    conn: Connection, message: StoredRow, now: datetime, answer: str, *, next_try_at: datetime | None
 ) -> None:
     """Note what a receiver answered to a message that this sender claimed; `next_try_at`: it did not accept it."""
-    values: dict[str, Any] = {"answer": answer, "claimed_until": None}
+    values: Columns = {"answer": answer, "claimed_until": None}
     values |= {"sent_at": now} if next_try_at is None else {"next_try_at": next_try_at}
     conn.execute(
         update(incident_messages)
@@ -154,7 +155,7 @@ def postpone(conn: Connection, receiver: str, until: datetime) -> None:
     )
 
 
-def undelivered(conn: Connection) -> Sequence[Row[Any]]:
+def undelivered(conn: Connection) -> Sequence[StoredRow]:
     """Count messages by receiver: waiting, of these failing (tried in vain), and given up."""
     waiting = and_(incident_messages.c.sent_at.is_(None), incident_messages.c.dropped_at.is_(None))
     failed = and_(incident_messages.c.dropped_at.is_not(None), incident_messages.c.attempts > 0)

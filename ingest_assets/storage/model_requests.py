@@ -1,13 +1,13 @@
 """What was asked of the language model: every request and its price, and the batches whose answers are to come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from ingest_assets.storage.feature_tables import model_batches, model_requests
+from ingest_assets.storage.schema import ColumnsView, StoredRow
 from ingest_assets.storage.workspaces import customers
 
 
@@ -29,11 +29,11 @@ def spent(conn: Connection, workspace_id: str, since: datetime) -> tuple[int, De
     return int(row[0]), Decimal(row[1])
 
 
-def save_request(conn: Connection, values: Mapping[str, Any]) -> None:
+def save_request(conn: Connection, values: ColumnsView) -> None:
     conn.execute(insert(model_requests).values(values))
 
 
-def live_batches(conn: Connection, source: str, workspace_id: str | None = None) -> Sequence[Row[Any]]:
+def live_batches(conn: Connection, source: str, workspace_id: str | None = None) -> Sequence[StoredRow]:
     """Return the batches whose answers are not stored, of one workspace or of all that are customers."""
     of = model_batches.c.workspace_id
     whose = of.in_(customers()) if workspace_id is None else of == workspace_id
@@ -44,7 +44,7 @@ def live_batches(conn: Connection, source: str, workspace_id: str | None = None)
     ).all()
 
 
-def open_batch(conn: Connection, values: Mapping[str, Any]) -> None:
+def open_batch(conn: Connection, values: ColumnsView) -> None:
     conn.execute(insert(model_batches).values(values))
 
 

@@ -23,6 +23,7 @@ from ingest_assets.storage.schema import (
     FAILING,
     NEEDS_RECONNECT,
     PAUSED,
+    StoredRow,
     accounts,
     rejected_records,
     syncs,
@@ -32,7 +33,7 @@ STATE_RANKS = {"active": 0, "retrying": 1, "failing": 2, "needs_reconnect": 3}
 """States of an account by severity; a workspace has the worst of its accounts'."""
 
 
-def _utc(moment: Any, form: str) -> Any:
+def _utc(moment: object, form: str) -> ColumnElement[str]:
     return func.to_char(func.timezone("UTC", moment), form)
 
 
@@ -87,7 +88,7 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
     ).all()
 
 
-def account_states(conn: Connection) -> Sequence[Any]:
+def account_states(conn: Connection) -> Sequence[StoredRow]:
     """Count accounts: (workspace_id, source, state, accounts), without the disconnected ones."""
     return conn.execute(
         select(accounts.c.workspace_id, accounts.c.source, _STATE.label("state"), func.count().label("accounts"))

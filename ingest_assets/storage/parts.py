@@ -1,13 +1,12 @@
 """Parts of accounts that could not be read: noted with the page that tells, dropped once they were."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from ingest_assets.storage.schema import DISCONNECTED, accounts, unreadable_parts
+from ingest_assets.storage.schema import DISCONNECTED, ColumnsView, StoredRow, accounts, unreadable_parts
 
 _LOAD = select(unreadable_parts).where(unreadable_parts.c.account_id == bindparam("account"))
 _INSERT = insert(unreadable_parts)
@@ -21,12 +20,14 @@ _SAVE = _INSERT.on_conflict_do_update(
 )
 
 
-def load_parts(conn: Connection, account_id: int) -> Sequence[Row[Any]]:
+def load_parts(conn: Connection, account_id: int) -> Sequence[StoredRow]:
     """Return an account's unreadable parts, acknowledged ones included."""
     return conn.execute(_LOAD, {"account": account_id}).all()
 
 
-def find_parts(conn: Connection, source: str, workspace_id: str, account: str | None = None) -> Sequence[Row[Any]]:
+def find_parts(
+    conn: Connection, source: str, workspace_id: str, account: str | None = None
+) -> Sequence[StoredRow]:
     """Return the unreadable parts of a workspace's accounts, or of the one with a name, longest first."""
     query = (
         select(unreadable_parts, accounts.c.source, accounts.c.name.label("account"))
@@ -38,7 +39,7 @@ def find_parts(conn: Connection, source: str, workspace_id: str, account: str | 
     return conn.execute(query if account is None else query.where(accounts.c.name == account)).all()
 
 
-def first_open(conn: Connection, most: int) -> Sequence[Row[Any]]:
+def first_open(conn: Connection, most: int) -> Sequence[StoredRow]:
     """Return the longest unreadable parts of each account, at most so many, but for acknowledged ones.
 
     The column `total` counts all of the account's.
@@ -60,7 +61,7 @@ def first_open(conn: Connection, most: int) -> Sequence[Row[Any]]:
     ).all()
 
 
-def save_parts(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def save_parts(conn: Connection, rows: Sequence[ColumnsView]) -> None:
     """Note that parts could not be read; each row holds the table's columns."""
     if rows:
         conn.execute(_SAVE, [dict(row) for row in sorted(rows, key=lambda row: str(row["part"]))])

@@ -1,12 +1,19 @@
 """What is stored already, for sources that compare before they ask the vendor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, literal, select, union_all
 
-from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, accounts, rejected_records
+from ingest_assets.storage.schema import (
+    DISCONNECTED,
+    NEEDS_RECONNECT,
+    ColumnsView,
+    StoredRow,
+    accounts,
+    rejected_records,
+)
 
 _ANY_REJECTED = (
     select(rejected_records.c.item_key).where(rejected_records.c.account_id == bindparam("account")).limit(1)
@@ -15,7 +22,7 @@ _ANY_REJECTED = (
 
 def stored(
     conn: Connection, table: Table, account_id: int, external_ids: Sequence[str], columns: Sequence[str]
-) -> dict[str, Row[Any]]:
+) -> dict[str, StoredRow]:
     """Return the named columns of rows by external id; rows that are not stored are absent."""
     rows = conn.execute(
         select(table.c.external_id, *(table.c[name] for name in columns)).where(
@@ -36,7 +43,7 @@ def stored_of_workspace(conn: Connection, table: Table, workspace_id: str) -> tu
 
 def stored_in_workspace(
     conn: Connection, table: Table, workspace_id: str, external_ids: Sequence[str], columns: Sequence[str]
-) -> dict[str, Row[Any]]:
+) -> dict[str, StoredRow]:
     """Return the same for records that the accounts of a workspace share.
 
     `works`: whether the row's account can be read.
@@ -55,7 +62,7 @@ def stored_values(
     conn: Connection,
     table: Table,
     account_id: int,
-    sought: Sequence[tuple[Mapping[str, Any], str]],
+    sought: Sequence[tuple[ColumnsView, str]],
     *,
     after: str,
     before: str,
@@ -79,7 +86,7 @@ def any_rejected(conn: Connection, account_id: int) -> bool:
 
 
 def count_stored(
-    conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], *, column: str, after: str
+    conn: Connection, table: Table, account_id: int, equal: ColumnsView, *, column: str, after: str
 ) -> int:
     """Count living rows whose `column` is greater than a value."""
     return conn.execute(
@@ -87,9 +94,7 @@ def count_stored(
     ).scalar_one()
 
 
-def greatest(
-    conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], *, column: str
-) -> str | None:
+def greatest(conn: Connection, table: Table, account_id: int, equal: ColumnsView, *, column: str) -> str | None:
     """Return the greatest value of a column in living rows that match."""
     query = select(func.max(table.c[column])).where(*_living(table, account_id, equal))
     found: str | None = conn.execute(query).scalar_one()
@@ -97,8 +102,8 @@ def greatest(
 
 
 def rows_where(
-    conn: Connection, table: Table, account_id: int, equal: Mapping[str, Any], columns: Sequence[str]
-) -> Sequence[Row[Any]]:
+    conn: Connection, table: Table, account_id: int, equal: ColumnsView, columns: Sequence[str]
+) -> Sequence[StoredRow]:
     """Return the named columns of living rows that match."""
     return conn.execute(
         select(*(table.c[name] for name in columns)).where(*_living(table, account_id, equal))
@@ -106,8 +111,8 @@ def rows_where(
 
 
 def rows_in(
-    conn: Connection, table: Table, account_id: int, column: str, values: Sequence[Any], columns: Sequence[str]
-) -> Sequence[Row[Any]]:
+    conn: Connection, table: Table, account_id: int, column: str, values: Sequence[object], columns: Sequence[str]
+) -> Sequence[StoredRow]:
     """Return the named columns of living rows whose `column` has one of some values."""
     return conn.execute(
         select(*(table.c[name] for name in columns)).where(
@@ -117,8 +122,8 @@ def rows_in(
 
 
 def rows_since(
-    conn: Connection, table: Table, account_id: int, column: str, since: Any, columns: Sequence[str]
-) -> Sequence[Row[Any]]:
+    conn: Connection, table: Table, account_id: int, column: str, since: object, columns: Sequence[str]
+) -> Sequence[StoredRow]:
     """Return the named columns of living rows whose `column` is not less than a value."""
     return conn.execute(
         select(*(table.c[name] for name in columns)).where(
@@ -127,7 +132,9 @@ def rows_since(
     ).all()
 
 
-def ids_between(conn: Connection, table: Table, account_id: int, column: str, since: Any, until: Any) -> set[str]:
+def ids_between(
+    conn: Connection, table: Table, account_id: int, column: str, since: object, until: object
+) -> set[str]:
     """Return the living rows whose `column` lies between two values, the second excluded."""
     return set(
         conn.execute(
@@ -138,7 +145,7 @@ def ids_between(conn: Connection, table: Table, account_id: int, column: str, si
     )
 
 
-def _living(table: Table, account_id: int, equal: Mapping[str, Any]) -> list[Any]:
+def _living(table: Table, account_id: int, equal: ColumnsView) -> list[Any]:
     return [
         table.c.account_id == account_id,
         table.c.deleted_at.is_(None),

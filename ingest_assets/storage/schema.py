@@ -4,8 +4,9 @@ Every table that a reader may see carries `workspace_id`: row-level security (se
 workspace.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Row,
     Table,
     Text,
     UniqueConstraint,
@@ -24,6 +26,13 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+Columns = dict[str, Any]
+"""Values of a row by column."""
+ColumnsView = Mapping[str, Any]
+"""The same where they are only read."""
+StoredRow = Row[Any]
+"""A row that a query returned, with its columns as attributes."""
 
 metadata = MetaData(
     naming_convention={

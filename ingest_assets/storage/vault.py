@@ -4,7 +4,6 @@ A stored credential is `{field: {"sealed": token} | {"env": name} | {"plain": va
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import Connection, select, update
 
 from ingest_assets.errors import ProcessFault
-from ingest_assets.storage.schema import accounts, token_pairs
+from ingest_assets.storage.schema import Columns, ColumnsView, accounts, token_pairs
 
 NO_KEY = (
     "INGEST_ENCRYPTION_KEYS is not set, so no credential can be stored; make a key with "
@@ -55,11 +54,11 @@ class Vault:
         self.require_key()
         return {"sealed": self._fernet().encrypt(value.encode()).decode()}
 
-    def open(self, stored: Mapping[str, Any], *, who: str) -> dict[str, Any]:
+    def open(self, stored: ColumnsView, *, who: str) -> Columns:
         """Return a credential's fields in the clear. Raises ProcessFault when one cannot be read here."""
         return {field: self._open(field, entry, who) for field, entry in stored.items()}
 
-    def _open(self, field: str, entry: Mapping[str, Any], who: str) -> Any:
+    def _open(self, field: str, entry: ColumnsView, who: str) -> Any:
         if "env" in entry:
             value = os.environ.get(entry["env"])
             if not value:

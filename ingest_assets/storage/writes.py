@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Table, Text, bindparam, cast, delete, func, select, text, update
@@ -19,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from ingest_assets.storage.engine import REFUSALS, refusal, refused
 from ingest_assets.storage.record_tables import BOOKKEEPING, RecordRow
-from ingest_assets.storage.schema import rejected_records, sync_cursors
+from ingest_assets.storage.schema import Columns, rejected_records, sync_cursors
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
 
@@ -196,7 +195,7 @@ def stored_rows(conn: Connection, table: Table, account_id: int) -> int:
     ).scalar_one()
 
 
-def save_rejected(conn: Connection, rows: Sequence[dict[str, Any]]) -> int:
+def save_rejected(conn: Connection, rows: Sequence[Columns]) -> int:
     """Keep items that cannot be stored, each with its payload as JSON text; return how many are new to us."""
     if not rows:
         return 0
@@ -225,13 +224,13 @@ def forget_rejected(conn: Connection, table: Table, account_id: int, external_id
     )
 
 
-def load_cursors(conn: Connection, account_id: int) -> dict[str, dict[str, Any]]:
+def load_cursors(conn: Connection, account_id: int) -> dict[str, Columns]:
     """Return the account's cursors by stream."""
     rows = conn.execute(_CURSORS, {"account": account_id})
     return {row.stream: row.cursor for row in rows}
 
 
-def save_cursor(conn: Connection, account_id: int, workspace_id: str, stream: str, cursor: dict[str, Any]) -> None:
+def save_cursor(conn: Connection, account_id: int, workspace_id: str, stream: str, cursor: Columns) -> None:
     """Move a stream on, in the transaction of the rows that the cursor covers."""
     whose = {"account_id": account_id, "workspace_id": workspace_id}
     conn.execute(_MOVE_ON, {**whose, "stream": stream, "cursor": cursor})

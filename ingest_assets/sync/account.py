@@ -9,19 +9,18 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.errors import CredentialRejected
+from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.values import storable
 from ingest_assets.storage.account_leases import Lease, release_lease, take_lease
 from ingest_assets.storage.accounts import get_account
 from ingest_assets.storage.engine import went_away
 from ingest_assets.storage.history import finish_sync
-from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED
+from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED, StoredRow
 from ingest_assets.sync.reading import Reading
 from ingest_assets.sync.result import FAILED, SKIPPED, SyncResult, next_state, report
 from ingest_assets.sync.worker import Worker, account_of
@@ -32,7 +31,7 @@ LEFT_ALONE = {
 }
 
 
-def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> SyncResult:
+def sync(source: Source, row: StoredRow, options: SettingsGroup, worker: Worker) -> SyncResult:
     """Sync one account of `ingest.accounts`, with the state, login and settings that it has now.
 
     Returns a result for everything that concerns only this account. Raises OperationalError when the
@@ -64,7 +63,7 @@ def sync(source: Source, row: Row[Any], options: Any, worker: Worker) -> SyncRes
         raise
 
 
-def _left_alone(row: Row[Any], worker: Worker) -> SyncResult:
+def _left_alone(row: StoredRow, worker: Worker) -> SyncResult:
     """Return why an account may not be read now. One that waits after a failure still counts as failed."""
     account = account_of(row)
     if row.state == NEEDS_RECONNECT:

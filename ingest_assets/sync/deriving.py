@@ -4,21 +4,21 @@ A step reads some rows, parses what is stored of them and writes what came out d
 own, which locks these rows for its length and nothing else. What a sync wrote meanwhile is left to that sync.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.deriving import any_stale, key_of, mark_derived, stale_rows, store_derived
 from ingest_assets.storage.engine import REFUSALS, reading, refused
+from ingest_assets.storage.schema import Columns, ColumnsView, StoredRow
 
 STEP = 500  # rows a transaction: some hundredths of a second, and few megabytes of raw JSON
 
-Changes = list[tuple[Row[Any], Mapping[str, Any]]]
+Changes = list[tuple[StoredRow, ColumnsView]]
 
 
 @dataclass
@@ -60,9 +60,9 @@ def _table(engine: Engine, record: type[Record], goes_on: Callable[[], bool], st
     return total
 
 
-def _step(engine: Engine, record: type[Record], rows: Sequence[Row[Any]], beside: Any, total: Derived) -> None:
+def _step(engine: Engine, record: type[Record], rows: Sequence[StoredRow], beside: object, total: Derived) -> None:
     changes: Changes = []
-    same: list[Row[Any]] = []
+    same: list[StoredRow] = []
     for row in rows:
         values = _values(record, row, beside)
         total.failed += values is None
@@ -80,7 +80,7 @@ def _step(engine: Engine, record: type[Record], rows: Sequence[Row[Any]], beside
         _store_singly(engine, record, same, changes, total)
 
 
-def _values(record: type[Record], row: Row[Any], beside: Any) -> dict[str, Any] | None:
+def _values(record: type[Record], row: StoredRow, beside: object) -> Columns | None:
     """Return the columns that are derived, and the hash where one of them tells; None for what does not parse."""
     try:
         made = record.rederive(row, beside)
@@ -95,14 +95,14 @@ def _values(record: type[Record], row: Row[Any], beside: Any) -> dict[str, Any] 
     return values
 
 
-def _store(engine: Engine, record: type[Record], same: Sequence[Row[Any]], changes: Changes) -> None:
+def _store(engine: Engine, record: type[Record], same: Sequence[StoredRow], changes: Changes) -> None:
     with engine.begin() as conn:
         mark_derived(conn, record.table, record.parser, same)
         store_derived(conn, record.table, record.parser, changes)
 
 
 def _store_singly(
-    engine: Engine, record: type[Record], same: Sequence[Row[Any]], changes: Changes, total: Derived
+    engine: Engine, record: type[Record], same: Sequence[StoredRow], changes: Changes, total: Derived
 ) -> None:
     """Store a step of which PostgreSQL refuses rows: these keep their values."""
     _store(engine, record, same, [])

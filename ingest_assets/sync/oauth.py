@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine
 
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
@@ -20,6 +20,7 @@ from ingest_assets.sources.client.retry import retried
 from ingest_assets.sources.login import Clock, Login, TokenPair, Tokens
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.accounts import find_accounts
+from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.tokens import chain_of, delete_pairs, load_pair, save_pair
 from ingest_assets.storage.vault import Vault
 
@@ -83,7 +84,7 @@ class RotatingTokens:
         return not known_bad and pair.lasts(self.clock.now(), MARGIN)
 
 
-def login_of(source: Source, row: Row[Any], options: Any, *, engine: Engine, vault: Vault) -> Login:
+def login_of(source: Source, row: StoredRow, options: Any, *, engine: Engine, vault: Vault) -> Login:
     """Return the login of a row of `ingest.accounts`. Raises ProcessFault for one that cannot be opened here."""
     who = f"account {row.name!r} of workspace {row.workspace_id}"
     login = Login(
@@ -113,7 +114,7 @@ def tokens_of(
     )
 
 
-def forget_pairs(conn: Connection, vault: Vault, before: Sequence[Row[Any]]) -> None:
+def forget_pairs(conn: Connection, vault: Vault, before: Sequence[StoredRow]) -> None:
     """Delete the pairs of logins that no account has any more; `before`: accounts as they were with them."""
     for name in {row.source for row in before}:
         try:
@@ -125,7 +126,7 @@ def forget_pairs(conn: Connection, vault: Vault, before: Sequence[Row[Any]]) -> 
         delete_pairs(conn, sorted(filter(None, chains)))
 
 
-def _chain(row: Row[Any], vault: Vault) -> str | None:
+def _chain(row: StoredRow, vault: Vault) -> str | None:
     """Return the chain of an account, if its login has one. Raises IngestError for a login that cannot be read."""
     opened = vault.open(row.credential, who=row.name)
     first = BY_NAME[row.source].credential.model_validate(opened).first_token()

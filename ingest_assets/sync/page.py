@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Table
 
@@ -18,6 +17,7 @@ from ingest_assets.storage.account_leases import Lease, renew_lease
 from ingest_assets.storage.engine import REFUSALS, refused
 from ingest_assets.storage.parts import forget_parts, save_parts
 from ingest_assets.storage.record_tables import RecordRow
+from ingest_assets.storage.schema import Columns
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.worker import Worker, who
 
@@ -97,16 +97,16 @@ class PageWriter:
                 writes.save_cursor(conn, account_id, workspace_id, page.stream, cursor)
         return counts
 
-    def _part_row(self, part: UnreadablePart) -> dict[str, Any]:
+    def _part_row(self, part: UnreadablePart) -> Columns:
         whose = {"account_id": self.account.account_id, "workspace_id": self.account.workspace_id}
-        row: dict[str, Any] = storable({**asdict(part), **whose, "last_tried_at": self.started_at})
+        row: Columns = storable({**asdict(part), **whose, "last_tried_at": self.started_at})
         return row
 
-    def _rejected_row(self, item: Rejected) -> dict[str, Any]:
+    def _rejected_row(self, item: Rejected) -> Columns:
         what = {"item_key": item.key, "payload": item.json, "error": storable_text(item.error)}
         return self._whose(item.record.table) | what
 
-    def _refused_row(self, table: Table, refusal: writes.Refusal) -> dict[str, Any]:
+    def _refused_row(self, table: Table, refusal: writes.Refusal) -> Columns:
         payload = shortened_json(refusal.row.raw.encode())
         return self._whose(table) | {
             "item_key": refusal.row.external_id,
@@ -114,7 +114,7 @@ class PageWriter:
             "error": refusal.reason,
         }
 
-    def _whose(self, table: Table) -> dict[str, Any]:
+    def _whose(self, table: Table) -> Columns:
         account = self.account
         return {
             "account_id": account.account_id,

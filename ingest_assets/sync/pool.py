@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
-from sqlalchemy import Row
-
 from ingest_assets.errors import ProcessFault, Transient
+from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.engine import require_clock
-from ingest_assets.storage.schema import PAUSED
+from ingest_assets.storage.schema import PAUSED, StoredRow
 from ingest_assets.sync.account import sync
 from ingest_assets.sync.reading import process_ends
 from ingest_assets.sync.result import SKIPPED, SyncResult
@@ -48,7 +47,7 @@ def _quiet_collector() -> Iterator[None]:
 def sync_workspaces(
     source: Source,
     workspace_ids: Sequence[str],
-    options: Any,
+    options: SettingsGroup,
     worker: Worker,
     *,
     only: Callable[[Any], bool] = lambda _row: True,
@@ -79,7 +78,7 @@ def sync_workspaces(
         share = inf if worker.reservation is None else worker.core.sync_minutes * 60
         counting = threading.Lock()
 
-        def attempt(row: Row[Any]) -> SyncResult:
+        def attempt(row: StoredRow) -> SyncResult:
             if process_ends():
                 return SyncResult(account=account_of(row), status=SKIPPED, reason="the process ends")
             if len(failed) >= DOWN:
@@ -108,7 +107,7 @@ def sync_workspaces(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _require_logins(source: Source, rows: Sequence[Row[Any]], worker: Worker) -> None:
+def _require_logins(source: Source, rows: Sequence[StoredRow], worker: Worker) -> None:
     """Raise ProcessFault where no login can be opened here; where some cannot, each account tells by itself."""
     faults: list[str] = []
     for row in rows:
@@ -125,10 +124,10 @@ def _require_logins(source: Source, rows: Sequence[Row[Any]], worker: Worker) ->
         )
 
 
-def _in_turns(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+def _in_turns(rows: Iterable[StoredRow]) -> list[StoredRow]:
     """Put each workspace's first account before anybody's second; longest waiting first."""
     places: Counter[str] = Counter()
-    turns: list[tuple[int, Row[Any]]] = []
+    turns: list[tuple[int, StoredRow]] = []
     for row in sorted(rows, key=lambda row: row.last_sync_at or BEGINNING):
         turns.append((places[row.workspace_id], row))
         places[row.workspace_id] += 1

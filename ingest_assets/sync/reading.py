@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +12,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.errors import (
@@ -23,6 +22,7 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
+from ingest_assets.settings import SettingsGroup
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
@@ -33,6 +33,7 @@ from ingest_assets.storage.account_leases import Lease, renew_lease
 from ingest_assets.storage.engine import gave_way, reading, went_away
 from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
+from ingest_assets.storage.schema import ColumnsView, StoredRow
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.commits import committing
 from ingest_assets.sync.oauth import tokens_of
@@ -65,7 +66,9 @@ def process_ends() -> bool:
 class Reading:
     """One account while it is read: its counts, and the lease that allows it to write."""
 
-    def __init__(self, source: Source, account: Account, options: Any, worker: Worker, lease: Lease) -> None:
+    def __init__(
+        self, source: Source, account: Account, options: SettingsGroup, worker: Worker, lease: Lease
+    ) -> None:
         self.source, self.account, self.options, self.worker, self.lease = source, account, options, worker, lease
         self.started_at = worker.clock.now()
         self.began = monotonic()
@@ -78,7 +81,7 @@ class Reading:
         self.unreadable: dict[str, UnreadablePart] = {}
         self.times: list[datetime] = []
 
-    async def read(self, credential: Mapping[str, Any]) -> SyncResult:
+    async def read(self, credential: ColumnsView) -> SyncResult:
         """Commit page after page. Raises what comes of a database that went away, or of a process that ends."""
         heartbeat = asyncio.create_task(self._keep_lease())
         try:
@@ -146,7 +149,7 @@ class Reading:
             **more,
         )
 
-    async def _extract(self, credential: Mapping[str, Any], store: Store) -> None:
+    async def _extract(self, credential: ColumnsView, store: Store) -> None:
         opened = self.source.credential.model_validate(
             self.worker.vault.open(credential, who=who(self.source, self.account))
         )
@@ -218,7 +221,7 @@ class Reading:
         )
 
 
-def _part_of(row: Row[Any]) -> UnreadablePart:
+def _part_of(row: StoredRow) -> UnreadablePart:
     return UnreadablePart(
         part=row.part,
         name=row.name,

@@ -7,12 +7,11 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from ingest_assets.errors import CredentialRejected, CursorExpired, DoubtfulRejection, SourceError, Transient
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.parts import UnreadablePart
-from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT
+from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT, Columns
 from ingest_assets.storage.writes import Counts
 
 SUCCESS, PARTIAL, FAILED, SKIPPED = "success", "partial", "failed", "skipped"
@@ -49,7 +48,7 @@ class SyncResult:
     read_to: datetime | None = None
     seconds: float = 0.0
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Columns:
         """Return the account's entry in a report."""
         return {
             "workspace": self.account.workspace_id,
@@ -70,7 +69,7 @@ class SyncResult:
         }
 
 
-def _as_json(part: UnreadablePart) -> dict[str, Any]:
+def _as_json(part: UnreadablePart) -> Columns:
     return {
         "part": part.part,
         "name": part.name,
@@ -82,11 +81,11 @@ def _as_json(part: UnreadablePart) -> dict[str, Any]:
     }
 
 
-def next_state(result: SyncResult, *, attempts: int, started_at: datetime, now: datetime) -> dict[str, Any]:
+def next_state(result: SyncResult, *, attempts: int, started_at: datetime, now: datetime) -> Columns:
     """Decide the account's state after a sync: columns of `ingest.accounts`."""
     error = result.error
     if error is None:
-        healthy: dict[str, Any] = {
+        healthy: Columns = {
             "state": ACTIVE,
             "reason": result.reason,
             "attempts": 0,
@@ -96,7 +95,7 @@ def next_state(result: SyncResult, *, attempts: int, started_at: datetime, now: 
         }
         return healthy if result.unfinished else healthy | {"last_success_at": started_at}
     attempts += 1
-    failed: dict[str, Any] = {"reason": str(error), "error_kind": error.kind, "attempts": attempts}
+    failed: Columns = {"reason": str(error), "error_kind": error.kind, "attempts": attempts}
     failed |= {"due_at": None, "run_alone": True}
     doubtful = isinstance(error, DoubtfulRejection) and attempts < BELIEVED
     if isinstance(error, CredentialRejected) and not doubtful:
@@ -120,7 +119,7 @@ def status_of(results: Sequence[SyncResult]) -> str:
     return found.pop() if len(found) == 1 else PARTIAL
 
 
-def report(results: Sequence[SyncResult]) -> dict[str, Any]:
+def report(results: Sequence[SyncResult]) -> Columns:
     """Sum up a run."""
     failed = {result.account.workspace_id for result in results if result.status == FAILED}
     good = {result.account.workspace_id for result in results if result.status in {SUCCESS, PARTIAL}} - failed

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.login import Account, Clock
 from ingest_assets.sources.source import Source
+from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.vault import Vault
 
 
@@ -30,7 +30,7 @@ class Worker:
         return timedelta(seconds=self.core.lease_seconds)
 
 
-def account_of(row: Row[Any]) -> Account:
+def account_of(row: StoredRow) -> Account:
     """Read an account from its row of `ingest.accounts`."""
     return Account(
         account_id=row.account_id,

@@ -24,7 +24,6 @@ from ingest_simulator.fathom.world import (
     SHUFFLED,
     Allowance,
     Grant,
-    Json,
     Meeting,
     Org,
     count_request,
@@ -32,7 +31,7 @@ from ingest_simulator.fathom.world import (
 from ingest_simulator.faults import Fault, Kind
 from ingest_simulator.state import Simulator
 from ingest_simulator.vendor import Asked, Wire, attend
-from ingest_simulator.wire import JSON_TYPE, Answer, header, read_body
+from ingest_simulator.wire import JSON_TYPE, Answer, Json, header, read_body
 
 VENDOR = "fathom"
 BASE = "/fathom/external/v1"

@@ -13,6 +13,7 @@ from ingest_simulator.fathom.world import NEVER, Grant, Org, Settings, User
 from ingest_simulator.orders import Order, order
 from ingest_simulator.rotation import rotation
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -76,7 +77,7 @@ class AddMeeting(OneOrg):
     transcript_after_seconds: float | None = 0.0
     summary_after_seconds: float | None = 0.0
     action_items: Count = 2
-    raw: dict[str, Any] = Field(default_factory=dict)
+    raw: Json = Field(default_factory=dict)
 
 
 class OneMeeting(OneOrg):
@@ -88,7 +89,7 @@ class OneMeeting(OneOrg):
 class Edit(OneMeeting):
     """Other fields."""
 
-    fields: dict[str, Any]
+    fields: Json
 
 
 class Summarise(OneMeeting):
@@ -179,7 +180,7 @@ def routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def _add_org(simulator: Simulator, wanted: AddOrg) -> dict[str, Any]:
+def _add_org(simulator: Simulator, wanted: AddOrg) -> Json:
     world, now = simulator.fathom, simulator.clock.now()
     rng = random.Random(f"{wanted.seed}/{wanted.name}/{wanted.api_key}")  # noqa: S311 - repeatable on purpose
     settings = Settings(
@@ -218,7 +219,7 @@ def _user(org: Org, email: str, name: str | None, role: str, *, sees_all: bool) 
     return user
 
 
-def _add_user(simulator: Simulator, wanted: AddUser) -> dict[str, Any]:
+def _add_user(simulator: Simulator, wanted: AddUser) -> Json:
     org = simulator.fathom.org(wanted.org)
     user = _user(org, wanted.email, wanted.name, wanted.role, sees_all=wanted.sees == "all")
     if user.sees_all:
@@ -228,7 +229,7 @@ def _add_user(simulator: Simulator, wanted: AddUser) -> dict[str, Any]:
     return {"user": user.id}
 
 
-def _add_meeting(simulator: Simulator, wanted: AddMeeting) -> dict[str, Any]:
+def _add_meeting(simulator: Simulator, wanted: AddMeeting) -> Json:
     org, now = simulator.fathom.org(wanted.org), simulator.clock.now()
     if wanted.id is not None and wanted.id in org.meetings:
         raise OrderError(f"there is a recording {wanted.id} already")
@@ -256,18 +257,18 @@ def _moment(now: float, after: float | None) -> float:
     return NEVER if after is None else now + after
 
 
-def _edit(simulator: Simulator, wanted: Edit) -> dict[str, Any]:
+def _edit(simulator: Simulator, wanted: Edit) -> Json:
     simulator.fathom.org(wanted.org).meeting(wanted.recording).item |= wanted.fields
     return {"recording": wanted.recording}
 
 
-def _summarise(simulator: Simulator, wanted: Summarise) -> dict[str, Any]:
+def _summarise(simulator: Simulator, wanted: Summarise) -> Json:
     meeting = simulator.fathom.org(wanted.org).meeting(wanted.recording)
     meeting.summary = {"template_name": "general", "markdown_formatted": wanted.markdown}
     return {"recording": wanted.recording}
 
 
-def _complete(simulator: Simulator, wanted: Complete) -> dict[str, Any]:
+def _complete(simulator: Simulator, wanted: Complete) -> Json:
     meeting = simulator.fathom.org(wanted.org).meeting(wanted.recording)
     if wanted.item >= len(meeting.action_items):
         raise OrderError(f"recording {wanted.recording} has no action item {wanted.item}")
@@ -275,7 +276,7 @@ def _complete(simulator: Simulator, wanted: Complete) -> dict[str, Any]:
     return {"recording": wanted.recording}
 
 
-def _speak(simulator: Simulator, wanted: Speak) -> dict[str, Any]:
+def _speak(simulator: Simulator, wanted: Speak) -> Json:
     org = simulator.fathom.org(wanted.org)
     meeting = org.meeting(wanted.recording)
     if wanted.lines is not None:
@@ -287,17 +288,17 @@ def _speak(simulator: Simulator, wanted: Speak) -> dict[str, Any]:
     return {"recording": wanted.recording}
 
 
-def _delete(simulator: Simulator, wanted: OneMeeting) -> dict[str, Any]:
+def _delete(simulator: Simulator, wanted: OneMeeting) -> Json:
     simulator.fathom.org(wanted.org).meeting(wanted.recording).deleted = True
     return {"recording": wanted.recording}
 
 
-def _hide(simulator: Simulator, wanted: Hide) -> dict[str, Any]:
+def _hide(simulator: Simulator, wanted: Hide) -> Json:
     simulator.fathom.org(wanted.org).meeting(wanted.recording).visible_to.discard(wanted.email)
     return {"recording": wanted.recording}
 
 
-def _withhold(simulator: Simulator, wanted: Withhold) -> dict[str, Any]:
+def _withhold(simulator: Simulator, wanted: Withhold) -> Json:
     meeting = simulator.fathom.org(wanted.org).meeting(wanted.recording)
     if wanted.status is None:
         meeting.withheld.pop(wanted.part, None)
@@ -306,12 +307,12 @@ def _withhold(simulator: Simulator, wanted: Withhold) -> dict[str, Any]:
     return {"recording": wanted.recording}
 
 
-def _replace(simulator: Simulator, wanted: Replace) -> dict[str, Any]:
+def _replace(simulator: Simulator, wanted: Replace) -> Json:
     simulator.fathom.org(wanted.org).meeting(wanted.recording).replacement = wanted.payload
     return {"recording": wanted.recording}
 
 
-def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, Any]:
+def _set_credential(simulator: Simulator, wanted: SetCredential) -> Json:
     org = simulator.fathom.org(wanted.org)
     for token, grant in simulator.fathom.grants.items():
         if grant.org is org and wanted.api_key in (None, token):
@@ -319,14 +320,14 @@ def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, An
     return {"org": org.id}
 
 
-def _change(simulator: Simulator, wanted: Change) -> dict[str, Any]:
+def _change(simulator: Simulator, wanted: Change) -> Json:
     org = simulator.fathom.org(wanted.org)
     for name, value in wanted.model_dump(exclude={"org"}, exclude_none=True).items():
         setattr(org.settings, name, value)
     return {"org": org.id}
 
 
-def _live(simulator: Simulator, wanted: Live) -> dict[str, Any]:
+def _live(simulator: Simulator, wanted: Live) -> Json:
     org, now = simulator.fathom.org(wanted.org), simulator.clock.now()
     rng = random.Random(f"{org.id}/{wanted.seed}")  # noqa: S311 - repeatable on purpose
     done: Counter[str] = Counter(dict.fromkeys(ACTIONS, 0))
@@ -351,7 +352,7 @@ def _live(simulator: Simulator, wanted: Live) -> dict[str, Any]:
     return dict(done)
 
 
-def _state(simulator: Simulator, wanted: OneOrg) -> dict[str, Any]:
+def _state(simulator: Simulator, wanted: OneOrg) -> Json:
     org, now = simulator.fathom.org(wanted.org), simulator.clock.now()
     return {
         "org": org.id,

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ingest_simulator.fathom.world import Json, Meeting, Org, User, written
+from ingest_simulator.fathom.world import Meeting, Org, User, written
+from ingest_simulator.wire import Json
 
 GUESTS = ("Alice Johnson", "Marco Bianchi", "Priya Nair", "Kofi Mensah", "Eva Lind", "Diego Cruz")
 COMPANIES = ("acme", "globex", "initrode", "umbra", "hooli")

@@ -9,12 +9,11 @@ from typing import Any
 
 from ingest_simulator.errors import OrderError
 from ingest_simulator.rotation import Rotation
+from ingest_simulator.wire import Json
 
 NEVER = float("inf")
 MINUTE = 60.0
 NEWEST_FIRST, OLDEST_FIRST, SHUFFLED = "newest_first", "oldest_first", "shuffled"
-
-Json = dict[str, Any]
 
 
 def written(epoch: float) -> str:

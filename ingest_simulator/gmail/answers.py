@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from ingest_simulator.gmail.world import HIDDEN, READONLY, Access, Json, Mail, Mailbox
+from ingest_simulator.gmail.world import HIDDEN, READONLY, Access, Mail, Mailbox
+from ingest_simulator.wire import Json
 
 METADATA = "https://www.googleapis.com/auth/gmail.metadata"
 READING = frozenset({READONLY, "https://www.googleapis.com/auth/gmail.modify", "https://mail.google.com/"})

@@ -25,10 +25,10 @@ from starlette.types import Receive, Scope, Send
 
 from ingest_simulator.faults import Fault, Kind
 from ingest_simulator.gmail.answers import Call, GmailError, answer
-from ingest_simulator.gmail.world import Access, Json, Login, ServiceAccount
+from ingest_simulator.gmail.world import Access, Login, ServiceAccount
 from ingest_simulator.state import Simulator
 from ingest_simulator.vendor import LOGIN_PAGE, Asked, Wire, attend
-from ingest_simulator.wire import JSON_TYPE, Answer, header, read_body
+from ingest_simulator.wire import JSON_TYPE, Answer, Json, header, read_body
 
 VENDOR = "gmail"
 MOST_INNER = 100

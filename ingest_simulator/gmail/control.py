@@ -20,6 +20,7 @@ from ingest_simulator.gmail.world import (
 from ingest_simulator.gmail.writing import Letter, seed_thread, seeded_letter, write
 from ingest_simulator.orders import Order, order
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 Count = Annotated[int, Field(ge=0)]
 HOUR = 3600.0
@@ -76,13 +77,13 @@ class AddMessage(OneMailbox):
     text: str | None = None
     html: str | None = None
     charset: str = "utf-8"
-    attachments: list[dict[str, Any]] = Field(default_factory=list)
+    attachments: list[Json] = Field(default_factory=list)
     body_as_attachment: bool = False
     hours_ago: float = 0.0
     headers: dict[str, str] = Field(default_factory=dict)
     size_bytes: int | None = None
-    payload: dict[str, Any] | None = None
-    raw: dict[str, Any] = Field(default_factory=dict)
+    payload: Json | None = None
+    raw: Json = Field(default_factory=dict)
 
 
 class Chosen(OneMailbox):
@@ -179,7 +180,7 @@ def routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def _add_mailbox(simulator: Simulator, wanted: AddMailbox) -> dict[str, Any]:
+def _add_mailbox(simulator: Simulator, wanted: AddMailbox) -> Json:
     world, now = simulator.gmail, simulator.clock.now()
     if wanted.email in world.mailboxes:
         raise OrderError(f"there is a mailbox {wanted.email} already")
@@ -208,7 +209,7 @@ def _add_mailbox(simulator: Simulator, wanted: AddMailbox) -> dict[str, Any]:
     return {"mailbox": box.email, "threads": threads, "labels": names, "history_id": str(box.history_id)}
 
 
-def _add_service_account(simulator: Simulator, wanted: AddServiceAccount) -> dict[str, Any]:
+def _add_service_account(simulator: Simulator, wanted: AddServiceAccount) -> Json:
     simulator.gmail.service_accounts[wanted.client_email] = ServiceAccount(
         wanted.client_email,
         wanted.public_key,
@@ -219,7 +220,7 @@ def _add_service_account(simulator: Simulator, wanted: AddServiceAccount) -> dic
     return {"client_email": wanted.client_email}
 
 
-def _add_message(simulator: Simulator, wanted: AddMessage) -> dict[str, Any]:
+def _add_message(simulator: Simulator, wanted: AddMessage) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     if wanted.thread is not None and wanted.thread not in box.threads:
         raise OrderError(f"mailbox {box.email} has no thread {wanted.thread}")
@@ -240,7 +241,7 @@ def _add_message(simulator: Simulator, wanted: AddMessage) -> dict[str, Any]:
     return {"message": mail.id, "thread": mail.thread_id}
 
 
-def _relabel(simulator: Simulator, wanted: Relabel) -> dict[str, Any]:
+def _relabel(simulator: Simulator, wanted: Relabel) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     for mail in box.find(wanted.thread, wanted.message):
         _label(box, mail, [box.label_id(one) for one in wanted.add], [box.label_id(one) for one in wanted.remove])
@@ -256,33 +257,33 @@ def _label(box: Mailbox, mail: Mail, add: list[str], remove: list[str]) -> None:
         box.note("labelsRemoved", mail, stale)
 
 
-def _trash(simulator: Simulator, wanted: Chosen) -> dict[str, Any]:
+def _trash(simulator: Simulator, wanted: Chosen) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     for mail in box.find(wanted.thread, wanted.message):
         _label(box, mail, ["TRASH"], ["INBOX"])
     return {"mailbox": box.email}
 
 
-def _delete(simulator: Simulator, wanted: Chosen) -> dict[str, Any]:
+def _delete(simulator: Simulator, wanted: Chosen) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     for mail in box.find(wanted.thread, wanted.message):
         box.delete(mail)
     return {"mailbox": box.email}
 
 
-def _draft(simulator: Simulator, wanted: AddDraft) -> dict[str, Any]:
+def _draft(simulator: Simulator, wanted: AddDraft) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     letter = Letter(box.email, "nobody@example.com", wanted.subject, wanted.text)
     mail = write(box, letter, simulator.clock.now(), thread_id=None, labels=["DRAFT"])
     return {"message": mail.id, "thread": mail.thread_id}
 
 
-def _add_label(simulator: Simulator, wanted: AddLabel) -> dict[str, Any]:
+def _add_label(simulator: Simulator, wanted: AddLabel) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     return {"label": box.add_label(wanted.name)}
 
 
-def _delete_label(simulator: Simulator, wanted: DeleteLabel) -> dict[str, Any]:
+def _delete_label(simulator: Simulator, wanted: DeleteLabel) -> Json:
     """As labels.delete has it: the label goes, and is removed from all messages that have it."""
     box = simulator.gmail.mailbox(wanted.mailbox)
     label_id = box.label_id(wanted.label)
@@ -293,13 +294,13 @@ def _delete_label(simulator: Simulator, wanted: DeleteLabel) -> dict[str, Any]:
     return {"label": label_id}
 
 
-def _expire_history(simulator: Simulator, wanted: OneMailbox) -> dict[str, Any]:
+def _expire_history(simulator: Simulator, wanted: OneMailbox) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     box.oldest_history = box.next_history()
     return {"mailbox": box.email, "history_id": str(box.history_id)}
 
 
-def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, Any]:
+def _set_credential(simulator: Simulator, wanted: SetCredential) -> Json:
     world = simulator.gmail
     for login in world.logins.values():
         if login.email == wanted.mailbox:
@@ -312,7 +313,7 @@ def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, An
     return {"mailbox": wanted.mailbox}
 
 
-def _replace(simulator: Simulator, wanted: Replace) -> dict[str, Any]:
+def _replace(simulator: Simulator, wanted: Replace) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     instead = box.relisted if wanted.listed else box.replaced
     if wanted.payload is None:
@@ -324,20 +325,20 @@ def _replace(simulator: Simulator, wanted: Replace) -> dict[str, Any]:
     return {"thread": wanted.thread}
 
 
-def _add_history(simulator: Simulator, wanted: AddHistory) -> dict[str, Any]:
+def _add_history(simulator: Simulator, wanted: AddHistory) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     box.note_raw(wanted.entry)
     return {"history_id": str(box.history_id)}
 
 
-def _change(simulator: Simulator, wanted: Change) -> dict[str, Any]:
+def _change(simulator: Simulator, wanted: Change) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     for name, value in wanted.model_dump(exclude={"mailbox"}, exclude_none=True).items():
         setattr(box.settings, name, value)
     return {"mailbox": box.email}
 
 
-def _live(simulator: Simulator, wanted: Live) -> dict[str, Any]:
+def _live(simulator: Simulator, wanted: Live) -> Json:
     box, now = simulator.gmail.mailbox(wanted.mailbox), simulator.clock.now()
     rng = random.Random(f"{box.email}/{wanted.seed}")  # noqa: S311 - repeatable on purpose
     done: Counter[str] = Counter(dict.fromkeys(ACTIONS, 0))
@@ -363,7 +364,7 @@ def _live(simulator: Simulator, wanted: Live) -> dict[str, Any]:
     return dict(done)
 
 
-def _state(simulator: Simulator, wanted: OneMailbox) -> dict[str, Any]:
+def _state(simulator: Simulator, wanted: OneMailbox) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     return {
         "mailbox": box.email,

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from ingest_simulator.errors import OrderError
+from ingest_simulator.wire import Json
 
 READONLY = "https://www.googleapis.com/auth/gmail.readonly"
 SYSTEM_LABELS = ("INBOX", "SENT", "IMPORTANT", "UNREAD", "STARRED", "SPAM", "TRASH", "DRAFT", "CHAT")
@@ -26,8 +27,6 @@ COSTS = {
     "messages.get": 20,
     "attachments.get": 20,
 }
-
-Json = dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -126,9 +125,9 @@ class Mailbox:
     history: list[Change] = field(default_factory=list)
     history_id: int = 0
     oldest_history: int = 0
-    replaced: dict[str, Any] = field(default_factory=dict)
+    replaced: Json = field(default_factory=dict)
     """By thread: what threads.get answers instead."""
-    relisted: dict[str, Any] = field(default_factory=dict)
+    relisted: Json = field(default_factory=dict)
     """By thread: what threads.list shows instead."""
     touched: dict[str, int] = field(default_factory=dict)
     """The newest history id of each thread, deletions included."""
@@ -161,7 +160,7 @@ class Mailbox:
         )
         self._packed.pop(mail.thread_id, None)
 
-    def note_raw(self, entry: Any) -> None:
+    def note_raw(self, entry: object) -> None:
         self.history.append(Change(self.next_history(), "messagesAdded", "", "", [], raw=entry))
 
     def add(self, mail: Mail) -> None:

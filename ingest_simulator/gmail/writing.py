@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from ingest_simulator.gmail.world import Json, Mail, Mailbox
+from ingest_simulator.gmail.world import Mail, Mailbox
+from ingest_simulator.wire import Json
 
 CUSTOMERS = ("ann@acme.example", "li@globex.example", "sven@umbra.example", "rosa@kestrel.example")
 SUBJECTS = ("Renewal", "Seats for the new team", "Export question", "Invoice 2291", "Security review", "Kickoff")

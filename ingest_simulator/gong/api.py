@@ -20,10 +20,10 @@ from starlette.types import Receive, Scope, Send
 
 from ingest_simulator.faults import Fault, Kind
 from ingest_simulator.gong.tokens import basic
-from ingest_simulator.gong.world import Call, Company, Grant, Json
+from ingest_simulator.gong.world import Call, Company, Grant
 from ingest_simulator.state import Simulator
 from ingest_simulator.vendor import Asked, Wire, attend, flattened
-from ingest_simulator.wire import JSON_TYPE, Answer, header, read_body
+from ingest_simulator.wire import JSON_TYPE, Answer, Json, header, read_body
 
 VENDOR = "gong"
 CURSOR_LIFE = 3600  # seconds from the first request of a sequence

@@ -15,6 +15,7 @@ from ingest_simulator.gong.world import NEVER, SCOPES, Call, Company, Grant, Set
 from ingest_simulator.orders import Order, order
 from ingest_simulator.rotation import rotation
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 Count = Annotated[int, Field(ge=0)]
 HOUR = 3600.0
@@ -62,7 +63,7 @@ class AddCall(Order):
     appears_after_seconds: float = 0.0
     details_after_seconds: float = 0.0
     transcript_after_seconds: float | None = 0.0
-    raw: dict[str, Any] = Field(default_factory=dict)
+    raw: Json = Field(default_factory=dict)
 
 
 class OneCompany(Order):
@@ -80,7 +81,7 @@ class OneCall(OneCompany):
 class Edit(OneCall):
     """Other metaData."""
 
-    fields: dict[str, Any]
+    fields: Json
 
 
 class Speak(OneCall):
@@ -139,7 +140,7 @@ def routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def _add_company(simulator: Simulator, wanted: AddCompany) -> dict[str, Any]:
+def _add_company(simulator: Simulator, wanted: AddCompany) -> Json:
     world, now = simulator.gong, simulator.clock.now()
     rng = random.Random(f"{wanted.seed}/{wanted.name}/{wanted.access_key}/{wanted.client_id}")  # noqa: S311 - repeatable on purpose
     company = Company(
@@ -182,7 +183,7 @@ def _add_company(simulator: Simulator, wanted: AddCompany) -> dict[str, Any]:
     }
 
 
-def _add_call(simulator: Simulator, wanted: AddCall) -> dict[str, Any]:
+def _add_call(simulator: Simulator, wanted: AddCall) -> Json:
     company, now = simulator.gong.company(wanted.company), simulator.clock.now()
     if wanted.id is not None and wanted.id in company.calls:
         raise OrderError(f"there is a call {wanted.id} already")
@@ -209,14 +210,14 @@ def _speakers(call: Call) -> list[str]:
     return [party["speakerId"] for party in call.parts["parties"] if "speakerId" in party]
 
 
-def _edit(simulator: Simulator, wanted: Edit) -> dict[str, Any]:
+def _edit(simulator: Simulator, wanted: Edit) -> Json:
     call = simulator.gong.company(wanted.company).call(wanted.call)
     call.facts |= wanted.fields
     call.changed()
     return {"call": call.id}
 
 
-def _speak(simulator: Simulator, wanted: Speak) -> dict[str, Any]:
+def _speak(simulator: Simulator, wanted: Speak) -> Json:
     company = simulator.gong.company(wanted.company)
     call = company.call(wanted.call)
     if wanted.sentences is not None or wanted.lines is not None:
@@ -228,17 +229,17 @@ def _speak(simulator: Simulator, wanted: Speak) -> dict[str, Any]:
     return {"call": call.id}
 
 
-def _delete(simulator: Simulator, wanted: OneCall) -> dict[str, Any]:
+def _delete(simulator: Simulator, wanted: OneCall) -> Json:
     simulator.gong.company(wanted.company).call(wanted.call).deleted = True
     return {"call": wanted.call}
 
 
-def _replace(simulator: Simulator, wanted: Replace) -> dict[str, Any]:
+def _replace(simulator: Simulator, wanted: Replace) -> Json:
     simulator.gong.company(wanted.company).call(wanted.call).replacement = wanted.payload
     return {"call": wanted.call}
 
 
-def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, Any]:
+def _set_credential(simulator: Simulator, wanted: SetCredential) -> Json:
     company = simulator.gong.company(wanted.company)
     for grant in simulator.gong.grants_of(company):
         if wanted.revoked is not None:
@@ -248,14 +249,14 @@ def _set_credential(simulator: Simulator, wanted: SetCredential) -> dict[str, An
     return {"company": company.id}
 
 
-def _change(simulator: Simulator, wanted: Change) -> dict[str, Any]:
+def _change(simulator: Simulator, wanted: Change) -> Json:
     company = simulator.gong.company(wanted.company)
     for name, value in wanted.model_dump(exclude={"company"}, exclude_none=True).items():
         setattr(company.settings, name, value)
     return {"company": company.id}
 
 
-def _live(simulator: Simulator, wanted: Live) -> dict[str, Any]:
+def _live(simulator: Simulator, wanted: Live) -> Json:
     company, now = simulator.gong.company(wanted.company), simulator.clock.now()
     rng = random.Random(f"{company.id}/{wanted.seed}")  # noqa: S311 - repeatable on purpose
     done: Counter[str] = Counter(dict.fromkeys(ACTIONS, 0))
@@ -279,7 +280,7 @@ def _live(simulator: Simulator, wanted: Live) -> dict[str, Any]:
     return dict(done)
 
 
-def _state(simulator: Simulator, wanted: OneCompany) -> dict[str, Any]:
+def _state(simulator: Simulator, wanted: OneCompany) -> Json:
     company, now = simulator.gong.company(wanted.company), simulator.clock.now()
     return {
         "company": company.id,

@@ -3,7 +3,8 @@
 import random
 from collections.abc import Sequence
 
-from ingest_simulator.gong.world import Call, Company, Json, written
+from ingest_simulator.gong.world import Call, Company, written
+from ingest_simulator.wire import Json
 
 FIRST_NAMES = ("Jon", "Mara", "Ife", "Tom", "Yuki", "Lea", "Omar", "Ines", "Piet", "Sana")
 LAST_NAMES = ("Snow", "Keller", "Adeyemi", "Novak", "Tanaka", "Roth", "Haddad", "Silva")

@@ -11,6 +11,7 @@ import orjson
 
 from ingest_simulator.errors import OrderError
 from ingest_simulator.rotation import Rotation
+from ingest_simulator.wire import Json
 
 SCOPES = (
     "api:calls:read:basic",
@@ -23,8 +24,6 @@ SCOPES = (
 PACIFIC = timezone(timedelta(hours=-7))  # answers carry numeric offsets
 NEVER = float("inf")
 NEWEST_FIRST, OLDEST_FIRST, SHUFFLED = "newest_first", "oldest_first", "shuffled"
-
-Json = dict[str, Any]
 
 
 def written(epoch: float) -> str:

@@ -5,9 +5,8 @@ import random
 import re
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
 
-from ingest_simulator.language_model.world import Json
+from ingest_simulator.wire import Json
 
 TURN = re.compile(r"^\[[\d:]+\] (.+?) \((internal|customer|unknown)\): (.*)$", re.MULTILINE)
 SENTENCE = re.compile(r"[^.?!]+[.?!]?")
@@ -49,7 +48,7 @@ def _item(rng: random.Random, kinds: list[str], speaker: str, sentence: str) -> 
     }
 
 
-def _kinds(schema: Any) -> Iterator[str]:
+def _kinds(schema: object) -> Iterator[str]:
     """Find the values that the schema allows for `kind`, wherever it defines it."""
     if isinstance(schema, dict):
         kind = schema.get("properties", {}).get("kind")

@@ -18,10 +18,10 @@ from ingest_simulator.faults import Fault, Kind
 from ingest_simulator.language_model import batches
 from ingest_simulator.language_model.answers import findings
 from ingest_simulator.language_model.dialects import DIALECTS, TOKEN_FIELDS, Dialect
-from ingest_simulator.language_model.world import AS_COUNTED, Json, Saying, Tenant
+from ingest_simulator.language_model.world import AS_COUNTED, Saying, Tenant
 from ingest_simulator.state import Simulator
 from ingest_simulator.vendor import Asked, Wire, attend
-from ingest_simulator.wire import JSON_TYPE, Answer, header, read_body
+from ingest_simulator.wire import JSON_TYPE, Answer, Json, header, read_body
 
 VENDOR = "openai"
 STATUSES = {
@@ -205,7 +205,7 @@ def _too_long(dialect: Dialect, tenant: Tenant, prompt: int, answer: int) -> Ans
     return None
 
 
-def _error(status: int, document: Any) -> Answer:
+def _error(status: int, document: object) -> Answer:
     return Answer(orjson.dumps(document), status, error="refused" if status >= 400 else "error")
 
 
@@ -261,7 +261,7 @@ def _title(messages: Any) -> str:
     return found.group(1) if found else ""
 
 
-def _text(message: Any) -> str:
+def _text(message: object) -> str:
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, str):
         raise ModelError(400, None, "message content must be a string", param="messages")
@@ -287,7 +287,7 @@ def _schema(form: Json, tenant: Tenant, texts: list[str]) -> Json | None:
     return schema
 
 
-def _objects(schema: Any) -> Iterator[Json]:
+def _objects(schema: object) -> Iterator[Json]:
     if isinstance(schema, list):
         for inner in schema:
             yield from _objects(inner)

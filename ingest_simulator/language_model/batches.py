@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from ingest_simulator.language_model.world import Batch, Json, Tenant
-from ingest_simulator.wire import Answer
+from ingest_simulator.language_model.world import Batch, Tenant
+from ingest_simulator.wire import Answer, Json
 
 Complete = Callable[[Tenant, Json], Answer]
 

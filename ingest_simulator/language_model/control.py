@@ -10,6 +10,7 @@ from ingest_simulator.language_model.dialects import DIALECTS
 from ingest_simulator.language_model.world import AS_COUNTED, Saying, Tenant
 from ingest_simulator.orders import Order, order
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -57,7 +58,7 @@ def routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def _set_key(simulator: Simulator, wanted: SetKey) -> dict[str, Any]:
+def _set_key(simulator: Simulator, wanted: SetKey) -> Json:
     tenants = simulator.language_model.tenants
     tenant = tenants.get(wanted.key) or Tenant(f"org-{len(tenants) + 1}", "", 0, knows_schemas=True, revoked=False)
     tenant.model, tenant.context_tokens = wanted.model, wanted.context_tokens
@@ -71,7 +72,7 @@ def _set_key(simulator: Simulator, wanted: SetKey) -> dict[str, Any]:
     return {"tenant": tenant.id}
 
 
-def _say(simulator: Simulator, wanted: Say) -> dict[str, Any]:
+def _say(simulator: Simulator, wanted: Say) -> Json:
     sayings = simulator.language_model.tenant(wanted.key).sayings
     sayings.extend([None] * wanted.skip)
     saying = Saying(wanted.content, wanted.finish_reason, wanted.refusal, wanted.usage, wanted.document)
@@ -79,6 +80,6 @@ def _say(simulator: Simulator, wanted: Say) -> dict[str, Any]:
     return {"waiting": len(sayings)}
 
 
-def _invent(simulator: Simulator, wanted: Invent) -> dict[str, Any]:
+def _invent(simulator: Simulator, wanted: Invent) -> Json:
     simulator.language_model.tenant(wanted.key).inventions = wanted.times
     return {"times": wanted.times}

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from ingest_simulator.language_model.world import Json
+from ingest_simulator.wire import Json
 
 TOKEN_FIELDS = ("max_completion_tokens", "max_tokens")
 STRICT, SCHEMA, OBJECT = "strict", "json_schema", "json_object"
@@ -140,7 +140,7 @@ def _openrouter(document: Json) -> None:
     document["usage"] |= {"completion_tokens": None, "cost": 0.01}
 
 
-def _mistral_refusal(name: str, value: Any) -> Error:
+def _mistral_refusal(name: str, value: object) -> Error:
     detail = [
         {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted", "input": value}
     ]
@@ -153,13 +153,13 @@ def _mistral_refusal(name: str, value: Any) -> Error:
     }
 
 
-def _gemini_refusal(name: str, _value: Any) -> Error:
+def _gemini_refusal(name: str, _value: object) -> Error:
     said = f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
     details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"description": said}]}]
     return 400, [{"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT", "details": details}}]
 
 
-def _litellm_refusal(name: str, value: Any) -> Error:
+def _litellm_refusal(name: str, value: object) -> Error:
     said = (
         f"litellm.UnsupportedParamsError: mistral does not support parameters: {{'{name}': {value}}}, for model=m."
         " To drop these, set `litellm.drop_params=True`.\nReceived Model Group=m\n"
@@ -213,7 +213,7 @@ def _anthropic_too_long(prompt: int, _answer: int, context: int) -> Error:
     return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": said}}
 
 
-def _groq_refusal(name: str, _value: Any) -> Error:
+def _groq_refusal(name: str, _value: object) -> Error:
     said = f"property '{name}' is unsupported, did you mean 'stop'?"
     return 400, {"error": {"message": said, "type": "invalid_request_error"}}
 

@@ -73,6 +73,3 @@ class ModelWorld:
         if key not in self.tenants:
             raise OrderError("there is no such key")
         return self.tenants[key]
-
-
-Json = dict[str, Any]

@@ -13,11 +13,12 @@ import orjson
 
 from ingest_simulator.errors import OrderError
 from ingest_simulator.slack.timestamps import format_ts
+from ingest_simulator.wire import Json
 
-Payload = dict[str, Any]
+Payload = Json
 
 
-def packed(payload: Any) -> bytes:
+def packed(payload: object) -> bytes:
     """Return the JSON of a message, in no more memory than it needs."""
     # orjson hands out generously sized buffers: kept as they are, a large world takes six times the space
     return bytes(memoryview(orjson.dumps(payload)))
@@ -40,7 +41,7 @@ class Item:
         """Return the message without thread fields; raw insertions may be anything."""
         return orjson.loads(self.raw)
 
-    def rewrite(self, payload: Any) -> None:
+    def rewrite(self, payload: object) -> None:
         """Replace the message's own content."""
         self.raw = packed(payload)
         self.stale()
@@ -165,7 +166,7 @@ class Channel:
             raise OrderError(f"there is no such message in channel {self.name}")
         return item
 
-    def post(self, key: int, payload: Any, *, author: str = "") -> Item:
+    def post(self, key: int, payload: object, *, author: str = "") -> Item:
         """Put a message into the history."""
         item = Item(key, packed(payload), author)
         self._index(item)

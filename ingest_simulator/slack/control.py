@@ -1,7 +1,7 @@
 """The control plane's Slack part: workspaces, channels and tokens come and go, people talk."""
 
 import random
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from starlette.routing import Route
@@ -23,6 +23,7 @@ from ingest_simulator.slack.world import (
     slack_id,
 )
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 Count = Annotated[int, Field(ge=0)]
 HOUR = 3600 * MICROS
@@ -126,7 +127,7 @@ def routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def _add_team(simulator: Simulator, wanted: AddTeam) -> dict[str, Any]:
+def _add_team(simulator: Simulator, wanted: AddTeam) -> Json:
     world = simulator.slack
     if wanted.token in world.grants:
         raise OrderError("that token is in use already")
@@ -195,11 +196,11 @@ def _make(team: Team, spec: ChannelSpec, created: float) -> Channel:
     )
 
 
-def _add_channel(simulator: Simulator, wanted: AddChannel) -> dict[str, Any]:
+def _add_channel(simulator: Simulator, wanted: AddChannel) -> Json:
     return {"channel": _make(simulator.slack.team(wanted.team), wanted, simulator.clock.now()).id}
 
 
-def _set_membership(simulator: Simulator, wanted: SetMembership) -> dict[str, Any]:
+def _set_membership(simulator: Simulator, wanted: SetMembership) -> Json:
     team = simulator.slack.team(wanted.team)
     channel = team.channel(wanted.channel)
     if wanted.member:
@@ -209,7 +210,7 @@ def _set_membership(simulator: Simulator, wanted: SetMembership) -> dict[str, An
     return {"channel": channel.id, "member": wanted.member}
 
 
-def _add_user(simulator: Simulator, wanted: AddUser) -> dict[str, Any]:
+def _add_user(simulator: Simulator, wanted: AddUser) -> Json:
     team = simulator.slack.team(wanted.team)
     user_id = wanted.id or slack_id(team.rng, "U")
     real_name = wanted.real_name or wanted.name
@@ -217,7 +218,7 @@ def _add_user(simulator: Simulator, wanted: AddUser) -> dict[str, Any]:
     return {"user": user_id}
 
 
-def _set_token(simulator: Simulator, wanted: SetToken) -> dict[str, Any]:
+def _set_token(simulator: Simulator, wanted: SetToken) -> Json:
     world = simulator.slack
     team = world.team(wanted.team)
     newest = world.token_of(team)
@@ -234,7 +235,7 @@ def _set_token(simulator: Simulator, wanted: SetToken) -> dict[str, Any]:
     return {"team": team.id, "revoked": grant.revoked, "scopes": sorted(grant.scopes)}
 
 
-def _state(simulator: Simulator, wanted: OneTeam) -> dict[str, Any]:
+def _state(simulator: Simulator, wanted: OneTeam) -> Json:
     team = simulator.slack.team(wanted.team)
     return {
         "team": team.id,
@@ -246,7 +247,7 @@ def _state(simulator: Simulator, wanted: OneTeam) -> dict[str, Any]:
     }
 
 
-def _channel_state(team: Team, channel: Channel) -> dict[str, Any]:
+def _channel_state(team: Team, channel: Channel) -> Json:
     """Return a channel and everything readable in it, each message once, oldest first."""
     messages = []
     for key in sorted(channel.by_key):

@@ -12,6 +12,7 @@ import orjson
 
 from ingest_simulator.slack.call import Call, Cursor, SlackError, ok
 from ingest_simulator.slack.channel import Channel
+from ingest_simulator.wire import Json
 
 DEFAULT_LIMIT = 100
 MAX_USERS_AT_ONCE = 2000  # beyond this a users.list without limit is refused
@@ -24,7 +25,7 @@ SCOPES = {
 Entry = TypeVar("Entry")
 
 
-def channel_payload(call: Call, channel: Channel) -> dict[str, Any]:
+def channel_payload(call: Call, channel: Channel) -> Json:
     """Return what every method shows of a channel."""
     empty = {"value": "", "creator": "", "last_set": 0}
     return {

@@ -1,12 +1,12 @@
 """The JSON shapes of Slack's messages, users and channels."""
 
 import re
-from typing import Any
 from uuid import UUID
 
 from ingest_simulator.slack.timestamps import format_ts
+from ingest_simulator.wire import Json
 
-Payload = dict[str, Any]
+Payload = Json
 SLACKBOT = "USLACKBOT"
 
 _MARKUP = re.compile(r"<([^<>\s][^<>]*)>")

@@ -13,6 +13,7 @@ from ingest_simulator.slack.life import live
 from ingest_simulator.slack.timestamps import MICROS, format_ts, key_at, parse_ts
 from ingest_simulator.slack.world import Team
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 
 class Message(Order):
@@ -24,7 +25,7 @@ class Message(Order):
     hours_ago: float | None = None
     thread_ts: str | None = None
     broadcast: bool = False
-    extra: dict[str, Any] = Field(default_factory=dict)
+    extra: Json = Field(default_factory=dict)
 
 
 class Post(Message):
@@ -89,12 +90,12 @@ def _find(simulator: Simulator, wanted: OneMessage) -> tuple[Team, Channel, Item
     return team, channel, channel.at(parse_ts(wanted.ts))
 
 
-def _post(simulator: Simulator, wanted: Post) -> dict[str, Any]:
+def _post(simulator: Simulator, wanted: Post) -> Json:
     team, channel = _place(simulator, wanted)
     return {"ts": _say(simulator, team, channel, wanted)}
 
 
-def _posts(simulator: Simulator, wanted: Posts) -> dict[str, Any]:
+def _posts(simulator: Simulator, wanted: Posts) -> Json:
     team, channel = _place(simulator, wanted)
     return {"ts": [_say(simulator, team, channel, message) for message in wanted.items]}
 
@@ -132,34 +133,34 @@ def _key(simulator: Simulator, channel: Channel, message: Message) -> int:
     return channel.free_key(key_at(simulator.clock.now()) - round((message.hours_ago or 0) * 3600 * MICROS))
 
 
-def _edit(simulator: Simulator, wanted: Edit) -> dict[str, Any]:
+def _edit(simulator: Simulator, wanted: Edit) -> Json:
     _, _, item = _find(simulator, wanted)
     now = key_at(simulator.clock.now())
     item.rewrite(payloads.edited(_object(item), wanted.text, item.author, now))
     return {"ts": wanted.ts, "edited": format_ts(now)}
 
 
-def _delete(simulator: Simulator, wanted: OneMessage) -> dict[str, Any]:
+def _delete(simulator: Simulator, wanted: OneMessage) -> Json:
     _, channel, item = _find(simulator, wanted)
     channel.delete(item, lambda parent: payloads.tombstone(parent.key))
     return {"ts": wanted.ts}
 
 
-def _react(simulator: Simulator, wanted: React) -> dict[str, Any]:
+def _react(simulator: Simulator, wanted: React) -> Json:
     team, _, item = _find(simulator, wanted)
     user = wanted.user or next(iter(team.people()), team.bot.id)
     item.rewrite(payloads.reacted(_object(item), wanted.name, user))
     return {"ts": wanted.ts}
 
 
-def _object(item: Item) -> dict[str, Any]:
+def _object(item: Item) -> Json:
     payload = item.payload()
     if not isinstance(payload, dict):
         raise OrderError("what was inserted there is not a message")
     return payload
 
 
-def _raw(simulator: Simulator, wanted: Raw) -> dict[str, Any]:
+def _raw(simulator: Simulator, wanted: Raw) -> Json:
     _, channel = _place(simulator, wanted)
     claimed = wanted.payload.get("ts") if isinstance(wanted.payload, dict) else None
     key = parse_ts(claimed) if isinstance(claimed, str) else None
@@ -168,12 +169,12 @@ def _raw(simulator: Simulator, wanted: Raw) -> dict[str, Any]:
     return {"ts": format_ts(item.key)}
 
 
-def _live(simulator: Simulator, wanted: Live) -> dict[str, Any]:
+def _live(simulator: Simulator, wanted: Live) -> Json:
     team = simulator.slack.team(wanted.team)
     return live(team, seed=wanted.seed, steps=wanted.steps, now=simulator.clock.now())
 
 
-SPEECH: tuple[tuple[str, type[Any], Callable[[Simulator, Any], dict[str, Any]]], ...] = (
+SPEECH: tuple[tuple[str, type[Any], Callable[[Simulator, Any], Json]], ...] = (
     ("post", Post, _post),
     ("posts", Posts, _posts),
     ("edit", Edit, _edit),

@@ -5,12 +5,12 @@ import string
 from collections import deque
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 from ingest_simulator.errors import OrderError
 from ingest_simulator.slack.channel import Channel
 from ingest_simulator.slack.payloads import SLACKBOT, channel_join
 from ingest_simulator.slack.timestamps import key_at
+from ingest_simulator.wire import Json
 
 BOT_SCOPES = (
     "channels:history",
@@ -42,7 +42,7 @@ class User:
     listed: bool = True
     is_bot: bool = False
 
-    def payload(self, team: str, *, email: bool) -> dict[str, Any]:
+    def payload(self, team: str, *, email: bool) -> Json:
         """Return the user as the API shows it."""
         profile = {
             "avatar_hash": sha256(self.id.encode()).hexdigest()[:12],
@@ -57,7 +57,7 @@ class User:
         }
         if email and not self.is_bot and self.id != SLACKBOT:
             profile["email"] = f"{self.name}@example.com"
-        shown: dict[str, Any] = {
+        shown: Json = {
             "id": self.id,
             "team_id": team,
             "name": self.name,

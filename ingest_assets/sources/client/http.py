@@ -28,6 +28,7 @@ from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
 from ingest_assets.sources.client.unpacking import ENCODINGS, Undecodable, unpacking
+from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Login, TokenPair
 
 TIMEOUT = httpx.Timeout(60, connect=10)
@@ -43,8 +44,8 @@ class Request:
     verb: str
     path: str
     """Below the client's address; or an address of its own, with a scheme."""
-    params: Mapping[str, Any] | None = None
-    body: Mapping[str, Any] | None = None
+    params: JsonView | None = None
+    body: JsonView | None = None
     form: Mapping[str, str] | None = None
     content: bytes | None = None
     content_type: str | None = None
@@ -143,14 +144,14 @@ class JsonApi:
     def _put(self, pair: TokenPair) -> None:
         self._headers["authorization"] = f"Bearer {pair.access_token}"
 
-    async def call(self, request: Request, *, tries: int = TRIES, cost: int = 1) -> dict[str, Any]:
+    async def call(self, request: Request, *, tries: int = TRIES, cost: int = 1) -> Json:
         """Ask, again after passing faults; the answer is a JSON object."""
         return await retried(partial(self._authorised, request, cost), self._login.clock, tries=tries)
 
-    async def _authorised(self, request: Request, cost: int) -> dict[str, Any]:
+    async def _authorised(self, request: Request, cost: int) -> Json:
         return await self.session.send(partial(self.ask, request, cost=cost))
 
-    async def ask(self, request: Request, *, cost: int = 1) -> dict[str, Any]:
+    async def ask(self, request: Request, *, cost: int = 1) -> Json:
         """Ask once."""
         return self._understood(request, await self.answer(request, cost=cost))
 
@@ -209,7 +210,7 @@ class JsonApi:
                 raise too_large(self._vendor, request.method, request.longest)
         return bytes(content)
 
-    def _understood(self, request: Request, answer: Answer) -> dict[str, Any]:
+    def _understood(self, request: Request, answer: Answer) -> Json:
         try:
             body = parse_json(answer.content)
         except ValueError:
@@ -251,7 +252,7 @@ async def next_pair(
     Raises CredentialRejected where the vendor does not take the token.
     """
 
-    def meaning(_request: Request, status: int, _body: Any) -> SourceError:
+    def meaning(_request: Request, status: int, _body: object) -> SourceError:
         if status in REFRESH_REFUSED:
             return CredentialRejected(
                 f"{vendor} refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not "

@@ -5,11 +5,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from ingest_assets.errors import UnexpectedResponse
+from ingest_assets.sources.json_values import Json
 
 LONGEST_WALK = 10_000  # pages: a hundred times what the largest account took
 LONGEST_CURSOR = 10_000  # characters; those of vendors have up to 2,000
-
-Json = dict[str, Any]
 
 
 async def pages(

@@ -21,7 +21,7 @@ from ingest_assets.sources.client.method import Level, Method
 from ingest_assets.sources.client.paging import listed, numbered_pages
 from ingest_assets.sources.client.rate_limit import MINUTE, RateLimiter
 from ingest_assets.sources.fathom.connect import FathomLogin
-from ingest_assets.sources.json_values import mapping_of, mappings_in, text_of
+from ingest_assets.sources.json_values import Json, mapping_of, mappings_in, text_of
 from ingest_assets.sources.login import TokenPair, app_of
 from ingest_assets.sources.times import whole_seconds
 
@@ -41,8 +41,6 @@ HINTS = {503: "Fathom is said to answer 503 to an inactive key too: check the ke
 CURSOR = ("next_cursor",)
 CURSOR_DIED = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 """In answer to a request with a page cursor; Fathom documents no status for it."""
-
-Json = dict[str, Any]
 
 
 class FathomClient:
@@ -176,7 +174,7 @@ async def exchange(login: FathomLogin, refresh_token: str) -> TokenPair:
     return await next_pair(login, form, url=login.options.token_url, vendor="Fathom")
 
 
-def _meaning(request: Request, status: int, _body: Any) -> SourceError:
+def _meaning(request: Request, status: int, _body: object) -> SourceError:
     """Return what a 4xx means, by its status alone: Fathom documents no error bodies."""
     method, code = request.method, f"http_{status}"
     if status == HTTPStatus.UNAUTHORIZED:

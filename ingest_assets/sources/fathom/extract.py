@@ -15,12 +15,14 @@ from ingest_assets.sources.fathom.client import GONE, FathomClient
 from ingest_assets.sources.fathom.connect import FathomCredential, FathomExtraction, FathomOptions, FathomSettings
 from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import DAY, Page, Store
 from ingest_assets.sources.window_plan import Window
 from ingest_assets.sources.windows import PRESENCE, Listed, WindowReader
 from ingest_assets.storage import reads
+from ingest_assets.storage.schema import StoredRow
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
 SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
@@ -112,7 +114,7 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             raise
         return True
 
-    async def again(self, rows: Sequence[Any]) -> None:
+    async def again(self, rows: Sequence[StoredRow]) -> None:
         self.listed, ids = set(), {row.external_id for row in rows}
         for window in _around(sorted(row.created_at for row in rows)):
             async with aclosing(self.client.meetings(window.since, window.until)) as pages:
@@ -124,7 +126,7 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         quiet_since = self.run.started_at - QUIET
         self.shown = self.shown or any((self.listed_at(item) or quiet_since) >= quiet_since for item in items)
-        meetings: dict[str, dict[str, Any]] = {}
+        meetings: dict[str, Json] = {}
         batch = Batch()
         for item in items:
             try:
@@ -154,7 +156,7 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             batch.records.append(record)
         return Page(batch.records, rejected=batch.rejected)
 
-    async def _apart(self, external_id: str, *, transcript: bool) -> dict[str, Any]:
+    async def _apart(self, external_id: str, *, transcript: bool) -> Json:
         """Fetch what the list does not bring to an OAuth app, each part whatever became of the other.
 
         Without `transcript` that is the summary only, and the transcript stays as we hold it, unless it is to be
@@ -189,7 +191,7 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
         row = (await self._known([external_id], ["raw"])).get(external_id)
         return None if row is None else row.raw.get(name)
 
-    def _record(self, meeting: dict[str, Any], *, row: Any) -> FathomSession:
+    def _record(self, meeting: Json, *, row: StoredRow | None) -> FathomSession:
         return FathomSession.from_api(
             self.run.account,
             meeting,
@@ -197,14 +199,14 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             age=timedelta(0) if row is None else self.run.clock.now() - row.first_seen_at,
         )
 
-    def _elsewhere(self, row: Any) -> bool:
+    def _elsewhere(self, row: StoredRow | None) -> bool:
         """Whether another login of the workspace, one that works, holds the session."""
         if row is None or row.deleted_at is not None or row.account_id == self.run.account.account_id:
             return False
         return bool(row.works)
 
-    async def _known(self, external_ids: Sequence[str], columns: Sequence[str] = KNOWN) -> dict[str, Any]:
-        rows: dict[str, Any] = await self.stored(
+    async def _known(self, external_ids: Sequence[str], columns: Sequence[str] = KNOWN) -> Json:
+        rows: Json = await self.stored(
             lambda conn, table, _account: reads.stored_in_workspace(
                 conn, table, self.run.account.workspace_id, external_ids, columns
             )
@@ -220,7 +222,7 @@ class _Span:
         self._listed_at = listed_at
         self._moments: list[datetime] = []
 
-    def add(self, meetings: Sequence[Any]) -> None:
+    def add(self, meetings: Sequence[object]) -> None:
         self.pages += 1
         self._moments += [moment for meeting in meetings if (moment := self._listed_at(meeting)) is not None]
 
@@ -247,7 +249,7 @@ def _around(moments: Sequence[datetime]) -> list[Window]:
     return windows
 
 
-def _held(row: Any, meeting: dict[str, Any]) -> bool:
+def _held(row: StoredRow | None, meeting: Json) -> bool:
     """Whether we hold a session complete and as it is now."""
     if row is None or row.deleted_at is not None or row.transcript_state != READY:
         return False

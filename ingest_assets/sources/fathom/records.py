@@ -1,27 +1,26 @@
 """What we keep of Fathom: sessions with what was said in them."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
-from sqlalchemy import Row
 
 from ingest_assets.sources.fathom.transcript import recorder_of, stretches_of, title_of
-from ingest_assets.sources.json_values import list_of, text_of
+from ingest_assets.sources.json_values import Json, JsonView, list_of, text_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
 from ingest_assets.sources.record import ConversationRecord, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
 from ingest_assets.sources.values import HASH_BYTES, checked_id, dump_json
+from ingest_assets.storage.schema import StoredRow
 
 FETCHED_APART = frozenset({"transcript", "default_summary"})
 """What an OAuth app does not get in the list."""
 
 
-def hash_of(meeting: Mapping[str, Any]) -> str:
+def hash_of(meeting: JsonView) -> str:
     """Tell whether a listed meeting changed, apart from its transcript and summary."""
     listed = {key: value for key, value in meeting.items() if key not in FETCHED_APART}
     return hashlib.blake2b(dump_json(listed), digest_size=HASH_BYTES).hexdigest()
@@ -50,9 +49,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
     details_hash: str = Field(description="of the session without its transcript and summary")
 
     @classmethod
-    def from_api(
-        cls, account: Account, meeting: dict[str, Any], *, was: str | None, age: timedelta
-    ) -> "FathomSession":
+    def from_api(cls, account: Account, meeting: Json, *, was: str | None, age: timedelta) -> "FathomSession":
         """Parse an item of /meetings, with `transcript` and `default_summary` where they were asked for.
 
         `was`: its stored transcript_state; `age`: for how long we have known it.
@@ -79,25 +76,25 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
         )
 
     @classmethod
-    def rederive(cls, row: Row[Any], _beside: None) -> "FathomSession":
+    def rederive(cls, row: StoredRow, _beside: None) -> "FathomSession":
         return cls.from_api(account_of(row), row.raw, was=row.transcript_state, age=timedelta(0))
 
 
-def id_of(meeting: Mapping[str, Any]) -> str:
+def id_of(meeting: JsonView) -> str:
     """Return the only id there is. Raises KeyError or ValueError."""
     recording_id = meeting["recording_id"]
     number = isinstance(recording_id, int) and not isinstance(recording_id, bool)
     return checked_id(str(recording_id) if number else recording_id, "recording_id")
 
 
-def created_at(meeting: Mapping[str, Any]) -> datetime:
+def created_at(meeting: JsonView) -> datetime:
     """Return when the recording was entered, or else when it began. Raises ValueError."""
     return first_time(meeting.get("created_at"), *_began(meeting), assumed=UTC)
 
 
-def _began(meeting: Mapping[str, Any]) -> tuple[Any, Any]:
+def _began(meeting: JsonView) -> tuple[Any, Any]:
     return meeting.get("recording_start_time"), meeting.get("scheduled_start_time")
 
 
-def _summary_of(summary: Any) -> str | None:
+def _summary_of(summary: object) -> str | None:
     return text_of(summary.get("markdown_formatted")) if isinstance(summary, dict) else text_of(summary)

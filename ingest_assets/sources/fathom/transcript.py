@@ -2,10 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import Any
 
-from ingest_assets.sources.json_values import flag_of, mapping_of, mappings_in, text_of, whole_of
+from ingest_assets.sources.json_values import JsonView, flag_of, mapping_of, mappings_in, text_of, whole_of
 from ingest_assets.sources.transcript import (
     CUSTOMER,
     INTERNAL,
@@ -26,27 +25,27 @@ Who = tuple[str, Side, str | None]
 STAMP = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,4}):([0-9]{1,4})(?:[.,][0-9]+)?")
 
 
-def of_fathom(raw: Mapping[str, Any]) -> Transcript:
+def of_fathom(raw: JsonView) -> Transcript:
     """Read a row of `raw.fathom_sessions`."""
     return transcript_of(title_of(raw), stretches_of(raw), _span)
 
 
-def title_of(meeting: Mapping[str, Any]) -> str | None:
+def title_of(meeting: JsonView) -> str | None:
     """Return the recording's title, or else the calendar's."""
     return text_of(meeting.get("title")) or text_of(meeting.get("meeting_title"))
 
 
-def recorder_of(meeting: Mapping[str, Any]) -> str | None:
+def recorder_of(meeting: JsonView) -> str | None:
     """Return the mail address of who recorded it, also where it stands without the object around it."""
     recorder = meeting.get("recorded_by")
     return text_of(recorder.get("email")) if isinstance(recorder, dict) else _address(recorder)
 
 
-def _address(value: Any) -> str | None:
+def _address(value: object) -> str | None:
     return value if isinstance(value, str) and "@" in value else None
 
 
-def stretches_of(meeting: Mapping[str, Any]) -> list[Stretch]:
+def stretches_of(meeting: JsonView) -> list[Stretch]:
     """Return each utterance that has words."""
     people, stretches = _People(meeting), list[Stretch]()
     for place, item in enumerate(mappings_in(meeting.get("transcript"))):
@@ -62,7 +61,7 @@ def stretches_of(meeting: Mapping[str, Any]) -> list[Stretch]:
 class _People:
     """The people of a session: by mail address, and by shown name where that is one person's only."""
 
-    def __init__(self, meeting: Mapping[str, Any]) -> None:
+    def __init__(self, meeting: JsonView) -> None:
         self._own = {domain(recorder_of(meeting))}
         self._known: dict[tuple[str | None, str | None], Who] = {}
         """By what an utterance says of its speaker, as it says it."""
@@ -109,11 +108,11 @@ def _lower(email: str | None) -> str | None:
     return email.lower() or None if email else None
 
 
-def _span(item: Mapping[str, Any]) -> tuple[int, int | None]:
+def _span(item: JsonView) -> tuple[int, int | None]:
     return _milliseconds(item.get("timestamp")), None
 
 
-def _milliseconds(stamp: Any) -> int:
+def _milliseconds(stamp: object) -> int:
     """Read HH:MM:SS, MM:SS or a number of seconds; 0 for anything else."""
     if isinstance(stamp, str) and (parts := STAMP.fullmatch(stamp.strip())):
         hours, minutes, seconds = (int(part or 0) for part in parts.groups())

@@ -4,7 +4,7 @@ Google's library writes the addresses from its description of the API; nothing i
 to be told one by one: `api_endpoint` moves neither the batch endpoint nor the token's.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -24,6 +24,7 @@ from ingest_assets.sources.gmail.connect import GmailLogin
 from ingest_assets.sources.gmail.errors import GONE, limit_of, meaning
 from ingest_assets.sources.gmail.login import Exchanged
 from ingest_assets.sources.gmail.methods import ATTACHMENT, HISTORY, LABELS, METHODS, PROFILE, THREAD, THREADS
+from ingest_assets.sources.json_values import Json, JsonView
 
 __all__ = ["METHODS", "GmailClient"]
 
@@ -32,7 +33,6 @@ PLACE = "THREAD-ID"  # in the one address that the library writes: a thousand ta
 KINDS = ["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"]
 NEXT_PAGE = ("nextPageToken",)
 
-Json = dict[str, Any]
 Body = tuple[str, str]
 """(message, attachmentId)"""
 
@@ -163,14 +163,14 @@ def _path(address: str) -> str:
     return f"{url.path}?{url.query}"
 
 
-def _thread(thread_id: str, body: Any) -> Json:
+def _thread(thread_id: str, body: object) -> Json:
     """Return the answer of threads.get, if it is about the thread that was asked for."""
     if not isinstance(body, dict) or body.get("id") != thread_id:
         raise ValueError
     return body
 
 
-def _content(_key: str, body: Any) -> str:
+def _content(_key: str, body: object) -> str:
     """Return what an answer of attachments.get holds; an empty file has no `data`."""
     data = body.get("data", "" if body.get("size") == 0 else None) if isinstance(body, dict) else None
     if not isinstance(data, str):
@@ -182,5 +182,5 @@ def _gone(answer: object) -> bool:
     return isinstance(answer, SourceError) and answer.code == GONE
 
 
-def _list(answer: Mapping[str, Any], key: str, method: str) -> list[Any]:
+def _list(answer: JsonView, key: str, method: str) -> list[Any]:
     return listed({key: [], **answer}, key, f"Gmail's {method}")  # an empty list is left out

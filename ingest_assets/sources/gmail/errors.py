@@ -108,7 +108,7 @@ def call_error(method: str, answer: Answer, now: datetime, ignored: "Counter[str
     return meaning(method, answer.status, body)
 
 
-def meaning(method: str, status: int, body: Any) -> SourceError:
+def meaning(method: str, status: int, body: object) -> SourceError:
     """Classify a 3xx or 4xx that is not about the quota."""
     reason = reason_of(body)
     code = _code(status, reason)
@@ -128,7 +128,7 @@ def meaning(method: str, status: int, body: Any) -> SourceError:
     )
 
 
-def token_meaning(status: int, body: Any, *, whose: str = "") -> SourceError:
+def token_meaning(status: int, body: object, *, whose: str = "") -> SourceError:
     """Classify a 4xx of the token endpoint; `whose`: the mailbox, where one login reads several."""
     reason = reason_of(body)
     if reason in TOKEN_PASSING or reason in QUOTA or status == HTTPStatus.REQUEST_TIMEOUT:
@@ -150,14 +150,14 @@ def parsed(content: bytes) -> Any:
         return None
 
 
-def reason_of(body: Any) -> str:
+def reason_of(body: object) -> str:
     """Return Google's reason, whichever of its forms the error has; empty where there is none."""
     error = body.get("error") if isinstance(body, dict) else None
     found = [reason for reason in _reasons(error) if isinstance(reason, str) and REASON.fullmatch(reason)]
     return next((reason for reason in found if reason in QUOTA), found[0] if found else "")
 
 
-def _reasons(error: Any) -> Iterator[Any]:
+def _reasons(error: object) -> Iterator[Any]:
     """Yield what may be the reason, the most telling form first."""
     if not isinstance(error, dict):
         yield error
@@ -181,7 +181,7 @@ def _code(status: int, reason: str) -> str:
     return f"HTTP {status}{f', {reason}' if reason else ''}"
 
 
-def _pause_in(body: Any, now: datetime) -> timedelta | None:
+def _pause_in(body: object, now: datetime) -> timedelta | None:
     """Read the moment that Google names in some messages about the quota, and nowhere else."""
     error = body.get("error") if isinstance(body, dict) else None
     text = error.get("message") if isinstance(error, dict) else None

@@ -55,14 +55,14 @@ class Changes:
         return {thread: labels for thread, labels in self.labels.items() if thread not in self.moved}
 
 
-def history_id_of(value: Any) -> str | None:
+def history_id_of(value: object) -> str | None:
     """Return a historyId, which Google writes as a text of digits; None where it is anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value if isinstance(value, str) and HISTORY_ID.fullmatch(value) else None
 
 
-def thread_id_of(item: Any, name: str) -> str:
+def thread_id_of(item: object, name: str) -> str:
     """Return the id of a thread. Raises KeyError, TypeError or ValueError where it is none to ask for."""
     found = id_of(item, name)
     if not THREAD_ID.fullmatch(found):
@@ -70,7 +70,7 @@ def thread_id_of(item: Any, name: str) -> str:
     return found
 
 
-def _position(entry: Any) -> str:
+def _position(entry: object) -> str:
     found = history_id_of(id_of(entry, "id"))
     if found is None:
         raise ValueError("id")

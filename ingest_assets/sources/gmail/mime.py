@@ -1,11 +1,12 @@
 """Gmail's payload: a tree of MIME parts with headers, which anybody may have made."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pybase64 import urlsafe_b64decode
 
-Part = dict[str, Any]
+from ingest_assets.sources.json_values import Json, JsonView
+
+Part = Json
 DEEPEST = 50  # levels that are kept: real mail has up to ten, and JSON of 254 cannot be written
 MOST_PARTS = 1_000  # whose text is read; a digest of a mailing list has 100
 
@@ -16,7 +17,7 @@ def decoded(data: str) -> bytes:
     return urlsafe_b64decode(data + "=" * (-len(data) % 4))
 
 
-def headers_of(part: Mapping[str, Any]) -> dict[str, list[str]]:
+def headers_of(part: JsonView) -> dict[str, list[str]]:
     """Return headers by lower-case name, in order; one without a name or a value is left out."""
     found: dict[str, list[str]] = {}
     for header in part.get("headers") or ():
@@ -26,7 +27,7 @@ def headers_of(part: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def header_of(part: Mapping[str, Any], name: str) -> str:
+def header_of(part: JsonView, name: str) -> str:
     """Return the first header of a name in lower case, or ""."""
     for header in part.get("headers") or ():
         named, value = header.get("name"), header.get("value")

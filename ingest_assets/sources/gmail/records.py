@@ -6,17 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.gmail.addresses import addresses_of, decoded_header
 from ingest_assets.sources.gmail.body import body_of
 from ingest_assets.sources.gmail.mime import headers_of, stripped
 from ingest_assets.sources.gmail.new_text import new_text_of
+from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import ConversationRecord, account_of
 from ingest_assets.sources.values import checked_id
 from ingest_assets.storage import reads
+from ingest_assets.storage.schema import StoredRow
 
 Headers = Mapping[str, Sequence[str]]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,11 +27,11 @@ PASSING = frozenset({"historyId", "snippet"})
 HIDDEN = frozenset({"SPAM", "TRASH", "DRAFT", "CHAT"})
 
 
-def labels_of(message: Mapping[str, Any]) -> list[str]:
+def labels_of(message: JsonView) -> list[str]:
     return sorted(message.get("labelIds") or ())
 
 
-def visible(message: Any) -> bool:
+def visible(message: object) -> bool:
     """Whether a message is mail that somebody sent or got, and not thrown away."""
     return not isinstance(message, dict) or HIDDEN.isdisjoint(message.get("labelIds") or ())
 
@@ -58,7 +60,7 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
 
     @classmethod
     def from_api(
-        cls, account: Account, message: dict[str, Any], fetched: Mapping[str, str], *, max_bytes: int
+        cls, account: Account, message: Json, fetched: Mapping[str, str], *, max_bytes: int
     ) -> "GmailMessage":
         """Parse a message of threads.get; `fetched`: bodies that Gmail keeps apart, by partId."""
         payload = message.get("payload") or {}
@@ -93,13 +95,13 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
         )
 
     @classmethod
-    def rederive(cls, row: Row[Any], _beside: None) -> "GmailMessage":
+    def rederive(cls, row: StoredRow, _beside: None) -> "GmailMessage":
         made = cls.from_api(account_of(row), row.raw, {}, max_bytes=sys.maxsize)
         new_text = None if row.text is None else new_text_of(row.text, made.subject)
         return made.model_copy(update={"text": row.text, "new_text": new_text})
 
     @classmethod
-    def stored(cls, row: Row[Any]) -> "GmailMessage":
+    def stored(cls, row: StoredRow) -> "GmailMessage":
         """Make the message of its row, without parsing anything."""
         return cls.model_construct(**{name: getattr(row, name) for name in ("external_id", *cls.own_fields)})
 
@@ -117,9 +119,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     history_id: str | None = Field(description="as of the read that last changed this row")
 
     @classmethod
-    def from_messages(
-        cls, account: Account, thread: dict[str, Any], messages: Sequence[GmailMessage]
-    ) -> "GmailThread":
+    def from_messages(cls, account: Account, thread: Json, messages: Sequence[GmailMessage]) -> "GmailThread":
         """Sum up a thread of threads.get and those of its messages that are kept; there must be one."""
         ordered = sorted(messages, key=lambda message: (message.occurred_at, message.external_id))
         first, last = ordered[0], ordered[-1]
@@ -142,7 +142,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
         )
 
     @classmethod
-    def beside(cls, conn: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[int, str], list[GmailMessage]]:
+    def beside(cls, conn: Connection, rows: Sequence[StoredRow]) -> dict[tuple[int, str], list[GmailMessage]]:
         """Read the mail of some threads."""
         found: dict[tuple[int, str], list[GmailMessage]] = {}
         columns = ["thread_id", "external_id", *GmailMessage.own_fields]
@@ -153,7 +153,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
         return found
 
     @classmethod
-    def rederive(cls, row: Row[Any], beside: dict[tuple[int, str], list[GmailMessage]]) -> "GmailThread":
+    def rederive(cls, row: StoredRow, beside: dict[tuple[int, str], list[GmailMessage]]) -> "GmailThread":
         thread = {"id": row.external_id, "historyId": row.history_id}
         return cls.from_messages(account_of(row), thread, beside[row.account_id, row.external_id])
 

@@ -13,6 +13,7 @@ from ingest_assets.sources.gmail.client import Body, GmailClient
 from ingest_assets.sources.gmail.connect import GmailExtraction
 from ingest_assets.sources.gmail.errors import GONE
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread, id_of, visible
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
@@ -21,7 +22,7 @@ from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"  # the one stream of a mailbox
 PART = "thread "
-Thread = dict[str, Any] | SourceError | None
+Thread = Json | SourceError | None
 """As it is answered, why it could not be read, or None for one that is gone."""
 FROM_BODY = ("text", "new_text", "text_shortened")
 """Columns of a message that come from its body."""
@@ -118,10 +119,10 @@ class Threads:
             read=read,
         )
 
-    def _parsed(self, threads: Mapping[str, dict[str, Any]], bodies: "_Bodies") -> dict[str, Batch]:
+    def _parsed(self, threads: Mapping[str, Json], bodies: "_Bodies") -> dict[str, Batch]:
         return {thread_id: self._thread(thread_id, thread, bodies) for thread_id, thread in threads.items()}
 
-    def _thread(self, thread_id: str, thread: dict[str, Any], bodies: "_Bodies") -> Batch:
+    def _thread(self, thread_id: str, thread: Json, bodies: "_Bodies") -> Batch:
         """Parse a thread and its mail; what is malformed of either does not keep the other from being stored."""
         batch, outline = Batch(), _outline(thread)
         try:
@@ -131,14 +132,14 @@ class Threads:
             return batch
         if messages:
 
-            def sum_up(_outline: Any) -> GmailThread:
+            def sum_up(_outline: object) -> GmailThread:
                 return GmailThread.from_messages(self.run.account, thread, messages)
 
             batch.parse(GmailThread, outline, sum_up, external_id=thread_id)
             batch.records += messages
         return batch
 
-    def _messages(self, batch: Batch, thread: dict[str, Any], bodies: "_Bodies") -> list[GmailMessage]:
+    def _messages(self, batch: Batch, thread: Json, bodies: "_Bodies") -> list[GmailMessage]:
         """Parse a thread's mail, or nothing where the labels leave the thread out."""
         id_of(thread, "id")  # else this is no thread, and that it has no messages says nothing
         shown = [message for message in thread.get("messages", ()) if visible(message)]
@@ -162,7 +163,7 @@ class Threads:
         ]
         return [message for message in parsed if message is not None]
 
-    async def _fetched(self, threads: Mapping[str, dict[str, Any]]) -> "_Bodies":
+    async def _fetched(self, threads: Mapping[str, Json]) -> "_Bodies":
         """Get the bodies that Gmail keeps apart, by message and partId."""
         wanted: dict[Body, str] = {}
         thread_of: dict[str, str] = {}
@@ -198,7 +199,7 @@ class Threads:
             bodies.stored = {row.external_id: {name: getattr(row, name) for name in FROM_BODY} for row in rows}
         return bodies
 
-    def _apart(self, message: dict[str, Any]) -> dict[Body, str]:
+    def _apart(self, message: Json) -> dict[Body, str]:
         """Return the partIds of bodies that Gmail keeps apart. Raises TypeError where one is no text."""
         if not visible(message) or (message.get("sizeEstimate") or 0) > self.run.options.max_message_bytes:
             return {}
@@ -219,10 +220,10 @@ class _Bodies:
     """By message and partId, as Gmail encodes them."""
     missing: dict[str, SourceError] = field(default_factory=dict)
     """By message, why one of its bodies could not be read."""
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stored: dict[str, Json] = field(default_factory=dict)
     """By message, what is stored of it that came from a body which cannot be read now."""
 
-    def fault_in(self, thread: dict[str, Any] | None) -> SourceError | None:
+    def fault_in(self, thread: Json | None) -> SourceError | None:
         """Return why a body of a thread could not be read, if that is so."""
         ids = (message.get("id") for message in _mail_in(thread) if isinstance(message, dict))
         return next((self.missing[one] for one in ids if isinstance(one, str) and one in self.missing), None)
@@ -236,16 +237,16 @@ class _Bodies:
         return GmailMessage(**(fields | held))
 
 
-def _mail_in(thread: Any) -> Sequence[Any]:
+def _mail_in(thread: object) -> Sequence[Any]:
     messages = thread.get("messages") if isinstance(thread, dict) else None
     return messages if isinstance(messages, list) else ()
 
 
-def _labels(message: Any) -> Sequence[str]:
+def _labels(message: object) -> Sequence[str]:
     return (message.get("labelIds") or ()) if isinstance(message, dict) else ()
 
 
-def _outline(thread: Any) -> Any:
+def _outline(thread: object) -> Any:
     """Return what can be kept of a thread that does not parse, without repeating its messages' contents."""
     if not isinstance(thread, dict):
         return thread

@@ -19,7 +19,7 @@ from ingest_assets.sources.gong.errors import NoSuchCall, NothingFound, meaning_
 from ingest_assets.sources.gong.hosts import checked
 from ingest_assets.sources.gong.methods import METHODS as METHODS
 from ingest_assets.sources.gong.methods import ONLY_NAMES
-from ingest_assets.sources.json_values import mapping_of, mappings_in, text_of, whole_of
+from ingest_assets.sources.json_values import Json, mapping_of, mappings_in, text_of, whole_of
 from ingest_assets.sources.login import TokenPair, app_of
 from ingest_assets.sources.times import whole_seconds
 
@@ -59,7 +59,6 @@ PATHS = {
     "calls.transcript": "/v2/calls/transcript",
 }
 CURSOR = ("records", "cursor")
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class GongClient:
         answers = self._post_pages("calls.by_id", chosen, "calls", tries=tries, contentSelector=CONTENT)
         return [call async for answer in answers for call in _items(answer, "calls")]
 
-    async def transcripts(self, ids: Sequence[str], tries: int) -> dict[str, Any]:
+    async def transcripts(self, ids: Sequence[str], tries: int) -> Json:
         """Return the monologues of those of up to 100 calls that have any. Raises SourceError as above."""
         answers = self._post_pages("calls.transcript", {"callIds": list(ids)}, "callTranscripts", tries=tries)
         return {

@@ -36,7 +36,7 @@ class NoSuchCall(SourceError):
 def meaning_at(host: str) -> Callable[[Request, int, Any], SourceError]:
     """Return what tells the meaning of a 4xx of this host, by status; an empty range is a 404, too."""
 
-    def meaning(request: Request, status: int, body: Any) -> SourceError:
+    def meaning(request: Request, status: int, body: object) -> SourceError:
         method, code = request.method, f"http_{status}"
         if status == HTTPStatus.UNAUTHORIZED:
             return TokenRefused(
@@ -67,7 +67,7 @@ def meaning_at(host: str) -> Callable[[Request, int, Any], SourceError]:
     return meaning
 
 
-def _not_found(method: str, body: Any) -> SourceError | None:
+def _not_found(method: str, body: object) -> SourceError | None:
     """Return what a 404 in words of Gong's own says; None for any other."""
     errors = mapping_of(body).get("errors")
     if not isinstance(errors, list):

@@ -1,6 +1,6 @@
 """Read one Gong account: the names its calls need, and the calls."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
@@ -15,7 +15,7 @@ from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
 from ingest_assets.sources.gong.connect import GongCredential, GongExtraction, GongOptions, GongSettings
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
-from ingest_assets.sources.json_values import flag_of, mapping_of
+from ingest_assets.sources.json_values import Json, JsonView, flag_of, mapping_of
 from ingest_assets.sources.parts import Parts
 from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
@@ -25,6 +25,7 @@ from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.sources.window_plan import Window
 from ingest_assets.sources.windows import Listed, WindowReader
 from ingest_assets.storage import reads
+from ingest_assets.storage.schema import StoredRow
 
 Answer = TypeVar("Answer")
 
@@ -80,7 +81,7 @@ async def _directory(run: GongExtraction, client: GongClient, store: Store) -> N
         await store(Page(read=run.parts.succeeded(name), stream=DIRECTORY, cursor=cursor))
 
 
-def _parsed(run: GongExtraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[Any]) -> Page:
+def _parsed(run: GongExtraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[object]) -> Page:
     batch = Batch()
     for item in items:
         batch.parse(record, item, partial(record.from_api, run.account))
@@ -119,7 +120,7 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
         async for page in self.client.calls(window.since, window.until):
             yield Listed(page.calls, ceil(page.total / CALLS_A_WINDOW))
 
-    def listed_at(self, item: Any) -> datetime | None:
+    def listed_at(self, item: object) -> datetime | None:
         try:
             return moment_of(_facts(item))
         except UNPARSEABLE:
@@ -128,7 +129,7 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
     async def exists(self, external_id: str, *, tries: int) -> bool:
         return await self.client.exists(external_id, tries=tries)
 
-    async def again(self, rows: Sequence[Any]) -> None:
+    async def again(self, rows: Sequence[StoredRow]) -> None:
         for batch in _hundreds([row.external_id for row in rows]):
             answers, unread = await self._each(batch, self.client.calls_by_id)
             self.listed = set()
@@ -146,7 +147,7 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
                 batch.rejected.append(rejection(GongCall, item, error))
         self.listed.update(calls)
         columns = ("details_hash", "transcript_state", "first_seen_at", "deleted_at")
-        known: dict[str, Any] = await self.stored(reads.stored, list(calls), columns)
+        known: Json = await self.stored(reads.stored, list(calls), columns)
         private = set() if self.run.settings.include_private else {i for i, c in calls.items() if _private(c)}
         if private:
             self.run.left_out["private"] += len(private)
@@ -162,9 +163,9 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
         left = [call_id for call_id in private if call_id in known and known[call_id].deleted_at is None]
         return Page(batch.records, left=left, rejected=batch.rejected)
 
-    async def _transcripts(self, ids: Sequence[str]) -> dict[str, Any]:
+    async def _transcripts(self, ids: Sequence[str]) -> Json:
         """Fetch transcripts; one that is refused stays as we hold it, as that does not tell that it is gone."""
-        transcripts: dict[str, Any] = {}
+        transcripts: Json = {}
         for batch in _hundreds(ids):
             answers, unread = await self._each(batch, self.client.transcripts)
             for call_id in set(batch) - unread:
@@ -172,7 +173,7 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
             for answer in answers:
                 transcripts |= answer
             if unread:
-                held: dict[str, Any] = await self.stored(reads.stored, sorted(unread), ["raw"])
+                held: Json = await self.stored(reads.stored, sorted(unread), ["raw"])
                 transcripts |= {call_id: row.raw.get("transcript") for call_id, row in held.items()}
         return transcripts
 
@@ -196,7 +197,7 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
                 await self.part_failed(_part(call_id), error)
         return answers, unread
 
-    def _record(self, call: dict[str, Any], *, transcript: list[Any] | None, row: Any) -> GongCall:
+    def _record(self, call: Json, *, transcript: list[Any] | None, row: StoredRow | None) -> GongCall:
         return GongCall.from_api(
             self.run.account,
             call,
@@ -214,17 +215,17 @@ def _hundreds(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[start : start + IDS_A_REQUEST] for start in range(0, len(ids), IDS_A_REQUEST)]
 
 
-def _facts(call: Any) -> Mapping[str, Any]:
+def _facts(call: object) -> JsonView:
     return mapping_of(mapping_of(call).get("metaData"))
 
 
-def _private(call: Any) -> bool:
+def _private(call: object) -> bool:
     """Whether a call is private, or what Gong says about that cannot be read."""
     said = _facts(call).get("isPrivate")
     return said is not None and flag_of(said) is not False
 
 
-def _held(row: Any, call: dict[str, Any]) -> bool:
+def _held(row: StoredRow | None, call: Json) -> bool:
     """Whether we hold a call complete and as it is now."""
     if row is None or row.deleted_at is not None or row.transcript_state != READY:
         return False

@@ -1,35 +1,35 @@
 """What we keep of Gong: calls with their transcripts, and the users and workspaces they name."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
-from sqlalchemy import Row
 
 from ingest_assets.sources.gong.transcript import stretches_of
-from ingest_assets.sources.json_values import flag_of, text_of, whole_of
+from ingest_assets.sources.json_values import Json, JsonView, flag_of, text_of, whole_of
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.readiness import state_of
 from ingest_assets.sources.record import ConversationRecord, Record, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
 from ingest_assets.sources.values import HASH_BYTES, dump_json
+from ingest_assets.storage.schema import StoredRow
 
 SIGNED = "media"  # URLs that are signed anew for every request
 
 
-def lasting(call: Mapping[str, Any]) -> dict[str, Any]:
+def lasting(call: JsonView) -> Json:
     """Return what two requests for an unchanged call have in common."""
     return {key: value for key, value in call.items() if key != SIGNED}
 
 
-def hash_of(call: Mapping[str, Any]) -> str:
+def hash_of(call: JsonView) -> str:
     return hashlib.blake2b(dump_json(lasting(call)), digest_size=HASH_BYTES).hexdigest()
 
 
-def moment_of(facts: Mapping[str, Any]) -> datetime:
+def moment_of(facts: JsonView) -> datetime:
     """Return a call's start, or else when it was to start. Raises KeyError, TypeError or ValueError."""
     return first_time(facts.get("started"), facts.get("scheduled"))
 
@@ -60,7 +60,7 @@ class GongCall(ConversationRecord, table="gong_calls"):
     def from_api(
         cls,
         account: Account,
-        call: dict[str, Any],
+        call: Json,
         transcript: Sequence[Any] | None,
         *,
         was: str | None,
@@ -94,7 +94,7 @@ class GongCall(ConversationRecord, table="gong_calls"):
         )
 
     @classmethod
-    def rederive(cls, row: Row[Any], _beside: None) -> "GongCall":
+    def rederive(cls, row: StoredRow, _beside: None) -> "GongCall":
         call = {key: value for key, value in row.raw.items() if key != "transcript"}
         transcript, was = row.raw.get("transcript"), row.transcript_state
         return cls.from_api(account_of(row), call, transcript, was=was, age=timedelta(0))
@@ -108,7 +108,7 @@ class GongUser(Record, table="gong_users"):
     is_active: bool | None = Field(description="whether the user may log in")
 
     @classmethod
-    def from_api(cls, account: Account, user: dict[str, Any]) -> "GongUser":
+    def from_api(cls, account: Account, user: Json) -> "GongUser":
         name = " ".join(part for key in ("firstName", "lastName") if (part := text_of(user.get(key))))
         return cls(
             workspace_id=account.workspace_id,
@@ -127,7 +127,7 @@ class GongWorkspace(Record, table="gong_workspaces"):
     name: str | None = Field(description="of the part")
 
     @classmethod
-    def from_api(cls, account: Account, workspace: dict[str, Any]) -> "GongWorkspace":
+    def from_api(cls, account: Account, workspace: Json) -> "GongWorkspace":
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,

@@ -1,9 +1,8 @@
 """A Gong call's transcript: monologues of speakers, whom the call's parties name."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ingest_assets.sources.json_values import list_of, mapping_of, mappings_in, text_of, whole_of
+from ingest_assets.sources.json_values import JsonView, list_of, mapping_of, mappings_in, text_of, whole_of
 from ingest_assets.sources.transcript import (
     CUSTOMER,
     INTERNAL,
@@ -27,13 +26,13 @@ class Party(NamedTuple):
     side: Side
 
 
-def of_gong(raw: Mapping[str, Any]) -> Transcript:
+def of_gong(raw: JsonView) -> Transcript:
     """Read a row of `raw.gong_calls`."""
     title = mapping_of(raw.get("metaData")).get("title")
     return transcript_of(title, stretches_of(raw.get("transcript"), raw.get("parties")), _span)
 
 
-def stretches_of(transcript: Any, parties: Any) -> list[Stretch]:
+def stretches_of(transcript: object, parties: object) -> list[Stretch]:
     """Return each monologue that has words. One of somebody who is not among the parties is nobody else's."""
     people = _people(parties)
     spoken = [
@@ -54,7 +53,7 @@ def stretches_of(transcript: Any, parties: Any) -> list[Stretch]:
     return stretches
 
 
-def _people(parties: Any) -> dict[str | None, Party]:
+def _people(parties: object) -> dict[str | None, Party]:
     """Return who spoke by speakerId. A party's affiliation says its side, or else its mail domain."""
     present = mappings_in(parties)
     own = {
@@ -69,8 +68,8 @@ def _people(parties: Any) -> dict[str | None, Party]:
     return people
 
 
-def _sentences(monologue: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    found: list[tuple[str, Mapping[str, Any]]] = []
+def _sentences(monologue: JsonView) -> list[tuple[str, JsonView]]:
+    found: list[tuple[str, JsonView]] = []
     for sentence in list_of(monologue.get("sentences")):
         told = {"text": sentence} if isinstance(sentence, str) else mapping_of(sentence)
         text = text_of(told.get("text"))
@@ -79,5 +78,5 @@ def _sentences(monologue: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any
     return found
 
 
-def _span(sentence: Mapping[str, Any]) -> tuple[int, int | None]:
+def _span(sentence: JsonView) -> tuple[int, int | None]:
     return whole_of(sentence.get("start")) or 0, whole_of(sentence.get("end"))

@@ -5,9 +5,10 @@ element alone.
 (docs.slack.dev, Block Kit; `rich_text` is what people compose, the others are what apps compose)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ingest_assets.sources.json_values import JsonView
 from ingest_assets.sources.slack.markup import literal, moment
 
 DEEPEST = 24  # levels; Slack nests a list in a cell in a table in a container: six
@@ -15,7 +16,7 @@ MOST_ELEMENTS = (
     20_000  # of one message; a table has up to 100 rows of 20 cells, and text of several styles in each
 )
 
-Part = Mapping[str, Any]
+Part = JsonView
 
 
 class Blocks:
@@ -49,11 +50,11 @@ class Blocks:
         finally:
             self._depth -= 1
 
-    def lines(self, parts: Any, separator: str = "\n") -> str:
+    def lines(self, parts: object, separator: str = "\n") -> str:
         """Join what parts say, where they say anything."""
         return separator.join(filter(None, map(self.read, _listed(parts))))
 
-    def inline(self, parts: Any) -> str:
+    def inline(self, parts: object) -> str:
         """Join the elements of one paragraph."""
         said, elements = [], _listed(parts)
         self._left -= len(elements)
@@ -64,7 +65,7 @@ class Blocks:
         self.shortened |= self._left <= 0
         return "".join(said)
 
-    def body(self, blocks: Any) -> tuple[str, str]:
+    def body(self, blocks: object) -> tuple[str, str]:
         """Return what blocks say in words, and what their pictures are called."""
         composed = _only(blocks, "rich_text")
         if composed is not None and (paragraph := _only(composed.get("elements"), "rich_text_section")):
@@ -81,13 +82,13 @@ def _lines(texts: list[str]) -> str:
     return "\n".join(text for text in texts if text.strip())
 
 
-def _only(parts: Any, kind: str) -> Part | None:
+def _only(parts: object, kind: str) -> Part | None:
     """Return the only one of some parts, if it is of a kind."""
     only = parts[0] if isinstance(parts, list) and len(parts) == 1 else None
     return only if isinstance(only, dict) and only.get("type") == kind else None
 
 
-def _listed(parts: Any) -> list[Any]:
+def _listed(parts: object) -> list[Any]:
     return parts if isinstance(parts, list) else []
 
 
@@ -165,7 +166,7 @@ def _list(blocks: Blocks, part: Part) -> str:
     return "\n".join(lines)
 
 
-def _small(value: Any) -> int:
+def _small(value: object) -> int:
     """Return a level or a number that a client may have set, within what is sensible."""
     return min(max(value, 0), DEEPEST) if isinstance(value, int) else 0
 
@@ -205,7 +206,7 @@ def _table(blocks: Blocks, part: Part) -> str:
     return "\n".join(filter(None, [blocks.read(part.get("caption")), *rows]))
 
 
-def _row(blocks: Blocks, row: Any) -> str:
+def _row(blocks: Blocks, row: object) -> str:
     """Read one row; a list in a cell stands on one line."""
     cells = row.get("cells") or row.get("elements") if isinstance(row, dict) else row
     said: Iterable[str] = (" ".join(blocks.read(cell).split()) for cell in _listed(cells))

@@ -13,6 +13,7 @@ from typing import Any
 from ingest_assets.errors import CursorExpired, SourceError, UnexpectedResponse
 from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.concurrency import few
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Clock
 from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, RATELIMITED, SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
@@ -101,7 +102,7 @@ class ChannelReader:
         """A pause that Slack asks for, and that is too long for this sync."""
         self.any_read = False
 
-    async def read(self, channel: dict[str, Any]) -> None:
+    async def read(self, channel: Json) -> None:
         """Read one channel; one that Slack does not let us read is told, and ends nothing else."""
         channel_id, parts = channel["id"], self.run.parts
         if not parts.due(channel_id):
@@ -118,7 +119,7 @@ class ChannelReader:
                 refused = await parts.failed(channel_id, label, error)
                 await self._store(Page(unreadable=[refused], stream=channel_id, label=label))
 
-    async def _read(self, channel: dict[str, Any], label: str) -> None:
+    async def _read(self, channel: Json, label: str) -> None:
         channel_id, archived = channel["id"], bool(channel.get("is_archived"))
         saved = self.run.cursors.get(channel_id)
         cursor = ChannelCursor.model_validate(saved) if saved else None
@@ -233,7 +234,7 @@ class ChannelReader:
         rows = RowsOfPage(pages, self.run.clock, await self.directory.guests(here))
         page_seen = {ts for message in messages if (ts := ts_of_message(message))}
         seen |= page_seen
-        ledger: dict[str, Any] = {}
+        ledger: Json = {}
         if known:  # else there is nothing to compare with
             ids = [SlackMessage.id_of(reading.channel_id, ts) for ts in page_seen]
             ledger = await self.threads.held(reads.stored, ids, LEDGER)

@@ -28,6 +28,7 @@ from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
 from ingest_assets.sources.client.unpacking import ENCODINGS
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import TokenPair, app_of
 from ingest_assets.sources.slack.connect import SlackLogin
 from ingest_assets.sources.slack.errors import meaning
@@ -63,7 +64,7 @@ _silent = Logger("slack_sdk", CRITICAL)  # at DEBUG the SDK would log whole answ
 class _Web(AsyncWebClient):
     """Sends with one session: follows no redirect, and reads no answer that is too long."""
 
-    async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
+    async def _request(self, *, http_verb: str, api_url: str, req_args: Json) -> Json:
         session: Any = self.session
         async with session.request(http_verb, api_url, allow_redirects=False, **req_args) as response:
             content = bytearray()
@@ -134,13 +135,13 @@ class SlackClient:
     def _put(self, pair: TokenPair) -> None:
         self._web.token = pair.access_token
 
-    async def identity(self) -> dict[str, Any]:
+    async def identity(self) -> Json:
         return await self._call("auth.test")
 
     async def join(self, channel: str, *, tries: int = TRIES) -> None:
         await self._call("conversations.join", tries=tries, channel=channel)
 
-    async def user(self, user: str, *, tries: int = TRIES) -> dict[str, Any]:
+    async def user(self, user: str, *, tries: int = TRIES) -> Json:
         answer = (await self._call("users.info", tries=tries, user=user)).get("user")
         if not isinstance(answer, dict):
             raise UnexpectedResponse("Slack's answer to users.info holds no user.")
@@ -174,7 +175,7 @@ class SlackClient:
         what = f"Slack's answer to {method}"
         most = limit
 
-        async def ask(cursor: str | None) -> dict[str, Any]:
+        async def ask(cursor: str | None) -> Json:
             nonlocal most
             while True:
                 asked = min(most, LIMITED_OBJECTS) if self.limited and method in LIMITED else most
@@ -194,18 +195,18 @@ class SlackClient:
             if answer.get("has_more") and not _has_cursor(answer):
                 raise UnexpectedResponse(f"{what} says there is more and gives no cursor.")
 
-    def _note_cap(self, method: str, answer: dict[str, Any], asked: int) -> None:
+    def _note_cap(self, method: str, answer: Json, asked: int) -> None:
         """Take note of a page that was cut to what the apps get which are held to few objects."""
         items = next((value for value in answer.values() if isinstance(value, list)), [])
         if _has_cursor(answer) and len(items) == LIMITED_OBJECTS < asked:
             self._capped.add(method)
 
-    async def _call(self, method: str, *, tries: int = TRIES, **params: Any) -> dict[str, Any]:
+    async def _call(self, method: str, *, tries: int = TRIES, **params: Any) -> Json:
         given = {name: value for name, value in params.items() if value is not None}
         send = partial(self._session.send, partial(self._ask, method, given))
         return await retried(send, self._clock, tries=tries)
 
-    async def _ask(self, method: str, params: dict[str, Any], *, in_body: bool = False) -> dict[str, Any]:
+    async def _ask(self, method: str, params: Json, *, in_body: bool = False) -> Json:
         async with self._in_flight[method], self._limiters[method].slot():
             self._calls[method] += 1
             try:
@@ -291,7 +292,7 @@ async def exchange(login: SlackLogin, refresh_token: str) -> TokenPair:
         raise UnexpectedResponse(f"Slack's answer to {method} holds no pair of tokens.") from None
 
 
-def _has_cursor(answer: dict[str, Any]) -> bool:
+def _has_cursor(answer: Json) -> bool:
     metadata = answer.get("response_metadata")
     return isinstance(metadata, dict) and bool(metadata.get("next_cursor"))
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.batch import Batch, stored
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.parts import LONGEST_PAUSE, UnreadablePart
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
@@ -46,10 +47,10 @@ class Directory:
         self.run, self.client = run, client
         self.names = Names()
         self.account = AccountCursor.model_validate(run.cursors.get(ACCOUNT, {}))
-        self.listed: dict[str, dict[str, Any]] = {}
+        self.listed: dict[str, Json] = {}
         self._stored: set[str] = set()
         self._asked: set[str] = set()
-        self._shown: dict[str, dict[str, Any]] = {}
+        self._shown: dict[str, Json] = {}
         """What messages show of their authors."""
 
     async def read(self, store: Store) -> None:
@@ -90,7 +91,7 @@ class Directory:
         )
         await store(Page(stream=ACCOUNT, cursor=self.account, read=parts.succeeded(USERS)))
 
-    def _users(self, members: Sequence[Any]) -> Page:
+    def _users(self, members: Sequence[object]) -> Page:
         batch = Batch()
         for member in members:
             batch.parse(SlackUser, member, lambda item: SlackUser.from_api(self.run.account, item))
@@ -102,7 +103,7 @@ class Directory:
             user.external_id: user.name for user in batch.records if isinstance(user, SlackUser) and user.name
         }
 
-    async def selected(self) -> tuple[list[dict[str, Any]], list[UnreadablePart]]:
+    async def selected(self) -> tuple[list[Json], list[UnreadablePart]]:
         """Return the channels to read, and those that cannot be.
 
         The account's choice is by id or name, none means all that are joined.
@@ -193,7 +194,7 @@ class Directory:
         if not parts.due(part):
             return
         self._asked.add(user_id)
-        user: dict[str, Any] | None
+        user: Json | None
         try:
             user = await self.client.user(user_id, tries=parts.tries(part))
         except SourceError as error:
@@ -208,7 +209,7 @@ class Directory:
             batch.parse(SlackUser, user, lambda item: SlackUser.from_api(self.run.account, item))
             self._remember(batch)
 
-    def _meanwhile(self, user_id: str, code: str) -> dict[str, Any] | None:
+    def _meanwhile(self, user_id: str, code: str) -> Json | None:
         """Return what to store of a person whose profile was refused; None where an older one is better."""
         shown = self._shown.get(user_id)
         if user_id in self.names.users or (user_id in self._stored and name_in(shown) is None):

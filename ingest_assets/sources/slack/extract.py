@@ -1,9 +1,9 @@
 """Read one Slack account: its directory, then its channels, a few at a time."""
 
 from functools import partial
-from typing import Any
 
 from ingest_assets.sources.concurrency import few
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
@@ -51,7 +51,7 @@ async def _channels(run: SlackExtraction, client: SlackClient, directory: Direct
         raise reader.held
 
 
-def _order(run: SlackExtraction, channel: dict[str, Any]) -> tuple[bool, str]:
+def _order(run: SlackExtraction, channel: Json) -> tuple[bool, str]:
     """Order channels: what could not be read before comes last, and before it what was read last.
 
     A sync may reach its time limit before it reaches everybody, and a sick channel's requests take long.

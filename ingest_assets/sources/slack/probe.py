@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any
 
 from ingest_assets.errors import CredentialRejected, IngestError
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Probe
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackLogin, SlackSettings
@@ -46,7 +46,7 @@ async def _find(client: SlackClient, settings: SlackSettings) -> tuple[tuple[str
     """Turn names into ids, which survive a renaming."""
     if not settings.channels:
         return (), []
-    visible: dict[str, dict[str, Any]] = {}
+    visible: dict[str, Json] = {}
     types = "public_channel" if settings.public_only else "public_channel,private_channel"
     async with aclosing(client.visible_channels(types)) as pages:
         async for channels in pages:

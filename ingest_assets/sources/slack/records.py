@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from ingest_assets.sources.columns import Id
+from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import ConversationRecord, Record, account_of
 from ingest_assets.sources.slack.markup import readable
@@ -18,6 +19,7 @@ from ingest_assets.sources.slack.text import Said, said_by
 from ingest_assets.sources.values import HASH_BYTES, UnusableValue
 from ingest_assets.storage import reads
 from ingest_assets.storage.record_tables import RecordRow
+from ingest_assets.storage.schema import StoredRow
 
 TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +84,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         cls,
         account: Account,
         channel_id: str,
-        message: dict[str, Any],
+        message: Json,
         names: Names,
         *,
         in_channel: bool,
@@ -145,7 +147,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         return row._replace(content_hash=digest)
 
     @classmethod
-    def beside(cls, conn: Connection, rows: Sequence[Row[Any]]) -> dict[int, Names]:
+    def beside(cls, conn: Connection, rows: Sequence[StoredRow]) -> dict[int, Names]:
         """Read the names that each account knows."""
         return {
             account_id: Names(
@@ -156,13 +158,13 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         }
 
     @classmethod
-    def rederive(cls, row: Row[Any], beside: dict[int, Names]) -> "SlackMessage":
+    def rederive(cls, row: StoredRow, beside: dict[int, Names]) -> "SlackMessage":
         names = beside[row.account_id]
         made = cls.from_api(account_of(row), row.channel_id, row.raw, names, in_channel=row.in_channel)
         return made.as_of(row)
 
 
-def _author_name(message: Mapping[str, Any], names: Names) -> str | None:
+def _author_name(message: JsonView, names: Names) -> str | None:
     """Return the name that people were shown; what the directory says of a person goes before what was sent."""
     user, given = message.get("user"), message.get("username")
     if given is None and isinstance(user, str) and (known := names.users.get(user, "")).strip():  # most
@@ -176,7 +178,7 @@ def _author_name(message: Mapping[str, Any], names: Names) -> str | None:
     return next((name for name in found if isinstance(name, str) and name.strip()), None)
 
 
-def name_in(profile: Any) -> str | None:
+def name_in(profile: object) -> str | None:
     """Return the name that a profile shows: the chosen one, else the real one, else the handle."""
     if not isinstance(profile, dict):
         return None
@@ -198,8 +200,8 @@ class SlackUser(Record, table="slack_users"):
     is_deleted: bool | None = Field(description="whether Slack has deactivated it")
 
     @classmethod
-    def from_api(cls, account: Account, user: dict[str, Any]) -> "SlackUser":
-        profile: Mapping[str, Any] = user.get("profile") or {}
+    def from_api(cls, account: Account, user: Json) -> "SlackUser":
+        profile: JsonView = user.get("profile") or {}
         name = name_in(profile) or user.get("real_name") or user.get("name") or name_in(user.get(SHOWN))
         return cls(
             workspace_id=account.workspace_id,
@@ -223,7 +225,7 @@ class SlackChannel(Record, table="slack_channels"):
     is_archived: bool | None = Field(description="whether it is closed to new messages")
 
     @classmethod
-    def from_api(cls, account: Account, channel: dict[str, Any]) -> "SlackChannel":
+    def from_api(cls, account: Account, channel: Json) -> "SlackChannel":
         return cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,

@@ -8,9 +8,10 @@ files        mail that was sent to a channel, snippets and transcriptions carry 
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Set
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Set
+from typing import NamedTuple
 
+from ingest_assets.sources.json_values import JsonView
 from ingest_assets.sources.slack.blocks import Blocks
 from ingest_assets.sources.slack.markup import literal, mentioned
 
@@ -50,7 +51,7 @@ class Said(NamedTuple):
     mentions: Set[str] = frozenset()
 
 
-def said_by(message: Mapping[str, Any]) -> Said:
+def said_by(message: JsonView) -> Said:
     """Return what a message says: its body, what is attached to it, and what its files hold, nothing twice."""
     blocks = Blocks()
     body = _body(message, blocks)
@@ -65,14 +66,14 @@ def said_by(message: Mapping[str, Any]) -> Said:
     return _said(message, "\n".join(parts.kept), shortened=blocks.shortened or parts.full)
 
 
-def _said(message: Mapping[str, Any], markup: str, *, shortened: bool) -> Said:
+def _said(message: JsonView, markup: str, *, shortened: bool) -> Said:
     if not markup:
         return Said(_room(message), shortened)
     kept = markup[:LONGEST_TEXT]
     return Said(kept, shortened or len(markup) > LONGEST_TEXT, mentioned(kept) if "<@" in kept else frozenset())
 
 
-def _body(message: Mapping[str, Any], blocks: Blocks) -> str:
+def _body(message: JsonView, blocks: Blocks) -> str:
     """Return the words of the blocks, else the text, then the names of the blocks' pictures."""
     given = message.get("blocks")
     if not given:
@@ -82,12 +83,12 @@ def _body(message: Mapping[str, Any], blocks: Blocks) -> str:
     return f"{words}\n{pictures}" if words and pictures else words or pictures
 
 
-def _text(message: Mapping[str, Any]) -> str:
+def _text(message: JsonView) -> str:
     given = message.get("text")
     return given.strip() if isinstance(given, str) and not _is_placeholder(given) else ""
 
 
-def _add_attached(message: Mapping[str, Any], blocks: Blocks, parts: "_Parts", *, depth: int) -> None:
+def _add_attached(message: JsonView, blocks: Blocks, parts: "_Parts", *, depth: int) -> None:
     for attachment in _mappings(message.get("attachments")):
         if any(attachment.get(name) for name in SHARE) or not any(attachment.get(name) for name in PREVIEW):
             _add_attachment(attachment, blocks, parts, depth=depth)
@@ -96,7 +97,7 @@ def _add_attached(message: Mapping[str, Any], blocks: Blocks, parts: "_Parts", *
             parts.add(words)
 
 
-def _add_attachment(attachment: Mapping[str, Any], blocks: Blocks, parts: "_Parts", *, depth: int) -> None:
+def _add_attachment(attachment: JsonView, blocks: Blocks, parts: "_Parts", *, depth: int) -> None:
     before = parts.offered
     for name in ("pretext", "title"):
         parts.add(_first(attachment, name))
@@ -117,13 +118,13 @@ def _add_attachment(attachment: Mapping[str, Any], blocks: Blocks, parts: "_Part
     _add_attached({"files": attachment.get("files")}, blocks, parts, depth=depth)
 
 
-def _shared(attachment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _shared(attachment: JsonView) -> list[JsonView]:
     """Return the messages that an attachment shares, where it holds them whole."""
     held = _mappings(attachment.get("message_blocks"))
     return [message for one in held if isinstance(message := one.get("message"), dict)]
 
 
-def _of_file(file: Mapping[str, Any]) -> Iterator[str]:
+def _of_file(file: JsonView) -> Iterator[str]:
     """Yield the words that a file brings along; a name of a file is no word of the message."""
     if isinstance(comment := file.get("initial_comment"), dict):
         yield _first(comment, "comment")
@@ -138,17 +139,17 @@ def _of_file(file: Mapping[str, Any]) -> Iterator[str]:
         yield literal(_first(preview, "content"))
 
 
-def _room(message: Mapping[str, Any]) -> str | None:
+def _room(message: JsonView) -> str | None:
     """Return the name of a huddle, where its message says nothing."""
     room = message.get("room")
     return (literal(_first(room, "name")) or None) if isinstance(room, dict) else None
 
 
-def _mappings(listed: Any) -> list[Mapping[str, Any]]:
+def _mappings(listed: object) -> list[JsonView]:
     return [one for one in listed[:MOST_PARTS] if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
-def _first(part: Mapping[str, Any], *names: str) -> str:
+def _first(part: JsonView, *names: str) -> str:
     """Return the first of some fields that holds text."""
     found = (value.strip() for name in names if isinstance(value := part.get(name), str))
     return next(filter(None, found), "")

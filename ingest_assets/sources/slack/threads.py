@@ -19,6 +19,7 @@ from ingest_assets.sources.slack.plan import Plan
 from ingest_assets.sources.slack.records import BROADCAST, TS, SlackMessage, at
 from ingest_assets.sources.slack.text import said_by
 from ingest_assets.storage import reads
+from ingest_assets.storage.schema import StoredRow
 
 LEDGER = ["reply_count", "latest_reply"]
 
@@ -58,7 +59,7 @@ class ThreadReader:
     def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory) -> None:
         self.run, self.client, self.directory = run, client, directory
 
-    def is_due(self, record: SlackMessage, row: Any, reading: Reading) -> bool:
+    def is_due(self, record: SlackMessage, row: StoredRow | None, reading: Reading) -> bool:
         """Tell whether a message's thread is to be read: it changed, or could not be read before."""
         if record.thread_ts not in (None, record.ts):
             return False  # a broadcast reply; its parent tells
@@ -67,7 +68,14 @@ class ThreadReader:
         return _thread_changed(record, row, reading.plan.threads_since)
 
     async def read(
-        self, reading: Reading, root_ts: str, parent: SlackMessage | None, row: Any, *, shown: set[str], take: Take
+        self,
+        reading: Reading,
+        root_ts: str,
+        parent: SlackMessage | None,
+        row: StoredRow | None,
+        *,
+        shown: set[str],
+        take: Take,
     ) -> None:
         """Read a thread to its end; the parent comes last, and with it the right to say that all is there.
 
@@ -150,11 +158,11 @@ class ThreadReader:
         return await stored(self.run, read, SlackMessage.table, self.run.account.account_id, *args, **kwargs)
 
 
-def spoken(messages: Sequence[Any]) -> list[Spoken]:
+def spoken(messages: Sequence[object]) -> list[Spoken]:
     return [(message, said_by(message) if isinstance(message, dict) else None) for message in messages]
 
 
-def ts_of_message(message: Any) -> str | None:
+def ts_of_message(message: object) -> str | None:
     ts = message.get("ts") if isinstance(message, dict) else None
     return ts if isinstance(ts, str) and TS.fullmatch(ts) else None
 
@@ -175,11 +183,11 @@ def note_root(reading: Reading, record: SlackMessage) -> None:
         reading.roots[begun] = (count, latest)
 
 
-def _claims(row: Any) -> tuple[int, str | None]:
+def _claims(row: StoredRow | SlackMessage | None) -> tuple[int, str | None]:
     return (row.reply_count or 0, row.latest_reply) if row is not None else (0, None)
 
 
-def _thread_changed(parent: SlackMessage, row: Any, threads_since: str | None) -> bool:
+def _thread_changed(parent: SlackMessage, row: StoredRow | None, threads_since: str | None) -> bool:
     """Compare a message's claims about its thread with the ledger."""
     if _claims(parent) != _claims(row):
         return True
