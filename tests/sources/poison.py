@@ -12,7 +12,7 @@ from ingest_assets.sources.gmail.client import METHODS as GMAIL_METHODS
 from ingest_assets.sources.gmail.records import GmailMessage
 from ingest_assets.sources.gong.client import METHODS as GONG_METHODS
 from ingest_assets.sources.gong.records import GongUser, GongWorkspace
-from ingest_assets.sources.slack.client import METHODS as SLACK_METHODS
+from ingest_assets.sources.slack.methods import METHODS as SLACK_METHODS
 from ingest_assets.sources.slack.records import SlackUser
 from tests.sources.tenants import FathomTenant, GmailTenant, GongTenant, SlackTenant, Tenant
 from tests.workbench import Bench

@@ -15,9 +15,10 @@ from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Clock
-from ingest_assets.sources.slack.client import LIMITED_OBJECTS, PAGE, RATELIMITED, SlackClient
+from ingest_assets.sources.slack.client import RATELIMITED, SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import Directory
+from ingest_assets.sources.slack.methods import LIMITED_OBJECTS, PAGE
 from ingest_assets.sources.slack.plan import (
     ChannelCursor,
     Now,

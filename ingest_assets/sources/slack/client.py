@@ -1,7 +1,4 @@
-"""The Slack Web API: verbs over plain data, the only importer of slack_sdk.
-
-The SDK's asynchronous client gets one aiohttp session: without it every request opens a connection.
-"""
+"""The Slack Web API: verbs over plain data. `web` holds the SDK's client, `methods` what is called how often."""
 
 import asyncio
 import re
@@ -10,7 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from logging import CRITICAL, Logger
 from typing import Any
 
 import aiohttp
@@ -21,66 +17,29 @@ from slack_sdk.web.async_client import AsyncWebClient
 from ingest_assets.errors import AnswerTooLarge, SourceError, Transient, UnexpectedResponse
 from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.client.headers import pause_of
-from ingest_assets.sources.client.http import LONGEST_ANSWER, parse_json, too_large
-from ingest_assets.sources.client.method import Level, Method
 from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
-from ingest_assets.sources.client.unpacking import ENCODINGS
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import TokenPair, app_of
 from ingest_assets.sources.slack.connect import SlackLogin
 from ingest_assets.sources.slack.errors import meaning
+from ingest_assets.sources.slack.methods import (
+    FEW,
+    LIMITED,
+    LIMITED_OBJECTS,
+    LIMITED_PAUSE,
+    METHODS,
+    PAGE,
+    USERS_PAGE,
+)
+from ingest_assets.sources.slack.web import open_session, web_client
 
-TIER_2, TIER_3, TIER_4 = 20, 50, 100  # requests a minute, a method, a workspace, an app (docs: rate limits)
-METHODS = {
-    "auth.test": Method(level=Level.ACCOUNT, per_minute=TIER_4),
-    "oauth.v2.access": Method(level=Level.ACCOUNT, per_minute=TIER_4),
-    "users.conversations": Method(level=Level.ACCOUNT, per_minute=TIER_3),
-    "conversations.list": Method(level=Level.ACCOUNT, per_minute=TIER_2),
-    "users.list": Method(level=Level.PART, per_minute=TIER_2),  # of names; messages carry some, too
-    "users.info": Method(level=Level.PART, per_minute=TIER_4),
-    "conversations.join": Method(level=Level.PART, per_minute=TIER_3),
-    "conversations.history": Method(level=Level.PART, per_minute=TIER_3),
-    "conversations.replies": Method(level=Level.PART, per_minute=TIER_3),
-}
-LIMITED = {"conversations.history": 1, "conversations.replies": 1}
-"""Commercial apps outside the Marketplace, since 2025-05-29: one request a minute, 15 objects."""
-LIMITED_OBJECTS = 15
-LIMITED_PAUSE, FEW = timedelta(seconds=30), TIER_3 // 2  # what gives such an app away, see `_gives_itself_away`
-
-PAGE = 999  # the most that conversations.* accept
-USERS_PAGE = 500  # users.list answers limit_required or 500 to what it finds too much
-TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 RATELIMITED = "ratelimited"
 CODE = re.compile(r"[a-z0-9_]{1,60}")
 SCOPE = re.compile(r"[a-z:._, -]{1,200}")
 NEXT_CURSOR = ("response_metadata", "next_cursor")
-
-_silent = Logger("slack_sdk", CRITICAL)  # at DEBUG the SDK would log whole answers
-
-
-class _Web(AsyncWebClient):
-    """Sends with one session: follows no redirect, and reads no answer that is too long."""
-
-    async def _request(self, *, http_verb: str, api_url: str, req_args: Json) -> Json:
-        session: Any = self.session
-        async with session.request(http_verb, api_url, allow_redirects=False, **req_args) as response:
-            content = bytearray()
-            async for piece in response.content.iter_any():
-                content += piece
-                if len(content) > LONGEST_ANSWER:
-                    raise too_large("Slack", api_url.rpartition("/")[2])
-        try:
-            data = parse_json(bytes(content))
-        except ValueError:
-            data = None
-        return {
-            "data": data if isinstance(data, dict) else {},
-            "headers": response.headers,
-            "status_code": response.status,
-        }
 
 
 class SlackClient:
@@ -126,8 +85,8 @@ class SlackClient:
         in_flight = login.options.concurrency if in_flight is None else in_flight
         paced = login.options.pacing if paced is None else paced
         limited = login.settings.app_class == "limited" if limited is None else limited
-        async with _session(in_flight) as session:
-            web = _web(session, login.options.api_url, None if token is None else token.get_secret_value())
+        async with open_session(in_flight) as session:
+            web = web_client(session, login.options.api_url, None if token is None else token.get_secret_value())
             client = cls(web, login, in_flight=in_flight, paced=paced, limited=limited)
             await client._session.begin()
             yield client
@@ -276,9 +235,9 @@ async def exchange(login: SlackLogin, refresh_token: str) -> TokenPair:
         "grant_type": "refresh_token",
         "refresh_token": refresh_token,
     }
-    async with _session(1) as session:
+    async with open_session(1) as session:
         client = SlackClient(
-            _web(session, login.options.api_url, None), login, in_flight=1, paced=False, limited=False
+            web_client(session, login.options.api_url, None), login, in_flight=1, paced=False, limited=False
         )
         answer = await client._ask(method, given, in_body=True)  # a URL may end in a log
     try:
@@ -295,18 +254,3 @@ async def exchange(login: SlackLogin, refresh_token: str) -> TokenPair:
 def _has_cursor(answer: Json) -> bool:
     metadata = answer.get("response_metadata")
     return isinstance(metadata, dict) and bool(metadata.get("next_cursor"))
-
-
-def _session(in_flight: int) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        timeout=TIMEOUT,
-        connector=aiohttp.TCPConnector(limit=in_flight),
-        headers={"accept-encoding": ENCODINGS},
-    )
-    # else a GET goes out twice where a kept connection was cut; `retried` decides, and counts. There is no option.
-    session._retry_connection = False
-    return session
-
-
-def _web(session: aiohttp.ClientSession, base_url: str, token: str | None) -> AsyncWebClient:
-    return _Web(token, base_url=base_url, session=session, retry_handlers=[], logger=_silent)
