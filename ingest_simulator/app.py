@@ -9,17 +9,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest_simulator import control
 from ingest_simulator.clock import Clock
-from ingest_simulator.fathom import api as fathom
-from ingest_simulator.gmail import api as gmail
-from ingest_simulator.gong import routes as gong
-from ingest_simulator.language_model import api as language_model
-from ingest_simulator.slack.api import SlackApi
 from ingest_simulator.state import Simulator
+from ingest_simulator.vendors import VENDORS
 from ingest_simulator.wire import Protocol
 
 LOOPBACK = "127.0.0.1"
@@ -65,17 +60,8 @@ class _Dated:
 def create_app() -> ASGIApp:
     """Return a simulator with empty worlds."""
     simulator = Simulator()
-    slack = Route("/slack/api/{method}", SlackApi(simulator))
-    app = Starlette(
-        routes=[
-            slack,
-            *gong.routes(simulator),
-            *fathom.routes(simulator),
-            *gmail.routes(simulator),
-            *language_model.routes(simulator),
-            *control.routes(simulator),
-        ]
-    )
+    served = [route for vendor in VENDORS for route in vendor.routes(simulator)]
+    app = Starlette(routes=[*served, *control.routes(simulator)])
     return _Dated(app, simulator.clock)
 
 

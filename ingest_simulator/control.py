@@ -6,18 +6,13 @@ from pydantic import AwareDatetime, Field
 from starlette.routing import Route
 
 from ingest_simulator.errors import OrderError
-from ingest_simulator.fathom import control as fathom_control
 from ingest_simulator.faults import FOREVER, Fault, Kind
-from ingest_simulator.gmail import control as gmail_control
-from ingest_simulator.gong import control as gong_control
-from ingest_simulator.language_model import control as model_control
 from ingest_simulator.orders import Nothing, Order, order
-from ingest_simulator.slack import control as slack_control
 from ingest_simulator.slack.world import SlackWorld
 from ingest_simulator.state import Simulator
+from ingest_simulator.vendors import NAMES, VENDORS
 from ingest_simulator.wire import Json
 
-VENDORS = ("slack", "gong", "fathom", "gmail", "openai")
 STATUSES = {
     Kind.HTML: 200,
     Kind.RAW: 200,
@@ -85,11 +80,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/fault", Nothing, _faults, method="GET"),
         order(simulator, "/fault", AddFault, _add_fault),
         order(simulator, "/fault", Nothing, _clear_faults, method="DELETE"),
-        *slack_control.routes(simulator),
-        *gong_control.routes(simulator),
-        *gmail_control.routes(simulator),
-        *fathom_control.routes(simulator),
-        *model_control.routes(simulator),
+        *(route for vendor in VENDORS for route in vendor.orders(simulator)),
     ]
 
 
@@ -142,8 +133,8 @@ def _faults(simulator: Simulator, _: Nothing) -> Json:
 
 
 def _add_fault(simulator: Simulator, wanted: AddFault) -> Json:
-    if wanted.vendor not in VENDORS:
-        raise OrderError(f"there is no vendor {wanted.vendor}: know {', '.join(VENDORS)}")
+    if wanted.vendor not in NAMES:
+        raise OrderError(f"there is no vendor {wanted.vendor}: know {', '.join(NAMES)}")
     given = wanted.model_dump(exclude={"channel", "status"})
     channels = _channels(simulator.slack, wanted.team, wanted.channel) if wanted.vendor == "slack" else None
     fault = Fault(**given, channels=channels)

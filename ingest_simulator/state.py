@@ -1,6 +1,6 @@
 """Everything one running simulator knows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ingest_simulator.clock import Clock
 from ingest_simulator.fathom.world import FathomWorld
@@ -10,6 +10,8 @@ from ingest_simulator.gong.world import GongWorld
 from ingest_simulator.language_model.world import ModelWorld
 from ingest_simulator.ledger import Ledger
 from ingest_simulator.slack.world import SlackWorld
+
+KEPT = {"clock", "faults", "ledger"}  # others hold them, so they start over themselves
 
 
 @dataclass(slots=True)
@@ -31,9 +33,7 @@ class Simulator:
         self.clock.reset()
         self.faults.clear()
         self.ledger.reset()
-        self.slack = SlackWorld()
-        self.gong = GongWorld()
-        self.gmail = GmailWorld()
-        self.fathom = FathomWorld()
-        self.language_model = ModelWorld()
-        self.latency = 0.0
+        fresh = Simulator()
+        for part in fields(self):
+            if part.name not in KEPT:
+                setattr(self, part.name, getattr(fresh, part.name))

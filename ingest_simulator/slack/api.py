@@ -9,6 +9,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ingest_simulator.faults import Fault, Kind
@@ -63,6 +64,10 @@ class _Request:
     params: dict[str, str]
     grant: Grant | None
     refusal: str | None
+
+
+def routes(simulator: Simulator) -> list[Route]:
+    return [Route("/slack/api/{method}", SlackApi(simulator))]
 
 
 class SlackApi:
