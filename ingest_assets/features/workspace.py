@@ -193,7 +193,8 @@ class Workspace:
         await self._note(external_id, outcome, usage)
 
     async def _note(self, external_id: str, outcome: str, usage: Usage) -> None:
-        self.report.dollars += await self.ledger.note(external_id, outcome, usage)
+        cost = await self.ledger.note(external_id, outcome, usage)
+        self.report.dollars += cost  # not in one line: others add theirs while we wait
 
     async def _save(self, values: Columns, *, remains: bool = False) -> None:
         await self.ledger.save(values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
 from math import inf, nan
@@ -18,7 +17,7 @@ from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import Rejected, parsed
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.slack.records import Names, SlackMessage
-from ingest_assets.sources.source import Connector, Extraction, Page
+from ingest_assets.sources.source import Connector, Extraction, Page, Store
 from ingest_assets.sources.values import LONGEST_ID, LONGEST_PAYLOAD
 from ingest_assets.sync.account import sync
 from tests.sources.test_poisoned_items import nested
@@ -112,10 +111,12 @@ class TestTheQuarantine:
         workspace = bench.workspace("acme", "general")
 
         def keep(*rejected: Rejected) -> list[Any]:
-            async def pages(_run: Extraction) -> AsyncGenerator[Page]:
-                yield Page(rejected=rejected)
+            async def extract(_run: Extraction, store: Store) -> None:
+                await store(Page(rejected=rejected))
 
-            connector: Connector = Connector(extract=pages, probe=lambda _login: None, client=lambda _login: None)  # type: ignore[arg-type, return-value]
+            connector: Connector = Connector(
+                extract=extract, probe=lambda _login: None, client=lambda _login: None
+            )  # type: ignore[arg-type, return-value]
             source = replace(SLACK, connector=lambda: connector)
             result = sync(source, workspace.account, bench.options, bench.worker(rejected_share=1.0))
             assert "bug" not in str(result.reason)
