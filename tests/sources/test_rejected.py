@@ -105,6 +105,10 @@ PAYLOADS: list[Any] = [
 ]
 
 
+def never(_login: Any) -> Any:
+    raise AssertionError("a sync neither probes nor opens a client by itself")
+
+
 class TestTheQuarantine:
     @pytest.fixture
     def keeps(self, bench: Bench) -> Any:
@@ -114,9 +118,7 @@ class TestTheQuarantine:
             async def extract(_run: Extraction, store: Store) -> None:
                 await store(Page(rejected=rejected))
 
-            connector: Connector = Connector(
-                extract=extract, probe=lambda _login: None, client=lambda _login: None
-            )  # type: ignore[arg-type, return-value]
+            connector: Connector = Connector(extract, probe=never, client=never)
             source = replace(SLACK, connector=lambda: connector)
             result = sync(source, workspace.account, bench.options, bench.worker(rejected_share=1.0))
             assert "bug" not in str(result.reason)
