@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL, Engine, Table, make_url
 
 from ingest_assets.sources.source import Source
-from ingest_assets.storage.reads import stored_of_workspace
+from ingest_assets.storage.overview import stored_of_workspace
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.result import PARTIAL, SUCCESS, SyncResult, report
 from ingest_assets.terminal import markdown_cell, printable

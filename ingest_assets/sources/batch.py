@@ -1,17 +1,13 @@
 """Rows on their way into a page, and parsing that sets aside what it does not understand."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import Parsed, Rejected, parsed
-from ingest_assets.sources.source import Extraction, Page
-from ingest_assets.storage.engine import reading
-
-Result = TypeVar("Result")
+from ingest_assets.sources.source import Page
 
 
 @dataclass
@@ -63,13 +59,3 @@ class Batch:
             self.rejected.append(made)
             return None
         return made
-
-
-async def stored(run: Extraction, read: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-    """Ask the database without holding up the requests in flight."""
-
-    def query() -> Result:
-        with reading(run.engine) as conn:
-            return read(conn, *args, **kwargs)
-
-    return await asyncio.to_thread(query)

@@ -19,6 +19,7 @@ from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.rejected import Rejected
 from ingest_assets.sources.transcript import Transcript
+from ingest_assets.storage.existing import Existing
 
 DAY = timedelta(days=1)
 
@@ -65,6 +66,10 @@ class Extraction(Login[C, S, O]):
     """Parts that the vendor does not let us read; what happens to them rides on pages."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Items that are not stored on purpose, by the reason."""
+
+    def existing(self, record: type[Record]) -> Existing:
+        """Return what is stored of the account's records of a kind."""
+        return Existing(self.engine, record.table, self.account.workspace_id, self.account.account_id)
 
     def affordable_at(self, daily_calls: float) -> datetime | None:
         """Tell when so many requests a day allow the next one; None if they do now."""

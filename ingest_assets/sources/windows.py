@@ -14,10 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic
 
 from ingest_assets.errors import CursorExpired, SourceError
-from ingest_assets.sources.batch import stored
 from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.concurrency import ahead
-from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.readiness import UNREADY, due
@@ -25,7 +23,6 @@ from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Extraction, Page, Store
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.window_plan import Reach, Window, WindowsCursor, plan
-from ingest_assets.storage import reads
 from ingest_assets.storage.schema import StoredRow
 
 CONFIRMATIONS = 50  # absent items that one sync asks for by id; the next one goes on
@@ -63,6 +60,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         newest: int | None,
     ) -> None:
         self.run, self.newest, self._store, self._clock = run, newest, store, clock
+        self.existing = run.existing(self.record)
         self.listed: set[str] = set()
         """Ids that the window under way has shown."""
         self._asked: set[str] = set()
@@ -173,7 +171,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         self._finished.append(window)
         self._cursor = self._cursor.replacing(window, [])
         if self.newest is None:
-            held = await self.stored(reads.ids_between, self.moment, window.since, window.until)
+            held = await self.existing.ids_between(self.moment, window.since, window.until)
             if gone := await self.gone(sorted(held - self.listed)):
                 await self.store(Page(gone=gone))
         await self._store_position()
@@ -219,7 +217,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         now = self.run.started_at
         rows = [
             row
-            for row in await self.stored(reads.rows_in, "transcript_state", UNREADY, columns)
+            for row in await self.existing.where_any("transcript_state", UNREADY, columns)
             if due(row.first_seen_at, self._cursor.looked_at, now)
             and not any(window.holds(getattr(row, self.moment)) for window in self._finished)
         ]
@@ -236,7 +234,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         ids = self._waiting_ids(self.kinds) - others
         if not ids:
             return []
-        rows: Json = await self.stored(reads.stored, sorted(ids), [self.moment, "deleted_at"])
+        rows = await self.existing.by_id(sorted(ids), [self.moment, "deleted_at"])
         living = {external_id: row for external_id, row in rows.items() if row.deleted_at is None}
         self._forget(ids - set(living))
         return list(living.values())
@@ -244,7 +242,3 @@ class WindowReader(ABC, Generic[C, S, O]):
     def _waiting_ids(self, kinds: Iterable[str]) -> set[str]:
         waiting = {part for kind in kinds for part in self.run.parts.waiting(f"{kind}:")} - self._asked
         return {part.partition(":")[2] for part in waiting}
-
-    async def stored(self, read: Any, *arguments: Any) -> Any:
-        """Ask the database about the account's records."""
-        return await stored(self.run, read, self.record.table, self.run.account.account_id, *arguments)

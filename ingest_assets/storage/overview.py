@@ -177,3 +177,12 @@ def any_read(conn: Connection, source: str, workspace_id: str) -> bool:
     return conn.execute(
         select(exists().where(accounts.c.source == source, accounts.c.workspace_id == workspace_id, _READ))
     ).scalar_one()
+
+
+def stored_of_workspace(conn: Connection, table: Table, workspace_id: str) -> tuple[int, datetime | None]:
+    """Count a workspace's living rows, and return when the newest of them happened."""
+    living = select(func.count(), func.max(table.c.occurred_at)).where(
+        table.c.workspace_id == workspace_id, table.c.deleted_at.is_(None)
+    )
+    rows, newest = conn.execute(living).one()
+    return rows, newest

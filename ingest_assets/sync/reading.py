@@ -28,9 +28,10 @@ from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
 from ingest_assets.sources.source import DAY, Extraction, Page, Source, Store
 from ingest_assets.sources.values import storable
-from ingest_assets.storage import reads, writes
+from ingest_assets.storage import writes
 from ingest_assets.storage.account_leases import Lease, renew_lease
 from ingest_assets.storage.engine import gave_way, reading, went_away
+from ingest_assets.storage.existing import any_rejected
 from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
 from ingest_assets.storage.schema import ColumnsView, StoredRow
@@ -156,7 +157,7 @@ class Reading:
         worker = self.worker
         with reading(worker.engine) as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
-            any_rejected = reads.any_rejected(conn, self.account.account_id)
+            rejected_before = any_rejected(conn, self.account.account_id)
             self.unreadable = {row.part: _part_of(row) for row in load_parts(conn, self.account.account_id)}
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
@@ -169,7 +170,7 @@ class Reading:
             self.lease,
             self.started_at,
             is_first=not cursors,
-            any_rejected=any_rejected,
+            any_rejected=rejected_before,
         )
         extraction = Extraction(
             account=self.account,

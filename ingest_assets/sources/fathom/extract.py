@@ -21,7 +21,6 @@ from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import DAY, Page, Store
 from ingest_assets.sources.window_plan import Window
 from ingest_assets.sources.windows import PRESENCE, Listed, WindowReader
-from ingest_assets.storage import reads
 from ingest_assets.storage.schema import StoredRow
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
@@ -205,13 +204,8 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             return False
         return bool(row.works)
 
-    async def _known(self, external_ids: Sequence[str], columns: Sequence[str] = KNOWN) -> Json:
-        rows: Json = await self.stored(
-            lambda conn, table, _account: reads.stored_in_workspace(
-                conn, table, self.run.account.workspace_id, external_ids, columns
-            )
-        )
-        return rows
+    async def _known(self, external_ids: Sequence[str], columns: Sequence[str] = KNOWN) -> dict[str, StoredRow]:
+        return await self.existing.by_id_of_all_accounts(external_ids, columns)
 
 
 class _Span:

@@ -11,15 +11,13 @@ from ingest_assets.errors import (
     CursorExpired,
     UnexpectedResponse,
 )
-from ingest_assets.sources.batch import stored
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailExtraction
 from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.records import HIDDEN, GmailThread
-from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, living, part_of
+from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, part_of
 from ingest_assets.sources.source import Page, Store
-from ingest_assets.storage import reads
 
 LISTINGS = 3  # tries, where page tokens die
 NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
@@ -49,6 +47,7 @@ class _Mailbox:
 
     def __init__(self, run: GmailExtraction, client: GmailClient, store: Store) -> None:
         self.run, self.client, self.store, self.threads = run, client, store, Threads(run, client)
+        self.existing = run.existing(GmailThread)
         self.include, self.exclude = set(run.settings.labels), set(run.settings.exclude_labels)
         self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]
         position = run.cursors.get(MAILBOX)
@@ -102,11 +101,12 @@ class _Mailbox:
         Old mail that is marked as read would be read otherwise, all of it. Where something was set aside, a change
         of anything may make it readable.
         """
-        if await stored(self.run, reads.any_rejected, self.run.account.account_id):
+        if await self.existing.any_rejected():
             return list(changes.before)
         deciding = self.include | self.exclude | HIDDEN
         idle = [one for one, labels in changes.relabelled().items() if deciding.isdisjoint(labels)]
-        unknown = set(idle) - set(await living(self.run, GmailThread, "external_id", idle))
+        known = await self.existing.where_any("external_id", idle, ["external_id"])
+        unknown = set(idle) - {row.external_id for row in known}
         return [one for one in changes.before if one not in unknown]
 
     async def _everything(self, since: datetime) -> None:
@@ -171,15 +171,7 @@ class _Mailbox:
         raise UnexpectedResponse("Gmail lost the page token of a listing three times.")
 
     async def _held(self, since: datetime) -> dict[str, str | None]:
-        rows = await stored(
-            self.run,
-            reads.rows_since,
-            GmailThread.table,
-            self.run.account.account_id,
-            "occurred_at",
-            since,
-            ["external_id", "history_id"],
-        )
+        rows = await self.existing.since("occurred_at", since, ["external_id", "history_id"])
         return {row.external_id: row.history_id for row in rows}
 
     def _due(self, thread_id: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func
 
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.gmail.addresses import addresses_of, decoded_header
@@ -17,7 +17,7 @@ from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import ConversationRecord, account_of
 from ingest_assets.sources.values import checked_id
-from ingest_assets.storage import reads
+from ingest_assets.storage.existing import living
 from ingest_assets.storage.schema import StoredRow
 
 Headers = Mapping[str, Sequence[str]]
@@ -148,7 +148,8 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
         columns = ["thread_id", "external_id", *GmailMessage.own_fields]
         for account_id in {row.account_id for row in rows}:
             threads = [row.external_id for row in rows if row.account_id == account_id]
-            for row in reads.rows_in(conn, GmailMessage.table, account_id, "thread_id", threads, columns):
+            mail = living(GmailMessage.table, account_id, columns)
+            for row in conn.execute(mail.where(GmailMessage.table.c.thread_id == func.any(threads))):
                 found.setdefault((account_id, row.thread_id), []).append(GmailMessage.stored(row))
         return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest_assets.errors import PartUnreadable, SourceError
-from ingest_assets.sources.batch import Batch, stored
+from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.gmail.body import kept_apart
 from ingest_assets.sources.gmail.client import Body, GmailClient
 from ingest_assets.sources.gmail.connect import GmailExtraction
@@ -18,7 +18,6 @@ from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.source import DAY, Page
-from ingest_assets.storage import reads
 
 MAILBOX = "mailbox"  # the one stream of a mailbox
 PART = "thread "
@@ -31,15 +30,6 @@ FROM_BODY = ("text", "new_text", "text_shortened")
 def part_of(thread_id: str) -> str:
     """Return the name of a thread among the parts of its account."""
     return f"{PART}{thread_id}"
-
-
-async def living(run: GmailExtraction, record: type[Record], column: str, values: Sequence[str]) -> list[str]:
-    """Return the external ids of the stored rows whose `column` has one of some values."""
-    if not values:
-        return []
-    account = run.account.account_id
-    rows = await stored(run, reads.rows_in, record.table, account, column, values, ["external_id"])
-    return [row.external_id for row in rows]
 
 
 class Threads:
@@ -105,9 +95,9 @@ class Threads:
                 elif not rows.records:
                     left.append(thread_id)
         kept = {record.external_id for record in batch.records if isinstance(record, GmailMessage)}
-        held = set(await living(self.run, GmailThread, "external_id", batch.gone + left))
+        held = await self._living(GmailThread, "external_id", batch.gone + left)
         touched = [thread_id for thread_id in threads if thread_id not in untouched]
-        lost = [one for one in await living(self.run, GmailMessage, "thread_id", touched) if one not in kept]
+        lost = sorted(await self._living(GmailMessage, "thread_id", touched) - kept)
         return Page(
             batch.records,
             gone=[one for one in batch.gone if one in held],  # most mail in spam never was
@@ -118,6 +108,11 @@ class Threads:
             unreadable=unreadable,
             read=read,
         )
+
+    async def _living(self, record: type[Record], column: str, values: Sequence[str]) -> set[str]:
+        """Return the external ids of the stored rows whose `column` has one of some values."""
+        rows = await self.run.existing(record).where_any(column, values, ["external_id"])
+        return {row.external_id for row in rows}
 
     def _parsed(self, threads: Mapping[str, Json], bodies: "_Bodies") -> dict[str, Batch]:
         return {thread_id: self._thread(thread_id, thread, bodies) for thread_id, thread in threads.items()}
@@ -187,15 +182,7 @@ class Threads:
                 bodies.found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = data
         if bodies.missing:
             ids, columns = list(bodies.missing), ["external_id", *FROM_BODY]
-            rows = await stored(
-                self.run,
-                reads.rows_in,
-                GmailMessage.table,
-                self.run.account.account_id,
-                "external_id",
-                ids,
-                columns,
-            )
+            rows = await self.run.existing(GmailMessage).where_any("external_id", ids, columns)
             bodies.stored = {row.external_id: {name: getattr(row, name) for name in FROM_BODY} for row in rows}
         return bodies
 

@@ -24,7 +24,6 @@ from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.sources.window_plan import Window
 from ingest_assets.sources.windows import Listed, WindowReader
-from ingest_assets.storage import reads
 from ingest_assets.storage.schema import StoredRow
 
 Answer = TypeVar("Answer")
@@ -147,7 +146,7 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
                 batch.rejected.append(rejection(GongCall, item, error))
         self.listed.update(calls)
         columns = ("details_hash", "transcript_state", "first_seen_at", "deleted_at")
-        known: Json = await self.stored(reads.stored, list(calls), columns)
+        known = await self.existing.by_id(list(calls), columns)
         private = set() if self.run.settings.include_private else {i for i, c in calls.items() if _private(c)}
         if private:
             self.run.left_out["private"] += len(private)
@@ -173,7 +172,7 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
             for answer in answers:
                 transcripts |= answer
             if unread:
-                held: Json = await self.stored(reads.stored, sorted(unread), ["raw"])
+                held = await self.existing.by_id(sorted(unread), ["raw"])
                 transcripts |= {call_id: row.raw.get("transcript") for call_id, row in held.items()}
         return transcripts
 

@@ -43,7 +43,6 @@ from ingest_assets.sources.slack.threads import (
     ts_of_message,
 )
 from ingest_assets.sources.source import Page, Store
-from ingest_assets.storage import reads
 
 ROWS_A_COMMIT = 2000
 TIME_A_COMMIT = timedelta(seconds=30)  # where the vendor's limit makes rows come slowly
@@ -99,6 +98,7 @@ class ChannelReader:
     def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory, store: Store) -> None:
         self.run, self.client, self.directory, self._store = run, client, directory, store
         self.threads = ThreadReader(run, client, directory)
+        self.existing = run.existing(SlackMessage)
         self.held: SourceError | None = None
         """A pause that Slack asks for, and that is too long for this sync."""
         self.any_read = False
@@ -156,11 +156,11 @@ class ChannelReader:
         history = choice.at_most(timedelta(days=options.history_days))
         watch = choice.at_most(timedelta(days=options.watch_days))
         shown = {"channel_id": channel_id, "in_channel": True}
-        rows = await self.threads.held(reads.count_stored, shown, column="ts", after=ts_of(now.earlier - watch))
+        rows = await self.existing.count_after("ts", ts_of(now.earlier - watch), **shown)
         if cursor is None:
             return first_plan(now, history, watch, limited=limited, stored=rows > 0)
         if is_from_the_future(cursor, now):
-            cursor = healed(cursor, now, await self.threads.held(reads.greatest, shown, column="ts"))
+            cursor = healed(cursor, now, await self.existing.greatest("ts", **shown))
         pages = rows / (LIMITED_OBJECTS if limited else PAGE)
         return next_plan(cursor, now, history, watch, limited=limited, stored_pages=pages)
 
@@ -212,8 +212,7 @@ class ChannelReader:
     async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> Batch:
         """Find what is stored of a range that was read whole, and was not there: messages with their threads."""
         here = {"channel_id": channel_id}
-        shown, parents = await self.threads.held(
-            reads.stored_values,
+        shown, parents = await self.existing.values_between(
             [({**here, "in_channel": True}, "ts"), ({**here, "in_channel": False}, "thread_ts")],
             after=read.oldest,
             before=read.latest,
@@ -238,7 +237,7 @@ class ChannelReader:
         ledger: Json = {}
         if known:  # else there is nothing to compare with
             ids = [SlackMessage.id_of(reading.channel_id, ts) for ts in page_seen]
-            ledger = await self.threads.held(reads.stored, ids, LEDGER)
+            ledger = await self.existing.by_id(ids, LEDGER)
         threads: list[Callable[[], Awaitable[None]]] = []
         for heard in here:
             record = self.threads.message(rows.batch, reading.channel_id, heard, in_channel=True)

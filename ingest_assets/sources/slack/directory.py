@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ingest_assets.errors import PartUnreadable, SourceError
-from ingest_assets.sources.batch import Batch, stored
+from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.parts import LONGEST_PAUSE, UnreadablePart
 from ingest_assets.sources.slack.client import SlackClient
@@ -17,7 +17,6 @@ from ingest_assets.sources.slack.markup import USER
 from ingest_assets.sources.slack.records import SHOWN, Names, SlackChannel, SlackUser, name_in
 from ingest_assets.sources.slack.text import Said
 from ingest_assets.sources.source import Page, Store
-from ingest_assets.storage import reads
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
 RHYTHM = timedelta(days=1)  # how often users are read anew
@@ -55,9 +54,7 @@ class Directory:
 
     async def read(self, store: Store) -> None:
         """Learn users (daily) and channels (always) by name."""
-        rows = await stored(
-            self.run, reads.rows_where, SlackUser.table, self.run.account.account_id, {}, ["external_id", "name"]
-        )
+        rows = await self.run.existing(SlackUser).where(["external_id", "name"])
         self.names.users |= {row.external_id: row.name for row in rows if row.name}
         self._stored = {row.external_id for row in rows}
         if not _recent(self.account.users_read_at, self.run.started_at) and self.run.parts.due(USERS):
@@ -134,10 +131,7 @@ class Directory:
         missing = [stream for stream in self.run.cursors if stream not in {ACCOUNT, *selected, *self.listed}]
         if not missing:
             return []
-        account_id = self.run.account.account_id
-        known = await stored(
-            self.run, reads.stored, SlackChannel.table, account_id, missing, ["name", "is_private"]
-        )
+        known = await self.run.existing(SlackChannel).by_id(missing, ["name", "is_private"])
         choice, left = self.run.settings.channels, []
         for channel_id in missing:
             row = known.get(channel_id)

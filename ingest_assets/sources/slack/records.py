@@ -17,7 +17,7 @@ from ingest_assets.sources.record import ConversationRecord, Record, account_of
 from ingest_assets.sources.slack.markup import readable
 from ingest_assets.sources.slack.text import Said, said_by
 from ingest_assets.sources.values import HASH_BYTES, UnusableValue
-from ingest_assets.storage import reads
+from ingest_assets.storage.existing import living
 from ingest_assets.storage.record_tables import RecordRow
 from ingest_assets.storage.schema import StoredRow
 
@@ -187,7 +187,7 @@ def name_in(profile: object) -> str | None:
 
 
 def _names(conn: Connection, record: type[Record], account_id: int) -> dict[str, str]:
-    rows = reads.rows_where(conn, record.table, account_id, {}, ["external_id", "name"])
+    rows = conn.execute(living(record.table, account_id, ["external_id", "name"]))
     return {row.external_id: row.name for row in rows if row.name}
 
 

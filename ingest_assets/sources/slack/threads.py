@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest_assets.errors import PartUnreadable, SourceError, Transient
-from ingest_assets.sources.batch import Batch, Result, stored
+from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client.retry import PATIENCE
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
@@ -18,7 +18,6 @@ from ingest_assets.sources.slack.directory import Directory, Spoken
 from ingest_assets.sources.slack.plan import Plan
 from ingest_assets.sources.slack.records import BROADCAST, TS, SlackMessage, at
 from ingest_assets.sources.slack.text import said_by
-from ingest_assets.storage import reads
 from ingest_assets.storage.schema import StoredRow
 
 LEDGER = ["reply_count", "latest_reply"]
@@ -58,6 +57,7 @@ class ThreadReader:
 
     def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory) -> None:
         self.run, self.client, self.directory = run, client, directory
+        self.existing = run.existing(SlackMessage)
 
     def is_due(self, record: SlackMessage, row: StoredRow | None, reading: Reading) -> bool:
         """Tell whether a message's thread is to be read: it changed, or could not be read before."""
@@ -127,7 +127,7 @@ class ThreadReader:
         again = [part for part in self.run.parts.waiting(f"{channel_id}:") if part not in roots]
         if not roots and not again:
             return
-        ledger = await self.held(reads.stored, [*roots, *again], LEDGER)
+        ledger = await self.existing.by_id([*roots, *again], LEDGER)
         if self.run.settings.last_hours is not None:  # then only older threads that are stored are wanted
             roots = {root: claimed for root, claimed in roots.items() if root in ledger}
         known = self.run.parts.known
@@ -150,12 +150,8 @@ class ThreadReader:
         return batch.parsed(SlackMessage, message, parse, external_id=external_id)
 
     async def replies_of(self, conversation_id: str) -> set[str]:
-        where = {"conversation_id": conversation_id, "in_channel": False}
-        return {row.external_id for row in await self.held(reads.rows_where, where, ["external_id"])}
-
-    async def held(self, read: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
-        """Ask what we hold of the account's messages."""
-        return await stored(self.run, read, SlackMessage.table, self.run.account.account_id, *args, **kwargs)
+        rows = await self.existing.where(["external_id"], conversation_id=conversation_id, in_channel=False)
+        return {row.external_id for row in rows}
 
 
 def spoken(messages: Sequence[object]) -> list[Spoken]:

@@ -1,0 +1,155 @@
+"""What is stored already, for sources that compare before they ask the vendor."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    func,
+    literal,
+    select,
+    union_all,
+)
+
+from ingest_assets.storage.engine import reading
+from ingest_assets.storage.schema import (
+    DISCONNECTED,
+    NEEDS_RECONNECT,
+    ColumnsView,
+    StoredRow,
+    accounts,
+    rejected_records,
+)
+
+Result = TypeVar("Result")
+
+_ANY_REJECTED = (
+    select(rejected_records.c.item_key).where(rejected_records.c.account_id == bindparam("account")).limit(1)
+)
+
+
+def living(table: Table, account_id: int, columns: Sequence[str], **equal: Any) -> Select[Any]:
+    """Select columns of an account's rows that are not deleted, and whose other columns have these values."""
+    return select(*(table.c[name] for name in columns)).where(*_living(table, account_id, equal))
+
+
+def any_rejected(conn: Connection, account_id: int) -> bool:
+    """Tell whether any item of the account is set aside."""
+    return conn.execute(_ANY_REJECTED, {"account": account_id}).first() is not None
+
+
+@dataclass(frozen=True)
+class Existing:
+    """One account's rows of one table. Each method is one query, which holds up no request in flight."""
+
+    engine: Engine
+    table: Table
+    workspace_id: str
+    account_id: int
+
+    async def by_id(self, external_ids: Sequence[str], columns: Sequence[str]) -> dict[str, StoredRow]:
+        """Return columns of rows by external id, deleted ones too; rows that are not stored are absent."""
+        table = self.table
+        query = select(table.c.external_id, *(table.c[name] for name in columns)).where(
+            table.c.account_id == self.account_id, table.c.external_id == func.any(list(external_ids))
+        )
+        return {row.external_id: row for row in await self._all(query)}
+
+    async def by_id_of_all_accounts(
+        self, external_ids: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, StoredRow]:
+        """Return the same of rows that the accounts of a workspace share.
+
+        `works`: whether the row's account can be read.
+        """
+        table = self.table
+        wanted: list[ColumnElement[Any]] = [table.c[name] for name in ("external_id", *columns)]
+        wanted.append(accounts.c.state.not_in([NEEDS_RECONNECT, DISCONNECTED]).label("works"))
+        query = (
+            select(*wanted)
+            .join(accounts, accounts.c.account_id == table.c.account_id)
+            .where(table.c.workspace_id == self.workspace_id, table.c.external_id == func.any(list(external_ids)))
+        )
+        return {row.external_id: row for row in await self._all(query)}
+
+    async def where(self, columns: Sequence[str], **equal: Any) -> Sequence[StoredRow]:
+        """Return columns of living rows whose other columns have these values."""
+        return await self._all(living(self.table, self.account_id, columns, **equal))
+
+    async def where_any(
+        self, column: str, values: Sequence[object], columns: Sequence[str]
+    ) -> Sequence[StoredRow]:
+        """Return columns of living rows whose `column` has one of some values."""
+        if not values:
+            return []
+        query = living(self.table, self.account_id, columns)
+        return await self._all(query.where(self.table.c[column] == func.any(list(values))))
+
+    async def since(self, column: str, moment: object, columns: Sequence[str]) -> Sequence[StoredRow]:
+        """Return columns of living rows whose `column` is not less than a value."""
+        return await self._all(living(self.table, self.account_id, columns).where(self.table.c[column] >= moment))
+
+    async def ids_between(self, column: str, since: object, until: object) -> set[str]:
+        """Return the living rows whose `column` lies between two values, the second excluded."""
+        query = living(self.table, self.account_id, ["external_id"])
+        value = self.table.c[column]
+        return {row.external_id for row in await self._all(query.where(value >= since, value < until))}
+
+    async def values_between(
+        self, sought: Sequence[tuple[ColumnsView, str]], *, after: str, before: str
+    ) -> list[set[str]]:
+        """For each (what has to match, column): the column's values in living rows, strictly between two."""
+        table = self.table
+        queries = [
+            select(literal(place).label("place"), table.c[column].label("value"))
+            .distinct()
+            .where(*_living(table, self.account_id, equal), table.c[column] > after, table.c[column] < before)
+            for place, (equal, column) in enumerate(sought)
+        ]
+        found: list[set[str]] = [set() for _ in sought]
+        for row in await self._all(union_all(*queries)):
+            found[row.place].add(row.value)
+        return found
+
+    async def count_after(self, column: str, value: str, **equal: Any) -> int:
+        """Count living rows whose `column` is greater than a value."""
+        table = self.table
+        query = select(func.count()).select_from(table)
+        [row] = await self._all(query.where(*_living(table, self.account_id, equal), table.c[column] > value))
+        return int(row[0])
+
+    async def greatest(self, column: str, **equal: Any) -> str | None:
+        """Return the greatest value of a column in living rows."""
+        query = select(func.max(self.table.c[column]).label("greatest"))
+        [row] = await self._all(query.where(*_living(self.table, self.account_id, equal)))
+        found: str | None = row.greatest
+        return found
+
+    async def any_rejected(self) -> bool:
+        """Tell whether any item of the account is set aside, whichever table it was to go into."""
+        return await self._ask(lambda conn: any_rejected(conn, self.account_id))
+
+    async def _all(self, query: Any) -> Sequence[StoredRow]:
+        return await self._ask(lambda conn: conn.execute(query).all())
+
+    async def _ask(self, ask: Callable[[Connection], Result]) -> Result:
+        def asked() -> Result:
+            with reading(self.engine) as conn:
+                return ask(conn)
+
+        return await asyncio.to_thread(asked)
+
+
+def _living(table: Table, account_id: int, equal: ColumnsView) -> list[Any]:
+    return [
+        table.c.account_id == account_id,
+        table.c.deleted_at.is_(None),
+        *(table.c[name] == value for name, value in equal.items()),
+    ]
