@@ -11,7 +11,7 @@ from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.source import Page
 from ingest_assets.sync.commits import committing
-from ingest_assets.sync.page import Rows
+from ingest_assets.sync.page import RowsByTable
 
 
 class Commits:
@@ -22,7 +22,7 @@ class Commits:
         self.under_way = 0
         self.fails_at = fails_at
 
-    async def commit(self, page: Page, _rows: Rows) -> None:
+    async def commit(self, page: Page, _rows: RowsByTable) -> None:
         self.under_way += 1
         assert self.under_way == 1, "two at once"
         await asyncio.sleep(0.001)

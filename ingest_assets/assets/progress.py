@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from logging import Logger
 from typing import Any
 
-from ingest_assets.assets.squares import has_news
+from ingest_assets.assets.partition_status import has_news
 from ingest_assets.errors import CursorExpired, DoubtfulRejection, Transient
 from ingest_assets.sources.source import Source
 from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult

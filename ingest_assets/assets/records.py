@@ -17,10 +17,10 @@ from sqlalchemy import Table
 from ingest_assets.assets.checks import Checks
 from ingest_assets.assets.failures import STEP_RETRIES, as_failure, red_run
 from ingest_assets.assets.metadata import materialized, table_uri
+from ingest_assets.assets.partition_status import PartitionStatus
 from ingest_assets.assets.partitions import told_apart, workspaces
 from ingest_assets.assets.progress import Progress
 from ingest_assets.assets.reporting import settle
-from ingest_assets.assets.squares import Squares
 from ingest_assets.resources.apis import Api, takes_api
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import Credentials, Database, Limits, worker
@@ -103,7 +103,7 @@ def _sync_workspaces(
     if batch:
         minutes = min(BATCH_MINUTES, one.core.sync_minutes)
         one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
-    squares = Squares(one, source, keys, batch=batch)
+    partition_status = PartitionStatus(one, source, keys, batch=batch)
     checks = Checks(instance=context.instance, source=source, engine=one.engine, core=one.core)
     failed: dict[str, list[SyncResult]] = {}
     checked: set[str] = set()
@@ -111,12 +111,12 @@ def _sync_workspaces(
     progress = Progress(context.log, source, len(keys))
     for workspace_id, results in sync_workspaces(source, keys, options, one):
         summary = report(results)
-        if squares.fails(workspace_id, results):
+        if partition_status.fails(workspace_id, results):
             failed[workspace_id] = results
         progress.workspace(workspace_id, results, summary, told_later=workspace_id in failed)
         if summary["successful_accounts"]:
-            if squares.worth_turning(workspace_id, summary):
-                squares.green(workspace_id)
+            if partition_status.needs_event(workspace_id, summary):
+                partition_status.succeed(workspace_id)
                 metadata = materialized(source, one.engine, workspace_id, results)
                 for record in source.assets:
                     yield dg.AssetMaterialization(
@@ -124,7 +124,7 @@ def _sync_workspaces(
                     )
                 unchecked.append(workspace_id)
         elif workspace_id not in failed:
-            squares.untouched(workspace_id)
+            partition_status.unchanged(workspace_id)
         if len(unchecked) >= CHECKED_TOGETHER:
             yield from _report(checks, one, unchecked, unchecked)
             checked.update(unchecked)

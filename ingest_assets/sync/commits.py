@@ -9,9 +9,9 @@ from sqlalchemy import Table
 
 from ingest_assets.sources.source import Page, Store
 from ingest_assets.storage.record_tables import RecordRow
-from ingest_assets.sync.page import Rows
+from ingest_assets.sync.page import RowsByTable
 
-Commit = Callable[[Page, Rows], Awaitable[None]]
+Commit = Callable[[Page, RowsByTable], Awaitable[None]]
 
 
 class _NotStored(Exception):
@@ -54,7 +54,7 @@ class _Commits:
                 raise _NotStored from error
 
 
-def _rows_of(page: Page) -> Rows:
+def _rows_of(page: Page) -> RowsByTable:
     rows: defaultdict[Table, dict[str, RecordRow]] = defaultdict(dict)
     for record in page.records:
         rows[record.table][record.external_id] = record.row()

@@ -23,7 +23,7 @@ from ingest_assets.sync.worker import Worker, who
 
 TOLERATED_DELETIONS = 20  # below this the deleted share says nothing
 
-Rows = Mapping[Table, dict[str, RecordRow]]
+RowsByTable = Mapping[Table, dict[str, RecordRow]]
 """A page's rows, ready to be copied, by table and external id."""
 
 
@@ -50,7 +50,7 @@ class PageWriter:
         self._is_first, self._any_rejected = is_first, any_rejected
         self._absent = 0
 
-    def write(self, page: Page, rows: Rows) -> Counts:
+    def write(self, page: Page, rows: RowsByTable) -> Counts:
         """Commit a page; where PostgreSQL refuses rows of it, in a second try all but these."""
         try:
             counts = self._write(page, rows, singly=False)
@@ -63,7 +63,7 @@ class PageWriter:
         self._any_rejected = self._any_rejected or bool(page.rejected)
         return counts
 
-    def _write(self, page: Page, rows: Rows, *, singly: bool) -> Counts:
+    def _write(self, page: Page, rows: RowsByTable, *, singly: bool) -> Counts:
         """Write a page in one transaction; `singly`: what PostgreSQL refuses is set aside row by row."""
         account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
         counts, rejected = Counts(seen=len(page.rejected)), [self._rejected_row(item) for item in page.rejected]

@@ -38,7 +38,7 @@ from ingest_assets.storage.schema import ColumnsView, StoredRow
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.commits import committing
 from ingest_assets.sync.oauth import tokens_of
-from ingest_assets.sync.page import PageWriter, Rows
+from ingest_assets.sync.page import PageWriter, RowsByTable
 from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult
 from ingest_assets.sync.worker import Worker, who
 
@@ -105,7 +105,7 @@ class Reading:
             heartbeat.cancel()
         return self._judge()
 
-    async def _commit(self, page: Page, rows: Rows) -> None:
+    async def _commit(self, page: Page, rows: RowsByTable) -> None:
         self._count(page, await asyncio.to_thread(self.writer.write, page, rows))
         late = monotonic() - self.began > self.worker.core.sync_minutes * 60
         if late and (page.stream or page.cursor):  # not amid a directory, which starts from its front

@@ -17,7 +17,6 @@ import orjson
 from ingest_assets.errors import SourceError
 from ingest_assets.features import evidence, prompt
 from ingest_assets.features import parts as transcript_parts
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client import headers, paging
 from ingest_assets.sources.client.http import parse_json
 from ingest_assets.sources.fathom.records import FathomSession
@@ -30,6 +29,7 @@ from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.record_tables import BOOKKEEPING
@@ -64,7 +64,7 @@ class Parser:
     """How many times as large as the input its output may be, beyond `running.FREE_OUTPUT`."""
 
 
-def stored(batch: Batch) -> Outcome:
+def stored(batch: Rows) -> Outcome:
     """Serialise rows as a sync does, and insist on what PostgreSQL takes."""
     outcome = Outcome(rejected=bool(batch.rejected))
     outcome.size = sum(map(check, batch.records)) + sum(map(check_rejected, batch.rejected))
@@ -97,7 +97,7 @@ def _records(*kinds: tuple[Any, Callable[[Any], Any]]) -> Callable[[Any], Outcom
     """Make a parser of one item by one record class or by several."""
 
     def parse(item: Any) -> Outcome:
-        batch = Batch()
+        batch = Rows()
         for kind, read in kinds:
             batch.parse(kind, item, read)
         return stored(batch)
@@ -124,7 +124,7 @@ def _gmail_message(item: Any) -> Any:
 
 
 def _gmail_thread(item: Any) -> Outcome:
-    batch = Batch()
+    batch = Rows()
     messages = item.get("messages") if isinstance(item, dict) else None
     for message in messages if isinstance(messages, list) else ():
         batch.parse(GmailMessage, message, _gmail_message)
@@ -136,7 +136,7 @@ def _gmail_thread(item: Any) -> Outcome:
 
 def _gmail_body(text: str) -> Outcome:
     payload = corpus.mail_part("text/html", headers=[], body={"data": corpus.encoded(text), "size": len(text)})
-    batch = Batch()
+    batch = Rows()
     batch.parse(GmailMessage, corpus.mail_message(payload), _gmail_message)
     if batch.rejected:
         raise Refused(f"a body of HTML was rejected: {batch.rejected[0].error}")
@@ -147,7 +147,7 @@ def _gmail_history(item: Any) -> Outcome:
     changes = Changes("1")
     changes.add(item)
     changes.relabelled()
-    return stored(Batch(rejected=list(changes.rejected)))
+    return stored(Rows(rejected=list(changes.rejected)))
 
 
 def _multipart(rng: Random) -> Any:

@@ -16,13 +16,13 @@ import pytest
 from pydantic import ValidationError
 
 from ingest_assets.sources import SOURCES
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.columns import Id, Kind
 from ingest_assets.sources.fathom.records import FathomSession
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import Record
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.source import Connector, Extraction, Page, Store
 from ingest_assets.sources.values import DEEPEST, LONGEST_ID, LONGEST_TEXT
@@ -315,7 +315,7 @@ class Poisoned:
         self.source = replace(source, connector=lambda: connector)
 
     async def _extract(self, run: Extraction, store: Store) -> None:
-        batch = Batch()
+        batch = Rows()
         for item in self.items:
             parse = self.sample.parse
             batch.parse(self.record, item, lambda item: parse(run.account, item), external_id=_id_in(item))  # noqa: B023

@@ -10,17 +10,17 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel
 
 from ingest_assets.errors import PartUnreadable, SourceError
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.fathom.client import GONE, FathomClient
 from ingest_assets.sources.fathom.connect import FathomCredential, FathomExtraction, FathomOptions, FathomSettings
 from ingest_assets.sources.fathom.probe import QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.json_values import Json
-from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.source import DAY, Page, Store
-from ingest_assets.sources.window_plan import Window
-from ingest_assets.sources.windows import PRESENCE, Listed, WindowReader
+from ingest_assets.sources.time_window_plan import Window
+from ingest_assets.sources.time_windows import PRESENCE, Listed, WindowReader
+from ingest_assets.sources.transcript_state import READY
 from ingest_assets.storage.schema import StoredRow
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
@@ -126,12 +126,12 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
         quiet_since = self.run.started_at - QUIET
         self.shown = self.shown or any((self.listed_at(item) or quiet_since) >= quiet_since for item in items)
         meetings: dict[str, Json] = {}
-        batch = Batch()
+        rows = Rows()
         for item in items:
             try:
                 meetings[id_of(item)] = item
             except UNPARSEABLE as error:
-                batch.rejected.append(rejection(FathomSession, item, error, parse=id_of))
+                rows.rejected.append(rejection(FathomSession, item, error, parse=id_of))
         self.listed.update(meetings)
         known = await self._known(list(meetings))
         for external_id, meeting in meetings.items():
@@ -146,14 +146,14 @@ class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
                     continue
                 meeting |= await self._apart(external_id, transcript=not held)
             parse = partial(self._record, row=row)
-            record = batch.parsed(FathomSession, meeting, parse, external_id=external_id)
+            record = rows.parsed(FathomSession, meeting, parse, external_id=external_id)
             if record is None:
                 continue
             if elsewhere and record.transcript_state != READY:
                 self.run.left_out[ELSEWHERE] += 1
                 continue
-            batch.records.append(record)
-        return Page(batch.records, rejected=batch.rejected)
+            rows.records.append(record)
+        return Page(rows.records, rejected=rows.rejected)
 
     async def _apart(self, external_id: str, *, transcript: bool) -> Json:
         """Fetch what the list does not bring to an OAuth app, each part whatever became of the other.

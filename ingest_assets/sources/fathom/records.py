@@ -9,10 +9,10 @@ from pydantic import Field
 from ingest_assets.sources.fathom.transcript import recorder_of, stretches_of, title_of
 from ingest_assets.sources.json_values import Json, JsonView, list_of, text_of
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.readiness import state_of
 from ingest_assets.sources.record import ConversationRecord, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
+from ingest_assets.sources.transcript_state import state_of
 from ingest_assets.sources.values import HASH_BYTES, checked_id, dump_json
 from ingest_assets.storage.schema import StoredRow
 

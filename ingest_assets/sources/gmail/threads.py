@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest_assets.errors import PartUnreadable, SourceError
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.gmail.body import kept_apart
 from ingest_assets.sources.gmail.client import Body, GmailClient
 from ingest_assets.sources.gmail.connect import GmailExtraction
@@ -17,6 +16,7 @@ from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.source import DAY, Page
 
 MAILBOX = "mailbox"  # the one stream of a mailbox
@@ -67,7 +67,7 @@ class Threads:
 
     async def _page(self, threads: Mapping[str, Thread]) -> Page:
         """Store what is selected of some threads; what is stored of them and no longer there is gone."""
-        batch = Batch()
+        rows = Rows()
         left: list[str] = []
         untouched: set[str] = set()
         unreadable: list[UnreadablePart] = []
@@ -86,24 +86,24 @@ class Threads:
             if isinstance(thread, SourceError):
                 untouched.add(thread_id)
             elif thread is None:
-                batch.gone.append(thread_id)
+                rows.gone.append(thread_id)
             else:
-                rows = parsed[thread_id]
-                batch.add(rows)
-                if rows.rejected:
+                found = parsed[thread_id]
+                rows.add(found)
+                if found.rejected:
                     untouched.add(thread_id)
-                elif not rows.records:
+                elif not found.records:
                     left.append(thread_id)
-        kept = {record.external_id for record in batch.records if isinstance(record, GmailMessage)}
-        held = await self._living(GmailThread, "external_id", batch.gone + left)
+        kept = {record.external_id for record in rows.records if isinstance(record, GmailMessage)}
+        held = await self._living(GmailThread, "external_id", rows.gone + left)
         touched = [thread_id for thread_id in threads if thread_id not in untouched]
         lost = sorted(await self._living(GmailMessage, "thread_id", touched) - kept)
         return Page(
-            batch.records,
-            gone=[one for one in batch.gone if one in held],  # most mail in spam never was
+            rows.records,
+            gone=[one for one in rows.gone if one in held],  # most mail in spam never was
             left=[one for one in left if one in held],
             also_gone={GmailMessage: lost} if lost else {},
-            rejected=batch.rejected,
+            rejected=rows.rejected,
             stream=MAILBOX,
             unreadable=unreadable,
             read=read,
@@ -114,27 +114,27 @@ class Threads:
         rows = await self.run.existing(record).where_any(column, values, ["external_id"])
         return {row.external_id for row in rows}
 
-    def _parsed(self, threads: Mapping[str, Json], bodies: "_Bodies") -> dict[str, Batch]:
+    def _parsed(self, threads: Mapping[str, Json], bodies: "_Bodies") -> dict[str, Rows]:
         return {thread_id: self._thread(thread_id, thread, bodies) for thread_id, thread in threads.items()}
 
-    def _thread(self, thread_id: str, thread: Json, bodies: "_Bodies") -> Batch:
+    def _thread(self, thread_id: str, thread: Json, bodies: "_Bodies") -> Rows:
         """Parse a thread and its mail; what is malformed of either does not keep the other from being stored."""
-        batch, outline = Batch(), _outline(thread)
+        rows, outline = Rows(), _outline(thread)
         try:
-            messages = self._messages(batch, thread, bodies)
+            messages = self._messages(rows, thread, bodies)
         except UNPARSEABLE as error:
-            batch.rejected.append(rejection(GmailThread, outline, error, external_id=thread_id))
-            return batch
+            rows.rejected.append(rejection(GmailThread, outline, error, external_id=thread_id))
+            return rows
         if messages:
 
             def sum_up(_outline: object) -> GmailThread:
                 return GmailThread.from_messages(self.run.account, thread, messages)
 
-            batch.parse(GmailThread, outline, sum_up, external_id=thread_id)
-            batch.records += messages
-        return batch
+            rows.parse(GmailThread, outline, sum_up, external_id=thread_id)
+            rows.records += messages
+        return rows
 
-    def _messages(self, batch: Batch, thread: Json, bodies: "_Bodies") -> list[GmailMessage]:
+    def _messages(self, rows: Rows, thread: Json, bodies: "_Bodies") -> list[GmailMessage]:
         """Parse a thread's mail, or nothing where the labels leave the thread out."""
         id_of(thread, "id")  # else this is no thread, and that it has no messages says nothing
         shown = [message for message in thread.get("messages", ()) if visible(message)]
@@ -148,7 +148,7 @@ class Threads:
             return bodies.with_stored(made)
 
         parsed = [
-            batch.parsed(
+            rows.parsed(
                 GmailMessage,
                 message,
                 parse,
@@ -182,8 +182,8 @@ class Threads:
                 bodies.found.setdefault(message_id, {})[wanted[message_id, attachment_id]] = data
         if bodies.missing:
             ids, columns = list(bodies.missing), ["external_id", *FROM_BODY]
-            rows = await self.run.existing(GmailMessage).where_any("external_id", ids, columns)
-            bodies.stored = {row.external_id: {name: getattr(row, name) for name in FROM_BODY} for row in rows}
+            stored = await self.run.existing(GmailMessage).where_any("external_id", ids, columns)
+            bodies.stored = {row.external_id: {name: getattr(row, name) for name in FROM_BODY} for row in stored}
         return bodies
 
     def _apart(self, message: Json) -> dict[Body, str]:

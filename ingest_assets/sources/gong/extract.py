@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel
 
 from ingest_assets.errors import SourceError, Transient
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client.halving import Halving
 from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, GongClient
@@ -17,13 +16,14 @@ from ingest_assets.sources.gong.connect import GongCredential, GongExtraction, G
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace, hash_of, moment_of
 from ingest_assets.sources.json_values import Json, JsonView, flag_of, mapping_of
 from ingest_assets.sources.parts import Parts
-from ingest_assets.sources.readiness import READY
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.source import Page, Store
+from ingest_assets.sources.time_window_plan import Window
+from ingest_assets.sources.time_windows import Listed, WindowReader
 from ingest_assets.sources.times import BEGINNING
+from ingest_assets.sources.transcript_state import READY
 from ingest_assets.sources.values import UnusableValue, checked_id
-from ingest_assets.sources.window_plan import Window
-from ingest_assets.sources.windows import Listed, WindowReader
 from ingest_assets.storage.schema import StoredRow
 
 Answer = TypeVar("Answer")
@@ -81,10 +81,10 @@ async def _directory(run: GongExtraction, client: GongClient, store: Store) -> N
 
 
 def _parsed(run: GongExtraction, record: type[GongUser] | type[GongWorkspace], items: Sequence[object]) -> Page:
-    batch = Batch()
+    rows = Rows()
     for item in items:
-        batch.parse(record, item, partial(record.from_api, run.account))
-    return Page(batch.records, rejected=batch.rejected)
+        rows.parse(record, item, partial(record.from_api, run.account))
+    return Page(rows.records, rejected=rows.rejected)
 
 
 class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
@@ -129,21 +129,21 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
         return await self.client.exists(external_id, tries=tries)
 
     async def again(self, rows: Sequence[StoredRow]) -> None:
-        for batch in _hundreds([row.external_id for row in rows]):
-            answers, unread = await self._each(batch, self.client.calls_by_id)
+        for group in _hundreds([row.external_id for row in rows]):
+            answers, unread = await self._each(group, self.client.calls_by_id)
             self.listed = set()
             await self.store(await self.page([call for answer in answers for call in answer], deep=True))
-            if gone := await self.gone(sorted(set(batch) - unread - self.listed)):
+            if gone := await self.gone(sorted(set(group) - unread - self.listed)):
                 await self.store(Page(gone=gone))
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         """Ask for the transcripts of those calls that we do not hold as they are."""
-        batch, calls = Batch(), {}
+        rows, calls = Rows(), {}
         for item in items:
             try:
                 calls[checked_id(_facts(item).get("id"), "metaData.id")] = item
             except UnusableValue as error:
-                batch.rejected.append(rejection(GongCall, item, error))
+                rows.rejected.append(rejection(GongCall, item, error))
         self.listed.update(calls)
         columns = ("details_hash", "transcript_state", "first_seen_at", "deleted_at")
         known = await self.existing.by_id(list(calls), columns)
@@ -158,16 +158,16 @@ class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
         transcripts = await self._transcripts(wanted)
         for call_id in wanted:
             parse = partial(self._record, transcript=transcripts.get(call_id), row=known.get(call_id))
-            batch.parse(GongCall, calls[call_id], parse, external_id=call_id)
+            rows.parse(GongCall, calls[call_id], parse, external_id=call_id)
         left = [call_id for call_id in private if call_id in known and known[call_id].deleted_at is None]
-        return Page(batch.records, left=left, rejected=batch.rejected)
+        return Page(rows.records, left=left, rejected=rows.rejected)
 
     async def _transcripts(self, ids: Sequence[str]) -> Json:
         """Fetch transcripts; one that is refused stays as we hold it, as that does not tell that it is gone."""
         transcripts: Json = {}
-        for batch in _hundreds(ids):
-            answers, unread = await self._each(batch, self.client.transcripts)
-            for call_id in set(batch) - unread:
+        for group in _hundreds(ids):
+            answers, unread = await self._each(group, self.client.transcripts)
+            for call_id in set(group) - unread:
                 self.part_read(_part(call_id))
             for answer in answers:
                 transcripts |= answer

@@ -10,10 +10,10 @@ from pydantic import Field
 from ingest_assets.sources.gong.transcript import stretches_of
 from ingest_assets.sources.json_values import Json, JsonView, flag_of, text_of, whole_of
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.readiness import state_of
 from ingest_assets.sources.record import ConversationRecord, Record, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
+from ingest_assets.sources.transcript_state import state_of
 from ingest_assets.sources.values import HASH_BYTES, dump_json
 from ingest_assets.storage.schema import StoredRow
 

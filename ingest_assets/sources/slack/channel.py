@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from ingest_assets.errors import CursorExpired, SourceError, UnexpectedResponse
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Clock
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.slack.client import RATELIMITED, SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import Directory
@@ -57,8 +57,8 @@ class ChannelPages:
         self._store, self._empty = store, Page(stream=channel_id, label=label)
         self._last: Page | None = None
 
-    async def add(self, batch: Batch) -> None:
-        before, self._last = self._last, batch.page(stream=self._empty.stream, label=self._empty.label)
+    async def add(self, rows: Rows) -> None:
+        before, self._last = self._last, rows.page(stream=self._empty.stream, label=self._empty.label)
         if before is not None:
             await self._store(before)
 
@@ -81,14 +81,14 @@ class ChannelPages:
 class RowsOfPage:
     """The rows of one of Slack's pages, with its threads; where they are many or slow, in several of ours."""
 
-    def __init__(self, pages: ChannelPages, clock: Clock, batch: Batch) -> None:
-        self.batch = batch
+    def __init__(self, pages: ChannelPages, clock: Clock, rows: Rows) -> None:
+        self.rows = rows
         self._pages, self._clock, self._begun = pages, clock, clock.now()
 
-    async def add(self, part: Batch) -> None:
-        self.batch.add(part)
-        if len(self.batch) >= ROWS_A_COMMIT or self._clock.now() - self._begun >= TIME_A_COMMIT:
-            full, self.batch, self._begun = self.batch, Batch(), self._clock.now()
+    async def add(self, part: Rows) -> None:
+        self.rows.add(part)
+        if len(self.rows) >= ROWS_A_COMMIT or self._clock.now() - self._begun >= TIME_A_COMMIT:
+            full, self.rows, self._begun = self.rows, Rows(), self._clock.now()
             await self._pages.add(full)
 
 
@@ -156,12 +156,12 @@ class ChannelReader:
         history = choice.at_most(timedelta(days=options.history_days))
         watch = choice.at_most(timedelta(days=options.watch_days))
         shown = {"channel_id": channel_id, "in_channel": True}
-        rows = await self.existing.count_after("ts", ts_of(now.earlier - watch), **shown)
+        count = await self.existing.count_after("ts", ts_of(now.earlier - watch), **shown)
         if cursor is None:
-            return first_plan(now, history, watch, limited=limited, stored=rows > 0)
+            return first_plan(now, history, watch, limited=limited, stored=count > 0)
         if is_from_the_future(cursor, now):
             cursor = healed(cursor, now, await self.existing.greatest("ts", **shown))
-        pages = rows / (LIMITED_OBJECTS if limited else PAGE)
+        pages = count / (LIMITED_OBJECTS if limited else PAGE)
         return next_plan(cursor, now, history, watch, limited=limited, stored_pages=pages)
 
     async def _steps(self, reading: Reading, pages: ChannelPages) -> None:
@@ -209,7 +209,7 @@ class ChannelReader:
         tries = self.run.parts.tries(channel_id)
         return self.client.history(channel_id, oldest=wanted.oldest, latest=wanted.latest, tries=tries)
 
-    async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> Batch:
+    async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> Rows:
         """Find what is stored of a range that was read whole, and was not there: messages with their threads."""
         here = {"channel_id": channel_id}
         shown, parents = await self.existing.values_between(
@@ -218,20 +218,20 @@ class ChannelReader:
             before=read.latest,
         )
         ids = {SlackMessage.id_of(channel_id, ts) for ts in shown - seen}
-        batch = Batch()
+        rows = Rows()
         for thread_ts in parents - seen:
             ids |= await self.threads.replies_of(SlackMessage.id_of(channel_id, thread_ts))
         for conversation_id in filter(self.run.parts.known, sorted(ids)):  # nothing is left of it to ask for
-            batch.read += self.run.parts.succeeded(conversation_id)
-        batch.gone = sorted(ids)
-        return batch
+            rows.read += self.run.parts.succeeded(conversation_id)
+        rows.gone = sorted(ids)
+        return rows
 
     async def _page(
         self, reading: Reading, messages: list[Any], seen: set[str], pages: ChannelPages, *, known: bool
     ) -> None:
         """Store the rows of one history page, each changed thread whole."""
         here = spoken(messages)
-        rows = RowsOfPage(pages, self.run.clock, await self.directory.guests(here))
+        page = RowsOfPage(pages, self.run.clock, await self.directory.guests(here))
         page_seen = {ts for message in messages if (ts := ts_of_message(message))}
         seen |= page_seen
         ledger: Json = {}
@@ -240,22 +240,22 @@ class ChannelReader:
             ledger = await self.existing.by_id(ids, LEDGER)
         threads: list[Callable[[], Awaitable[None]]] = []
         for heard in here:
-            record = self.threads.message(rows.batch, reading.channel_id, heard, in_channel=True)
+            record = self.threads.message(page.rows, reading.channel_id, heard, in_channel=True)
             if record is None:
                 continue
             row = ledger.get(record.external_id)
             note_root(reading, record)
             if not self.threads.is_due(record, row, reading):
-                rows.batch.records.append(record)
+                page.rows.records.append(record)
             elif self.run.parts.due(record.external_id) and record.external_id not in reading.tried:
                 reading.tried.add(record.external_id)
-                read = partial(self.threads.read, reading, record.ts, record, row, shown=seen, take=rows.add)
+                read = partial(self.threads.read, reading, record.ts, record, row, shown=seen, take=page.add)
                 threads.append(read)
             else:
-                rows.batch.records.append(record if record.external_id in reading.read else record.as_of(row))
+                page.rows.records.append(record if record.external_id in reading.read else record.as_of(row))
         try:
             await few(threads, at_once=1 if self.client.limited else self.run.options.concurrency)
         except SourceError:  # what was read is kept
-            await pages.add(rows.batch)
+            await pages.add(page.rows)
             raise
-        await pages.add(rows.batch)
+        await pages.add(page.rows)

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from ingest_assets.errors import PartUnreadable, SourceError
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.parts import LONGEST_PAUSE, UnreadablePart
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.errors import UNSEEN
@@ -54,18 +54,18 @@ class Directory:
 
     async def read(self, store: Store) -> None:
         """Learn users (daily) and channels (always) by name."""
-        rows = await self.run.existing(SlackUser).where(["external_id", "name"])
-        self.names.users |= {row.external_id: row.name for row in rows if row.name}
-        self._stored = {row.external_id for row in rows}
+        stored = await self.run.existing(SlackUser).where(["external_id", "name"])
+        self.names.users |= {row.external_id: row.name for row in stored if row.name}
+        self._stored = {row.external_id for row in stored}
         if not _recent(self.account.users_read_at, self.run.started_at) and self.run.parts.due(USERS):
             await self._read_users(store)
         types = "public_channel" if self.run.settings.public_only else "public_channel,private_channel"
         async for channels in self.client.joined_channels(types):
-            batch = Batch()
+            rows = Rows()
             for channel in channels:
-                batch.parse(SlackChannel, channel, lambda item: SlackChannel.from_api(self.run.account, item))
-            self.listed |= {record.external_id: record.raw for record in batch.records}
-            await store(Page(batch.records, rejected=batch.rejected))
+                rows.parse(SlackChannel, channel, lambda item: SlackChannel.from_api(self.run.account, item))
+            self.listed |= {record.external_id: record.raw for record in rows.records}
+            await store(Page(rows.records, rejected=rows.rejected))
         self.names.channels = {key: channel["name"] for key, channel in self.listed.items() if channel.get("name")}
 
     async def _read_users(self, store: Store) -> None:
@@ -89,15 +89,15 @@ class Directory:
         await store(Page(stream=ACCOUNT, cursor=self.account, read=parts.succeeded(USERS)))
 
     def _users(self, members: Sequence[object]) -> Page:
-        batch = Batch()
+        rows = Rows()
         for member in members:
-            batch.parse(SlackUser, member, lambda item: SlackUser.from_api(self.run.account, item))
-        self._remember(batch)
-        return Page(batch.records, rejected=batch.rejected)
+            rows.parse(SlackUser, member, lambda item: SlackUser.from_api(self.run.account, item))
+        self._remember(rows)
+        return Page(rows.records, rejected=rows.rejected)
 
-    def _remember(self, batch: Batch) -> None:
+    def _remember(self, rows: Rows) -> None:
         self.names.users |= {
-            user.external_id: user.name for user in batch.records if isinstance(user, SlackUser) and user.name
+            user.external_id: user.name for user in rows.records if isinstance(user, SlackUser) and user.name
         }
 
     async def selected(self) -> tuple[list[Json], list[UnreadablePart]]:
@@ -146,7 +146,7 @@ class Directory:
                 left.append(self.run.parts.left(channel_id, f"#{name}", action, self.run.started_at))
         return left
 
-    async def guests(self, spoken: Sequence[Spoken]) -> Batch:
+    async def guests(self, spoken: Sequence[Spoken]) -> Rows:
         """Look up users that the directory does not list, guests from other companies for one, once each."""
         wanted: set[str] = set()
         for message, said in spoken:
@@ -158,19 +158,19 @@ class Directory:
                 wanted.add(author)
                 if isinstance(shown := message.get(SHOWN), dict):
                     self._shown[author] = shown
-        batch = Batch()
+        rows = Rows()
         for user_id in sorted(wanted):
             if self._is_due(user_id):
-                await self._look_up(user_id, batch)
-        return batch
+                await self._look_up(user_id, rows)
+        return rows
 
-    async def waiting(self) -> Batch:
+    async def waiting(self) -> Rows:
         """Look up those whose profiles could not be read before, and whom no message has named meanwhile."""
-        batch = Batch()
+        rows = Rows()
         for part in self.run.parts.waiting(PROFILE):
             if (user_id := part.removeprefix(PROFILE)) not in self._asked:
-                await self._look_up(user_id, batch)
-        return batch
+                await self._look_up(user_id, rows)
+        return rows
 
     def _is_due(self, user_id: str) -> bool:
         if user_id in self._asked:
@@ -182,7 +182,7 @@ class Directory:
             return user_id not in self._stored and user_id not in self.names.users
         return due <= self.run.started_at or due > self.run.started_at + GUESTS_RHYTHM  # a clock that was ahead
 
-    async def _look_up(self, user_id: str, batch: Batch) -> None:
+    async def _look_up(self, user_id: str, rows: Rows) -> None:
         """Ask for one profile. Where it is refused, what messages show of the person serves meanwhile."""
         parts, part, rhythm = self.run.parts, f"{PROFILE}{user_id}", GUESTS_RHYTHM
         if not parts.due(part):
@@ -194,14 +194,14 @@ class Directory:
         except SourceError as error:
             user, rhythm = self._meanwhile(user_id, error.code), REFUSED_RHYTHM
             if error.code not in UNSEEN:
-                batch.unreadable.append(await parts.failed(part, f"profile of {user_id}", error))
-        if not batch.unreadable or batch.unreadable[-1].part != part:
-            batch.read += parts.succeeded(part)
+                rows.unreadable.append(await parts.failed(part, f"profile of {user_id}", error))
+        if not rows.unreadable or rows.unreadable[-1].part != part:
+            rows.read += parts.succeeded(part)
         due = self.run.started_at + rhythm
         self.account = self.account.model_copy(update={"guests": self.account.guests | {user_id: due}})
         if user is not None:
-            batch.parse(SlackUser, user, lambda item: SlackUser.from_api(self.run.account, item))
-            self._remember(batch)
+            rows.parse(SlackUser, user, lambda item: SlackUser.from_api(self.run.account, item))
+            self._remember(rows)
 
     def _meanwhile(self, user_id: str, code: str) -> Json | None:
         """Return what to store of a person whose profile was refused; None where an older one is better."""

@@ -32,10 +32,10 @@ async def extract(run: SlackExtraction, store: Store) -> None:
                 await store(Page(stream=ACCOUNT, cursor=known))
 
         await _channels(run, client, directory, store_and_note)
-        batch = await directory.waiting()
+        rows = await directory.waiting()
         after = directory.account.model_copy(update={"limited": known.limited})
-        if len(batch) or batch.unreadable or batch.read or after != known:
-            await store(batch.page(stream=ACCOUNT, cursor=after))
+        if len(rows) or rows.unreadable or rows.read or after != known:
+            await store(rows.page(stream=ACCOUNT, cursor=after))
 
 
 async def _channels(run: SlackExtraction, client: SlackClient, directory: Directory, store: Store) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest_assets.errors import PartUnreadable, SourceError, Transient
-from ingest_assets.sources.batch import Batch
 from ingest_assets.sources.client.retry import PATIENCE
+from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import Directory, Spoken
@@ -22,7 +22,7 @@ from ingest_assets.storage.schema import StoredRow
 
 LEDGER = ["reply_count", "latest_reply"]
 
-Take = Callable[[Batch], Awaitable[None]]
+Take = Callable[[Rows], Awaitable[None]]
 """Takes rows of a thread, on their way into a page."""
 
 
@@ -97,28 +97,28 @@ class ThreadReader:
                 raise PartUnreadable("Slack shows a thread without its first message.", code="no_parent")
         except SourceError as error:
             name = f"thread of {at(root_ts):%Y-%m-%d %H:%M} UTC in {reading.label}"
-            refused = Batch([] if parent is None else [parent.as_of(row)])
+            refused = Rows([] if parent is None else [parent.as_of(row)])
             refused.unreadable.append(await parts.failed(root, name, error))
             await take(refused)
             return
         reading.read.add(root)
         gone = [] if resumed else sorted(held - thread.present)
-        await take(Batch([thread.parent], gone=gone, read=parts.succeeded(root)))
+        await take(Rows([thread.parent], gone=gone, read=parts.succeeded(root)))
 
-    async def _rows(self, thread: "_Thread", messages: list[Any]) -> Batch:
+    async def _rows(self, thread: "_Thread", messages: list[Any]) -> Rows:
         """Make the rows of one page of a thread; its parent is kept for the end."""
         heard = spoken(messages)
-        batch = await self.directory.guests(heard)
+        rows = await self.directory.guests(heard)
         for one in heard:
             ts = ts_of_message(one[0])
             if ts is not None:
                 thread.present.add(SlackMessage.id_of(thread.channel_id, ts))
             if ts == thread.root_ts:
-                thread.parent = thread.parent or self.message(batch, thread.channel_id, one, in_channel=True)
+                thread.parent = thread.parent or self.message(rows, thread.channel_id, one, in_channel=True)
             elif ts not in thread.shown:  # else it stands in the channel's history
-                reply = self.message(batch, thread.channel_id, one, in_channel=False)
-                batch.records += [] if reply is None else [reply]
-        return batch
+                reply = self.message(rows, thread.channel_id, one, in_channel=False)
+                rows.records += [] if reply is None else [reply]
+        return rows
 
     async def others(self, reading: Reading, take: Take) -> None:
         """Read threads that no walk meets: those that broadcasts tell of, and those that were refused before."""
@@ -138,7 +138,7 @@ class ThreadReader:
                 ts = root.partition(":")[2]
                 await self.read(reading, ts, None, ledger.get(root), shown=set(), take=take)
 
-    def message(self, batch: Batch, channel_id: str, heard: Spoken, *, in_channel: bool) -> SlackMessage | None:
+    def message(self, rows: Rows, channel_id: str, heard: Spoken, *, in_channel: bool) -> SlackMessage | None:
         message, said = heard
 
         def parse(item: Any) -> SlackMessage:
@@ -147,7 +147,7 @@ class ThreadReader:
 
         ts = ts_of_message(message)
         external_id = SlackMessage.id_of(channel_id, ts) if ts else None
-        return batch.parsed(SlackMessage, message, parse, external_id=external_id)
+        return rows.parsed(SlackMessage, message, parse, external_id=external_id)
 
     async def replies_of(self, conversation_id: str) -> set[str]:
         rows = await self.existing.where(["external_id"], conversation_id=conversation_id, in_channel=False)

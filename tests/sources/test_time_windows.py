@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest_assets.sources.window_plan import Reach, Window, WindowsCursor, plan
+from ingest_assets.sources.time_window_plan import Reach, Window, WindowsCursor, plan
 from tests.sources.tenants import TENANTS, FathomTenant, GongTenant, Tenant
 from tests.workbench import Bench
 

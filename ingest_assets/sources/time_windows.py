@@ -18,11 +18,11 @@ from ingest_assets.sources.client.clock import VendorClock
 from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
-from ingest_assets.sources.readiness import UNREADY, due
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.source import Extraction, Page, Store
+from ingest_assets.sources.time_window_plan import Reach, Window, WindowsCursor, plan
 from ingest_assets.sources.times import BEGINNING
-from ingest_assets.sources.window_plan import Reach, Window, WindowsCursor, plan
+from ingest_assets.sources.transcript_state import UNREADY, due
 from ingest_assets.storage.schema import StoredRow
 
 CONFIRMATIONS = 50  # absent items that one sync asks for by id; the next one goes on

@@ -11,7 +11,7 @@ from ingest_assets.sources.source import Page
 
 
 @dataclass
-class Batch:
+class Rows:
     """Rows, rejected items, deletions, and parts that could not be read or can be again."""
 
     records: list[Record] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.records) + len(self.rejected)
 
-    def add(self, other: "Batch") -> None:
+    def add(self, other: "Rows") -> None:
         self.records += other.records
         self.rejected += other.rejected
         self.gone += other.gone

@@ -1,4 +1,4 @@
-"""What the squares of a source's partitions show, and when a run turns one."""
+"""The status of a source's partitions as Dagster shows it, and when a run changes one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ def has_news(summary: Mapping[str, Any]) -> bool:
     return summary["status"] == FAILED or any(summary[count] for count in counted)
 
 
-class Squares:
+class PartitionStatus:
     """The partitions of a run. One of its own that fails, or is killed, Dagster itself shows as red."""
 
     def __init__(self, one: Worker, source: Source, keys: Sequence[str], *, batch: bool) -> None:
@@ -34,7 +34,7 @@ class Squares:
         if not batch:  # red until the run says otherwise: one that is killed cannot say anything
             self._note(keys, one.clock.now(), failed=True)
 
-    def worth_turning(self, workspace_id: str, summary: Mapping[str, Any]) -> bool:
+    def needs_event(self, workspace_id: str, summary: Mapping[str, Any]) -> bool:
         """Whether a good sync is worth an event."""
         before = self._before.get(workspace_id)
         if not self._batch or before is None:
@@ -56,14 +56,14 @@ class Squares:
         with self._one.engine.connect() as conn:
             return not any_read(conn, self._source.name, workspace_id)
 
-    def green(self, workspace_id: str) -> None:
+    def succeed(self, workspace_id: str) -> None:
         """Note a materialization that comes next, which hides what was reported of the partition's checks."""
         with self._one.engine.begin() as conn:
             reports.forget_reported(conn, self._source.name, [workspace_id])
             self._save(conn, [workspace_id], self._one.clock.now(), failed=False)
 
-    def untouched(self, workspace_id: str) -> None:
-        """Note that nothing was read: the square stays as it was."""
+    def unchanged(self, workspace_id: str) -> None:
+        """Note that nothing was read: the status stays as it was."""
         if not self._batch:
             red, since = self._before.get(workspace_id, (False, BEGINNING))
             self._note([workspace_id], since, failed=red)
