@@ -75,6 +75,7 @@ class TestAReader:
                 "from ingest.accounts where workspace_id = :name",
                 name=name,
             )
+            bench.execute("update raw.slack_messages set updated_at = now() where workspace_id = :name", name=name)
             for featured in FEATURED:
                 assert bench.app.extractor("test").run(featured, name).submitted > 0
                 assert bench.app.extractor("test").run(featured, name).extracted > 0

@@ -38,7 +38,8 @@ def alone(context: dg.OpExecutionContext) -> Iterator[None]:
 @dg.op(
     required_resource_keys={"database", "limits"},
     description="Delete run and event logs, sync history and model requests older than INGEST_KEEP_HISTORY_DAYS, "
-    "and the data of workspaces removed INGEST_KEEP_REMOVED_DAYS ago.",
+    "versions of rows older than INGEST_KEEP_VERSIONS_DAYS, and the data of workspaces removed "
+    "INGEST_KEEP_REMOVED_DAYS ago.",
 )
 def prune(context: dg.OpExecutionContext) -> None:
     """Delete old runs and events, but for what partitions and checks show, and for runs that are not finished."""
@@ -51,6 +52,8 @@ def _prune(context: dg.OpExecutionContext) -> None:
     before = now - timedelta(days=core.keep_history_days)
     for table, count in pruning.prune_history(engine, before):
         context.log.info("%s: %d rows deleted", table, count)
+    count = pruning.prune_versions(engine, now - timedelta(days=core.keep_versions_days))
+    context.log.info("raw.versions: %d rows deleted", count)
     if core.keep_removed_days is not None:
         for workspace_id, count in pruning.delete_removed(engine, now - timedelta(days=core.keep_removed_days)):
             context.log.info("workspace %s: %d rows deleted", workspace_id, count)

@@ -135,6 +135,9 @@ class CoreSettings(SettingsGroup):
     keep_history_days: int = Field(
         default=14, ge=1, description="How long run logs, sync history and model requests are kept."
     )
+    keep_versions_days: int = Field(
+        default=90, ge=0, description="How long it is kept what rows held before they changed or were deleted."
+    )
     keep_removed_days: int | None = Field(
         default=None, ge=0, description="How long the data of a removed workspace is kept; empty keeps it."
     )

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, Table, delete, func, select
 
 from ingest_assets.storage.feature_tables import model_requests
 from ingest_assets.storage.incident_tables import incidents
+from ingest_assets.storage.record_tables import versions
 from ingest_assets.storage.schema import leases, metadata, sync_counts, syncs, workspaces
 
 CHUNK = 20_000  # rows a transaction
@@ -22,6 +23,11 @@ def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]
         conn.execute(delete(incidents).where(incidents.c.closed_at < before))  # with their messages
     over = (model_requests.c.made_at < before, func.coalesce(model_requests.c.wait_until < func.now(), True))
     yield "features.model_requests", _delete(engine, model_requests, *over)
+
+
+def prune_versions(engine: Engine, before: datetime) -> int:
+    """Delete what rows held until a moment, and return how many versions that were."""
+    return _delete(engine, versions, versions.c.valid_to < before)
 
 
 def _delete(engine: Engine, table: Table, *where: object) -> int:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BigInteger,
     Column,
+    Identity,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -18,6 +19,27 @@ from ingest_assets.storage.schema import metadata, timestamp
 
 BOOKKEEPING = ("first_seen_at", "updated_at", "deleted_at")
 """Columns that PostgreSQL fills in."""
+
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("version_id", BigInteger, Identity(always=True), primary_key=True, comment="ours"),
+    Column("table_name", Text, nullable=False, comment="of schema raw"),
+    Column("workspace_id", Text, nullable=False, comment="the customer"),
+    Column("account_id", BigInteger, nullable=False, comment="of ingest.accounts: whose login read the item"),
+    Column("external_id", Text, nullable=False, comment="the item's id at the vendor"),
+    Column("valid_from", timestamp, nullable=False, comment="when the row became as it is here"),
+    Column("valid_to", timestamp, nullable=False, comment="when it changed"),
+    Column("deleted_at", timestamp, comment="as the row's: not null where the item was deleted all the while"),
+    Column("text", Text, comment="as the row's, where its table has one"),
+    Column("raw", JSONB, nullable=False, comment="as the row's"),
+    Index(None, "workspace_id", "table_name", "external_id"),
+    Index(None, "valid_to"),
+    schema="raw",
+    comment="What rows of the other tables of this schema held before they changed or were deleted.",
+)
+"""A trigger of each record's table writes it (migration 0013), whoever changes the row."""
 
 
 class RecordRow(NamedTuple):
