@@ -12,6 +12,7 @@ from ingest_assets.cli.connect import connect
 from ingest_assets.cli.database import migrate, new_key, rotate_keys
 from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
+from ingest_assets.cli.rejected import rejected
 from ingest_assets.cli.services import dev, metrics
 from ingest_assets.cli.sync import status, sync
 from ingest_assets.errors import IngestError
@@ -22,7 +23,7 @@ COMMANDS = (
     *(migrate, new_key, rotate_keys),
     *(connect, accounts, pause, resume, disconnect, remove, acknowledge),
     *(sync, status, extract, features),
-    *(incidents, alert),
+    *(rejected, incidents, alert),
     *(dev, metrics),
 )
 

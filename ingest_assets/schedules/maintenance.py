@@ -11,10 +11,12 @@ from ingest_assets.sources import SOURCES
 from ingest_assets.storage import dagster_log, pruning
 from ingest_assets.storage.leases import lease
 from ingest_assets.sync.deriving import derive_anew
+from ingest_assets.sync.replay import replay_all
 
 MAINTENANCE = "maintenance"
 NIGHTLY = "30 3 * * *"
 DERIVING = timedelta(hours=1)  # of one night, beside the syncs
+REPLAYING = timedelta(minutes=15)  # the same
 
 
 @contextmanager
@@ -83,6 +85,32 @@ def _derive(context: dg.OpExecutionContext) -> None:
         )
 
 
+@dg.op(
+    required_resource_keys={"database", "limits"},
+    description="Parse again what was set aside, without a request: a newer version may be able to.",
+)
+def replay(context: dg.OpExecutionContext) -> None:
+    """Replay rejected items; what does not end in time goes on in the next night."""
+    with alone(context):
+        _replay(context)
+
+
+def _replay(context: dg.OpExecutionContext) -> None:
+    until, length = (
+        monotonic() + REPLAYING.total_seconds(),
+        timedelta(seconds=context.resources.limits.core().lease_seconds),
+    )
+    engine = context.resources.database.engine()
+    for one in replay_all(engine, SOURCES, lambda: monotonic() < until, owner=context.run.run_id, length=length):
+        context.log.info(
+            "%s, workspace %s: %d rejected items stored, %d remain",
+            one.source,
+            one.workspace_id,
+            one.stored,
+            len(one.reasons),
+        )
+
+
 def prune_dagster(instance: dg.DagsterInstance, before: datetime, tell: dagster_log.Tell) -> None:
     """Prune the instance's log in its PostgreSQL."""
     with instance.event_log_storage.index_connection() as conn:  # type: ignore[attr-defined]  # of the PostgreSQL storage
@@ -94,11 +122,12 @@ def prune_dagster(instance: dg.DagsterInstance, before: datetime, tell: dagster_
 
 @dg.job(
     executor_def=dg.in_process_executor,
-    description="Prune logs and history, and derive rows of older parsers anew.",
+    description="Prune logs and history, derive rows of older parsers anew, and replay what was set aside.",
 )
 def maintenance() -> None:
     prune()
     derive()
+    replay()
 
 
 @dg.schedule(

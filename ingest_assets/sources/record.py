@@ -20,9 +20,10 @@ them at once, and replaces the columns that came out differently, but for those 
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 from sqlalchemy import Connection, Table
@@ -33,6 +34,8 @@ from ingest_assets.sources.login import Account
 from ingest_assets.sources.values import HASH_BYTES, dump_json
 from ingest_assets.storage.record_tables import RecordRow, record_table
 from ingest_assets.storage.schema import StoredRow
+
+Replays = TypeVar("Replays", bound="Record")
 
 ENVELOPE = frozenset({"workspace_id", "account_id", "raw", "deleted"})
 """Fields that hold no value of the vendor's, and its item as a whole."""
@@ -123,12 +126,46 @@ class Record(BaseModel):
         made: Self = cls.from_api(account_of(row), row.raw)  # type: ignore[attr-defined]  # each class has its own
         return made
 
+    @classmethod
+    def replay(cls, item: "SetAside", payload: Any) -> Self:
+        """Make the record of an item that was set aside, from what is kept of it.
+
+        Raises what parsing a malformed item raises.
+        """
+        made: Self = cls.from_api(item.account, payload)  # type: ignore[attr-defined]  # each class has its own
+        return made
+
+    @classmethod
+    def after_replay(cls, _conn: Connection, _account: Account, _taken: Sequence["Record"]) -> Sequence["Record"]:
+        """Return the records that change with these, which were set aside and are stored now."""
+        return ()
+
+    def left_to_read(self) -> tuple[str, str] | None:
+        """Return a part that nobody has read while this item was set aside, and what an operator calls it."""
+        return None
+
     def row(self) -> RecordRow:
         """Return what is stored of the record; it is made once."""
         made: RecordRow | None = self.__dict__.get("_row")
         if made is None:
             made = self.__dict__["_row"] = self._made_row()
         return made
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An item that was set aside, and what it is parsed beside."""
+
+    account: Account
+    key: str
+    stored: StoredRow | None
+    """What is stored of the item as it was before."""
+    beside: Any
+    """What `Record.beside` read."""
+
+    def replays(self, record: type[Replays]) -> Callable[[Any], Replays]:
+        """Return what parses the payload."""
+        return lambda payload: record.replay(self, payload)
 
 
 def account_of(row: StoredRow) -> Account:

@@ -40,6 +40,8 @@ class Counts:
     new: int = 0
     changed: int = 0
     deleted: int = 0
+    flagged: int = 0
+    """Those of the deleted that were stored before, and that the vendor sent as deleted."""
     rejected: int = 0
 
     def __iadd__(self, other: "Counts") -> "Counts":
@@ -47,6 +49,7 @@ class Counts:
         self.new += other.new
         self.changed += other.changed
         self.deleted += other.deleted
+        self.flagged += other.flagged
         self.rejected += other.rejected
         return self
 
@@ -61,7 +64,7 @@ def upsert(conn: Connection, table: Table, rows: Sequence[RecordRow], *, mostly_
     if changed := rows if mostly_new else _unlike_stored(conn, statements.stored, rows):
         conn.exec_driver_sql(statements.stage)
         _copy(conn, statements, changed)
-        counts.new, counts.changed, counts.deleted = conn.exec_driver_sql(statements.merge).one()
+        counts.new, counts.changed, counts.deleted, counts.flagged = conn.exec_driver_sql(statements.merge).one()
     return counts
 
 
@@ -170,7 +173,8 @@ def _statements(table: Table) -> _Statements:  # the names in it are our own
             "or (stored.deleted_at is null) <> (excluded.deleted_at is null) "
             "returning xmax = 0 as inserted, deleted_at is not null as deleted) "
             "select count(*) filter (where inserted and not deleted), "
-            "count(*) filter (where not inserted and not deleted), count(*) filter (where deleted) from written"
+            "count(*) filter (where not inserted and not deleted), count(*) filter (where deleted), "
+            "count(*) filter (where deleted and not inserted) from written"
         ),
     )
 

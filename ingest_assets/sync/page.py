@@ -59,7 +59,7 @@ class PageWriter:
                 raise
             self._any_rejected = True
             counts = self._write(page, rows, singly=True)
-        self._absent += len(page.gone)
+        self._absent += len(page.gone) + counts.flagged
         self._any_rejected = self._any_rejected or bool(page.rejected)
         return counts
 
@@ -83,8 +83,9 @@ class PageWriter:
                 if self._any_rejected:
                     stored = by_id.keys() - {refusal.row.external_id for refusal in refusals}
                     writes.forget_rejected(conn, table, account_id, list(stored))
-            if page.gone:
-                self._refuse_mass_deletion(len(page.gone), writes.stored_rows(conn, main, account_id))
+            if absent := len(page.gone) + counts.flagged:
+                living = writes.stored_rows(conn, main, account_id) + counts.flagged
+                self._refuse_mass_deletion(absent, living)
             if going := [*page.gone, *page.left]:
                 counts.deleted += writes.mark_deleted(conn, main, account_id, going)
             for kind, external_ids in page.also_gone.items():

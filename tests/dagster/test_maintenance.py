@@ -131,15 +131,20 @@ def test_a_workspace_that_comes_back_while_others_are_deleted_keeps_everything(b
     assert count(bench, "ingest.syncs") == 1
 
 
-def test_the_job_derives_rows_of_an_older_parser_anew(
+def test_the_job_derives_rows_of_an_older_parser_anew_and_replays_what_was_set_aside(
     bench: Bench, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = bench.workspace("acme", "general")
     acme.say("general", "as it was said")
+    acme.say("general", "odd", extra={"edited": "yes"})
     acme.reads()
+    bench.execute(
+        "update ingest.rejected_records set payload = payload - 'edited'"
+    )  # as if it could be parsed now
     bench.execute("update raw.slack_messages set parser_version = 0, text = 'as an older parser read it'")
     for name, value in bench.environ.items():
         monkeypatch.setenv(name, value)
     assert build(bench.app).resolve_job_def("maintenance").execute_in_process(instance=instance).success
-    assert [row.text for row in acme.rows.values()] == ["as it was said"]
+    assert {row.text for row in acme.rows.values()} == {"as it was said", "odd"}
+    assert acme.rejected == []
     forget_engines()

@@ -452,6 +452,18 @@ class TestDeletions:
         assert acme.sync(deleted_share=1).counts.deleted == 30
         assert acme.held() == acme.shown()
 
+    def test_too_many_that_slack_itself_flags_as_deleted_are_not_believed_either(self, acme: Workspace) -> None:
+        parents = acme.say_many("general", 30)
+        for ts in parents:  # a thread whose parent is deleted keeps it as a tombstone
+            acme.say("general", "a reply", thread_ts=ts)
+        acme.reads()
+        for ts in parents:
+            acme.order("delete", channel="general", ts=ts)
+        result = acme.sync()
+        assert (result.status, result.counts.deleted) == ("failed", 0)
+        assert "INGEST_DELETED_SHARE" in str(result.reason)
+        assert acme.sync(deleted_share=1).counts.deleted == 30
+
     def test_of_everything_in_a_small_channel_are_believed(self, acme: Workspace) -> None:
         said = acme.say_many("general", 10, hours_ago=2)
         acme.reads()

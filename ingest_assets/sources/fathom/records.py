@@ -9,7 +9,7 @@ from pydantic import Field
 from ingest_assets.sources.fathom.transcript import recorder_of, stretches_of, title_of
 from ingest_assets.sources.json_values import Json, JsonView, list_of, text_of
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord, account_of
+from ingest_assets.sources.record import ConversationRecord, SetAside, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
 from ingest_assets.sources.transcript_state import state_of
@@ -78,6 +78,11 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
     @classmethod
     def rederive(cls, row: StoredRow, _beside: None) -> "FathomSession":
         return cls.from_api(account_of(row), row.raw, was=row.transcript_state, age=timedelta(0))
+
+    @classmethod
+    def replay(cls, item: SetAside, payload: Any) -> "FathomSession":
+        was = None if item.stored is None else item.stored.transcript_state
+        return cls.from_api(item.account, payload, was=was, age=timedelta(0))
 
 
 def id_of(meeting: JsonView) -> str:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -10,13 +11,13 @@ from sqlalchemy import Connection, func
 
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.gmail.addresses import addresses_of, decoded_header
-from ingest_assets.sources.gmail.body import body_of
+from ingest_assets.sources.gmail.body import body_of, kept_apart
 from ingest_assets.sources.gmail.mime import headers_of, stripped
 from ingest_assets.sources.gmail.new_text import new_text_of
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord, account_of
-from ingest_assets.sources.values import checked_id
+from ingest_assets.sources.record import ConversationRecord, Record, SetAside, account_of
+from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.storage.existing import living
 from ingest_assets.storage.schema import StoredRow
 
@@ -101,6 +102,25 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
         return made.model_copy(update={"text": row.text, "new_text": new_text})
 
     @classmethod
+    def replay(cls, item: SetAside, payload: Any) -> "GmailMessage":
+        if kept_apart(payload.get("payload") or {}):
+            raise UnusableValue("kept apart by Gmail: the next sync that reads its thread has it", "body", "")
+        return cls.from_api(item.account, payload, {}, max_bytes=sys.maxsize)
+
+    @classmethod
+    def after_replay(cls, conn: Connection, account: Account, taken: Sequence[Record]) -> "list[GmailThread]":
+        """Sum up the messages' threads anew, without a history_id: the next comparison reads them again."""
+        threads = {one.thread_id for one in taken if isinstance(one, GmailMessage)}
+        whose: list[Any] = [
+            SimpleNamespace(account_id=account.account_id, external_id=one) for one in sorted(threads)
+        ]
+        mail = GmailThread.beside(conn, whose)
+        return [
+            GmailThread.from_messages(account, {"id": one}, mail[account.account_id, one])
+            for one in sorted(threads)
+        ]
+
+    @classmethod
     def stored(cls, row: StoredRow) -> "GmailMessage":
         """Make the message of its row, without parsing anything."""
         return cls.model_construct(**{name: getattr(row, name) for name in ("external_id", *cls.own_fields)})
@@ -157,6 +177,13 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     def rederive(cls, row: StoredRow, beside: dict[tuple[int, str], list[GmailMessage]]) -> "GmailThread":
         thread = {"id": row.external_id, "historyId": row.history_id}
         return cls.from_messages(account_of(row), thread, beside[row.account_id, row.external_id])
+
+    @classmethod
+    def replay(cls, item: SetAside, payload: Any) -> "GmailThread":
+        mail = item.beside.get((item.account.account_id, item.key))
+        if not mail:
+            raise UnusableValue("not stored", "messages", "")
+        return cls.from_messages(item.account, {"id": item.key, "historyId": payload.get("historyId")}, mail)
 
 
 def id_of(item: Any, name: str) -> str:

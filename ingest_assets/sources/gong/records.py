@@ -10,7 +10,7 @@ from pydantic import Field
 from ingest_assets.sources.gong.transcript import stretches_of
 from ingest_assets.sources.json_values import Json, JsonView, flag_of, text_of, whole_of
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord, Record, account_of
+from ingest_assets.sources.record import ConversationRecord, Record, SetAside, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
 from ingest_assets.sources.transcript_state import state_of
@@ -98,6 +98,14 @@ class GongCall(ConversationRecord, table="gong_calls"):
         call = {key: value for key, value in row.raw.items() if key != "transcript"}
         transcript, was = row.raw.get("transcript"), row.transcript_state
         return cls.from_api(account_of(row), call, transcript, was=was, age=timedelta(0))
+
+    @classmethod
+    def replay(cls, item: SetAside, payload: Any) -> "GongCall":
+        """Parse a call; its transcript is the stored one, or the next sync asks for it."""
+        stored = item.stored
+        transcript = None if stored is None else stored.raw.get("transcript")
+        was = None if stored is None else stored.transcript_state
+        return cls.from_api(item.account, payload, transcript, was=was, age=timedelta(0))
 
 
 class GongUser(Record, table="gong_users"):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.record import ConversationRecord, Record, account_of
+from ingest_assets.sources.record import ConversationRecord, Record, SetAside, account_of
 from ingest_assets.sources.slack.markup import readable
 from ingest_assets.sources.slack.text import Said, said_by
 from ingest_assets.sources.values import HASH_BYTES, UnusableValue
@@ -162,6 +162,19 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         names = beside[row.account_id]
         made = cls.from_api(account_of(row), row.channel_id, row.raw, names, in_channel=row.in_channel)
         return made.as_of(row)
+
+    @classmethod
+    def replay(cls, item: SetAside, payload: Any) -> "SlackMessage":
+        channel_id, _, ts = item.key.partition(":")
+        if ts != payload["ts"]:
+            raise UnusableValue("not the channel's and the message's", "item_key", item.key)
+        in_channel, names = payload.get("thread_ts") in (None, ts), item.beside[item.account.account_id]
+        made = cls.from_api(item.account, channel_id, payload, names, in_channel=in_channel)
+        return made.as_of(item.stored)
+
+    def left_to_read(self) -> tuple[str, str] | None:
+        unread = self.raw.get("reply_count") and self.latest_reply != self.raw.get("latest_reply")
+        return (self.external_id, f"thread of {self.occurred_at:%Y-%m-%d %H:%M} UTC") if unread else None
 
 
 def _author_name(message: JsonView, names: Names) -> str | None:
