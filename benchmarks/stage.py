@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.measure import Cost
+from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
 from ingest_simulator import embedded
@@ -23,7 +24,7 @@ from ingest_simulator import embedded
 ANNOUNCEMENT = "simulator listening on "
 ORDER_SECONDS = 300  # the simulator may take this long to make a large world
 CONTENDER_SECONDS = 900
-OURS = ("DATABASE_URL", "INGEST_", "SLACK_", "GONG_", "FATHOM_", "GMAIL_", "GOOGLE_", "OPENAI_")
+OURS = ("DATABASE_URL", "INGEST_", "GOOGLE_", "OPENAI_", *(f"{name.upper()}_" for name in BY_NAME))
 """What the environment of whoever starts the benchmarks must not decide."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import crowd
 from benchmarks.crowd import CUSTOMERS
 from benchmarks.jobs import JOBS
 from ingest_assets.sources import SOURCES
@@ -18,15 +19,27 @@ from ingest_assets.sources.source import Source
 from ingest_simulator import demo_world
 from ingest_simulator.state import Simulator
 from ingest_simulator.vendors import NAMES
+from tests.dagster.test_resources import ASKS
 from tests.fuzz.parsers import PARSERS
-from tests.sources.poison import CASES
+from tests.sources.poison import METHODS
 from tests.sources.tenants import TENANTS
+from tests.sources.test_poisoned_items import SAMPLES, SENDING, SENT
 
 ROOT = Path(__file__).parent.parent
 CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
     "contracts"
 ]
 SLACK_BENCHMARK = "slack"  # benchmarks/slack.py is older than the jobs, and measures more
+
+
+class _Somewhere:
+    url = "http://vendors"
+
+
+def addressed(source: Source, environ: Mapping[str, str]) -> bool:
+    """Whether the source is told where its vendor is: else it would ask the real one."""
+    told = {name for name in environ if name.startswith(f"{source.name.upper()}_")}
+    return bool(told - {f"{source.name.upper()}_{what}" for what in ("PACING", "SYNC_CRON")})
 
 
 def under_contract(contract: str, module: str) -> bool:
@@ -52,14 +65,26 @@ PLACES: dict[str, Callable[[Source], bool]] = {
     ),
     "ingest_simulator/vendors.py: VENDORS": lambda source: source.name in NAMES,
     "ingest_simulator/state.py: its world": lambda source: hasattr(Simulator(), source.name),
-    "ingest_simulator/demo_world.py: EXPECTED_FAILURES, a customer": lambda source: (
+    "ingest_simulator/demo_world.py: its address in environ": lambda source: addressed(
+        source, demo_world.environ("http://vendors")
+    ),
+    "ingest_simulator/demo_world.py: EXPECTED_FAILURES, and a customer": lambda source: (
         source.name in demo_world.EXPECTED_FAILURES
     ),
+    "tests/workbench.py: its address, and no pacing": lambda source: (
+        f'"{source.name.upper()}_PACING"' in (ROOT / "tests/workbench.py").read_text()
+    ),
     "tests/sources/tenants.py: TENANTS": lambda source: source.name in TENANTS,
-    "tests/sources/poison.py: CASES": lambda source: any(name == source.name for name, _method in CASES),
+    "tests/sources/poison.py: METHODS": lambda source: source.name in METHODS,
+    "tests/sources/test_poisoned_items.py: SAMPLES, SENDING, SENT": lambda source: (
+        {*source.records} <= SAMPLES.keys() and source.name in SENDING.keys() & SENT.keys()
+    ),
+    "tests/dagster/test_resources.py: ASKS": lambda source: source.name in ASKS,
     "tests/fuzz/parsers.py: PARSERS": lambda source: source.main.table.name in PARSERS,
     "benchmarks/jobs.py: JOBS": lambda source: source.name in {*JOBS, SLACK_BENCHMARK},
-    "benchmarks/crowd.py: CUSTOMERS": lambda source: source.name in CUSTOMERS,
+    "benchmarks/crowd.py: CUSTOMERS, and its address in environ": lambda source: (
+        source.name in CUSTOMERS and addressed(source, crowd.environ(_Somewhere()))  # type: ignore[arg-type]  # as much as it takes
+    ),
     "docs/connecting/<name>.md": lambda source: (ROOT / "docs/connecting" / f"{source.name}.md").is_file(),
     "README.md: a link to that page": lambda source: (
         f"docs/connecting/{source.name}.md" in (ROOT / "README.md").read_text()

@@ -81,7 +81,12 @@ def record_table(
     """Define `raw.<name>`: the shared envelope, the source's own columns, and the bookkeeping.
 
     An item that several accounts of a workspace see is `shared`: one row, of the account that last wrote it.
+    Raises TypeError for a column of the source's own that the others already have.
     """
+    if taken := {column.name for column in own} & {*BOOKKEEPING, *RecordRow._fields}:
+        raise TypeError(
+            f"raw.{name}: {', '.join(sorted(taken))} is a column of every table; call yours otherwise."
+        )
     return Table(
         name,
         metadata,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
@@ -191,17 +191,18 @@ class TestTheDefinitions:
         assert [one.status for one in acme.history] == ["success"]
 
 
-async def _asked(source: str, client: Any) -> None:
-    """Make one request of the source's client."""
-    if source == "slack":
-        await client.identity()
-    elif source == "gong":
-        async with aclosing(client.users(tries=1)) as pages:
-            await anext(pages)
-    elif source == "fathom":
-        await client.sees_any(datetime.now(UTC) - timedelta(days=1), datetime.now(UTC))
-    else:
-        await client.profile()
+async def _people(client: Any) -> None:
+    async with aclosing(client.users(tries=1)) as pages:
+        await anext(pages)
+
+
+ASKS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    "slack": lambda client: client.identity(),
+    "gong": _people,
+    "fathom": lambda client: client.sees_any(datetime.now(UTC) - timedelta(days=1), datetime.now(UTC)),
+    "gmail": lambda client: client.profile(),
+}
+"""One request of each source's client."""
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
@@ -219,7 +220,7 @@ class TestAnApi:
 
             async def ask() -> None:
                 async with api.client(login) as client:
-                    await _asked(source.name, client)
+                    await ASKS[source.name](client)
 
             asyncio.run(ask())
             assert login.calls.total() >= 1

@@ -1,4 +1,7 @@
-"""Versions: what a row of schema raw held before it changed, and what a table held at a moment."""
+"""Versions: what a row of schema raw held before it changed, and what a table held at a moment.
+
+The comment on `source` no longer lists the sources there are.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +23,8 @@ TABLES = (
     "gmail_threads",
 )
 WITHOUT_TEXT = {"slack_users", "slack_channels", "gong_users", "gong_workspaces"}
+
+SOURCES = ("accounts", "check_reports", "partition_reports", "sync_counts", "syncs")  # of schema ingest
 
 # a row that is written twice in one transaction was never seen as it was in between
 KEEP_VERSION = """
@@ -91,9 +96,14 @@ def upgrade() -> None:
         plain = table in WITHOUT_TEXT
         op.execute(TRIGGER.format(table=table, function="keep_version_without_text" if plain else "keep_version"))
         op.execute(AS_OF.format(table=table, text="null" if plain else "one.text"))
+    for table in SOURCES:
+        comment = "the vendor, by the name that `connect` takes"
+        op.alter_column(table, "source", comment=comment, schema="ingest")
 
 
 def downgrade() -> None:
+    for table in SOURCES:
+        op.alter_column(table, "source", comment="slack, gong, fathom or gmail", schema="ingest")
     for table in TABLES:
         op.execute(f"drop function raw.{table}_as_of(timestamptz)")
         op.execute(f"drop trigger keep_version on raw.{table}")
