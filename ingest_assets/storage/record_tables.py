@@ -84,9 +84,7 @@ def record_table(
     Raises TypeError for a column of the source's own that the others already have.
     """
     if taken := {column.name for column in own} & {*BOOKKEEPING, *RecordRow._fields}:
-        raise TypeError(
-            f"raw.{name}: {', '.join(sorted(taken))} is a column of every table; call yours otherwise."
-        )
+        raise TypeError(f"raw.{name}: every table has a column {min(taken)}; call yours otherwise.")
     return Table(
         name,
         metadata,
