@@ -295,6 +295,31 @@ class TestAReservation:
         assert self.run(bench, None) == ["success"]
 
 
+class TestAStop:
+    def test_ends_those_under_way_at_a_safe_place_and_begins_no_other(
+        self, bench: Bench, fleet: list[Workspace]
+    ) -> None:
+        """Who stops taking results, as a run that is terminated, waits for nobody's whole sync."""
+        fleet[0].say_many("general", 5)
+        for workspace in fleet[1:]:
+            workspace.fault("slow", seconds=60, times=-1, method="conversations.history")
+        results = sync_workspaces(SLACK, names_of(fleet), bench.options, bench.worker())
+        assert next(results)[0] == "acme"
+        results.close()  # type: ignore[attr-defined]  # it is a generator
+        assert [workspace.account.lease_until for workspace in fleet] == [None] * 6
+        assert {workspace.account.state for workspace in fleet} == {"active"}
+        assert [bool(workspace.rows) for workspace in fleet] == [True] + [False] * 5
+        bench.sim.delete("/_sim/fault")
+        assert {one.status for found in run(bench, *names_of(fleet)).values() for one in found} == {"success"}
+
+    def test_that_came_before_lets_nobody_begin(self, bench: Bench, fleet: list[Workspace]) -> None:
+        worker = bench.worker()
+        worker.stop.request()
+        found = dict(sync_workspaces(SLACK, names_of(fleet), bench.options, worker))
+        assert {one.reason for results in found.values() for one in results} == {"stopped; the next run goes on"}
+        assert not any(workspace.rows for workspace in fleet)
+
+
 class TestTheReport:
     def test_has_exactly_the_documented_keys(self, bench: Bench, fleet: list[Workspace]) -> None:
         found = run(bench, *names_of(fleet))

@@ -250,6 +250,45 @@ def freeze_between_commits(bench: Bench, process: subprocess.Popen[str]) -> None
     wait_until(frozen, process)
 
 
+class TestASignal:
+    """Ctrl-C and SIGTERM end a sync at a safe place."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("requests", [2, 12, 30])
+    def test_ends_a_sync_after_the_page_under_way(self, acme: Workspace, number: int, requests: int) -> None:
+        bench = acme.bench
+        since = bench.requests()
+        with syncing(bench) as process:
+            wait_until(asked(bench, since, requests), process)
+            bench.order("latency", seconds=60)  # no answer is waited for
+            process.send_signal(number)
+            out, err = process.communicate(timeout=PATIENCE)
+        bench.order("latency", seconds=0)
+        assert process.returncode == 130
+        assert err == "Stopping at a safe place ... (once more: at once)\n"
+        assert (json.loads(out)["status"], json.loads(out)["accounts"][0]["reason"]) == (
+            "partial",
+            "stopped; the next run goes on",
+        )
+        assert (acme.account.lease_until, acme.account.state) == (None, "active")
+        assert acme.sync().status == "success"
+        assert acme.held() == acme.shown()
+
+    def test_that_comes_twice_ends_it_at_once(self, acme: Workspace) -> None:
+        bench = acme.bench
+        since = bench.requests()
+        with syncing(bench) as process, bench.engine.connect() as conn:
+            wait_until(asked(bench, since, 12), process)
+            conn.execute(text("select 1 from ingest.accounts for update"))  # no page can be committed
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr is not None
+            assert "Stopping" in process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=PATIENCE) == 130
+        assert sync_once_free(acme).status == "success"
+        assert acme.held() == acme.shown()
+
+
 class TestAnAccountThatIsChangedDuringASync:
     @pytest.mark.parametrize("state", [PAUSED, DISCONNECTED])
     def test_stops_it_at_its_next_commit(self, acme: Workspace, state: str) -> None:

@@ -14,6 +14,7 @@ from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
 from ingest_assets.cli.rejected import rejected
 from ingest_assets.cli.services import dev, metrics
+from ingest_assets.cli.signals import INTERRUPTED, end_by_exception
 from ingest_assets.cli.sync import status, sync
 from ingest_assets.errors import IngestError
 from ingest_assets.storage.trouble import TROUBLES, trouble
@@ -32,6 +33,7 @@ def main() -> None:
     """Run a command; whatever the user can put right is one sentence and exit code 2."""
     app: App | None = None
     guard()
+    end_by_exception()
     try:
         app = App.load()
         code = cli.main(obj=app, standalone_mode=False)  # what ctx.exit() was given
@@ -40,7 +42,7 @@ def main() -> None:
         echo_usage(error)
         sys.exit(CANNOT)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except IngestError as error:
         _fail(str(error))
     except TROUBLES as error:

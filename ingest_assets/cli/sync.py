@@ -7,11 +7,12 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli import CANNOT
 from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.signals import INTERRUPTED, stopping
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.sync.pool import sync_workspaces
-from ingest_assets.sync.result import SKIPPED, SUCCESS, report
+from ingest_assets.sync.result import SKIPPED, SUCCESS, SyncResult, report
 from ingest_assets.terminal import echo, echo_json
 
 
@@ -47,23 +48,29 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
             raise IngestError(no_account(source, workspace, None))
     results = []
     worker = app.worker(f"command-{uuid4()}")
-    for workspace_id, found in sync_workspaces(
-        BY_NAME[source], sorted(known) if everything else workspaces, app.options_of(BY_NAME[source]), worker
-    ):
-        results += found
-        if not as_json:
-            for one in found:
-                counts = one.counts
-                echo(
-                    f"{workspace_id} {one.account.name}: {one.status}, {counts.new} new, {counts.changed} changed,"
-                    f" {counts.deleted} deleted, {counts.rejected} rejected, {sum(one.calls.values())} API calls, "
-                    f"{one.seconds:.1f} s" + (f": {one.reason}" if one.reason else "")
-                )
+    names, options = sorted(known) if everything else workspaces, app.options_of(BY_NAME[source])
+    with stopping(worker.stop):
+        for workspace_id, found in sync_workspaces(BY_NAME[source], names, options, worker):
+            results += found
+            if not as_json:
+                for one in found:
+                    echo(_line(workspace_id, one))
     summary = report(results)
     if as_json:
         echo_json(summary)
     else:
         echo(summary["status"])
+    if worker.stop.requested:
+        ctx.exit(INTERRUPTED)
     if any(result.by_process for result in results):
         ctx.exit(CANNOT)
     ctx.exit(0 if summary["status"] in {SUCCESS, SKIPPED} else 1)
+
+
+def _line(workspace_id: str, result: SyncResult) -> str:
+    counts = result.counts
+    return (
+        f"{workspace_id} {result.account.name}: {result.status}, {counts.new} new, {counts.changed} changed, "
+        f"{counts.deleted} deleted, {counts.rejected} rejected, {sum(result.calls.values())} API calls, "
+        f"{result.seconds:.1f} s" + (f": {result.reason}" if result.reason else "")
+    )

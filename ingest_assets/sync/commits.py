@@ -47,11 +47,19 @@ class _Commits:
             self._under_way = asyncio.ensure_future(self._commit(page, rows))
 
     async def finish(self) -> None:
-        if self._under_way is not None:
+        """Wait for the commit under way, whoever is cancelled meanwhile: a thread cannot be called back."""
+        if self._under_way is None:
+            return
+        cancelled: asyncio.CancelledError | None = None
+        while not self._under_way.done():
             try:
-                await asyncio.shield(self._under_way)  # a thread cannot be called back
-            except Exception as error:
-                raise _NotStored from error
+                await asyncio.wait([self._under_way])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        if (met := self._under_way.exception()) is not None:
+            raise _NotStored from met
 
 
 def _rows_of(page: Page) -> RowsByTable:

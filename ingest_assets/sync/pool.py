@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
@@ -21,8 +22,9 @@ from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.engine import require_clock
 from ingest_assets.storage.schema import PAUSED, StoredRow
 from ingest_assets.sync.account import sync
-from ingest_assets.sync.reading import process_ends
+from ingest_assets.sync.reading import STOPPED, process_ends
 from ingest_assets.sync.result import SKIPPED, SyncResult
+from ingest_assets.sync.stop import Stop
 from ingest_assets.sync.worker import Worker, account_of
 
 DOWN = 10
@@ -57,6 +59,8 @@ def sync_workspaces(
     Workspaces take turns, an account each. When the vendor turns out to be down, or in a run that a schedule or
     sensor started a workspace took as long as one account may, the accounts that are left are skipped and stay
     due.
+    When `worker.stop` is requested, or nobody takes the results, those under way end at a safe place, and no other
+    begins.
     Raises ProcessFault before the first account where this process can read none.
     """
     source.connector()  # imported now, and not in the first accounts' time
@@ -69,42 +73,60 @@ def sync_workspaces(
     for workspace_id in dict.fromkeys(workspace_ids):
         if workspace_id not in waiting:
             yield workspace_id, []
+    stop = Stop()
+    attempts = _Attempts(source, options, replace(worker, stop=stop))
     with (
+        worker.stop.calls(stop.request),
         _quiet_collector(),
         ThreadPoolExecutor(worker.core.parallel_accounts, thread_name_prefix=source.name) as pool,
     ):
-        failed: set[str] = set()
-        spent: defaultdict[str, float] = defaultdict(float)
-        share = inf if worker.reservation is None else worker.core.sync_minutes * 60
-        counting = threading.Lock()
-
-        def attempt(row: StoredRow) -> SyncResult:
-            if process_ends():
-                return SyncResult(account=account_of(row), status=SKIPPED, reason="the process ends")
-            if len(failed) >= DOWN:
-                reason = f"{source.title} seems to be down: the last {DOWN} workspaces failed in passing"
-                return SyncResult(account=account_of(row), status=SKIPPED, reason=reason)
-            if spent[row.workspace_id] >= share:
-                reason = "the workspace's other accounts took its share of this run; the next one goes on"
-                return SyncResult(account=account_of(row), status=SKIPPED, reason=reason)
-            result = sync(source, row, options, worker)
-            with counting:
-                spent[row.workspace_id] += result.seconds
-                if isinstance(result.error, Transient):
-                    failed.add(row.workspace_id)
-                else:
-                    failed.clear()
-            return result
-
-        futures = {pool.submit(attempt, row): row.workspace_id for row in _in_turns(rows)}
+        futures = {pool.submit(attempts.one, row): row.workspace_id for row in _in_turns(rows)}
         try:
             for future in as_completed(futures):
                 workspace_id = futures[future]
                 results[workspace_id].append(future.result())
                 if len(results[workspace_id]) == waiting[workspace_id]:
                     yield workspace_id, results[workspace_id]
+        except BaseException:  # nobody takes the results: accounts that are under way end at a safe place
+            stop.request()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Attempts:
+    """What the accounts of a run share: whether the vendor is down, and what each workspace has taken."""
+
+    def __init__(self, source: Source, options: SettingsGroup, worker: Worker) -> None:
+        self._source, self._options, self._worker = source, options, worker
+        self._share = inf if worker.reservation is None else worker.core.sync_minutes * 60
+        self._failed: set[str] = set()
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._counting = threading.Lock()
+
+    def one(self, row: StoredRow) -> SyncResult:
+        """Sync an account, or say why not."""
+        if (reason := self._skipped(row.workspace_id)) is not None:
+            return SyncResult(account=account_of(row), status=SKIPPED, reason=reason)
+        result = sync(self._source, row, self._options, self._worker)
+        with self._counting:
+            self._spent[row.workspace_id] += result.seconds
+            if isinstance(result.error, Transient):
+                self._failed.add(row.workspace_id)
+            else:
+                self._failed.clear()
+        return result
+
+    def _skipped(self, workspace_id: str) -> str | None:
+        if self._worker.stop.requested:
+            return STOPPED
+        if process_ends():
+            return "the process ends"
+        if len(self._failed) >= DOWN:
+            return f"{self._source.title} seems to be down: the last {DOWN} workspaces failed in passing"
+        if self._spent[workspace_id] >= self._share:
+            return "the workspace's other accounts took its share of this run; the next one goes on"
+        return None
 
 
 def _require_logins(source: Source, rows: Sequence[StoredRow], worker: Worker) -> None:

@@ -42,6 +42,7 @@ from ingest_assets.sync.page import PageWriter, RowsByTable
 from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult
 from ingest_assets.sync.worker import Worker, who
 
+STOPPED = "stopped; the next run goes on"
 NAMED = 10  # unreadable parts in one sentence; the others are counted
 TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
 
@@ -85,9 +86,14 @@ class Reading:
     async def read(self, credential: ColumnsView) -> SyncResult:
         """Commit page after page. Raises what comes of a database that went away, or of a process that ends."""
         heartbeat = asyncio.create_task(self._keep_lease())
+        loop, extracting = asyncio.get_running_loop(), asyncio.create_task(self._extracted(credential))
         try:
-            async with committing(self._commit) as store:
-                await self._extract(credential, store)
+            with self.worker.stop.calls(lambda: loop.call_soon_threadsafe(extracting.cancel)):
+                await extracting
+        except asyncio.CancelledError:
+            if not self.worker.stop.requested:
+                raise
+            return self._result(PARTIAL, STOPPED, unfinished=True)
         except OutOfTime:
             return self._result(PARTIAL, "reached its time limit; the next run goes on", unfinished=True)
         except LeaseLost as error:
@@ -104,6 +110,10 @@ class Reading:
         finally:
             heartbeat.cancel()
         return self._judge()
+
+    async def _extracted(self, credential: ColumnsView) -> None:
+        async with committing(self._commit) as store:
+            await self._extract(credential, store)
 
     async def _commit(self, page: Page, rows: RowsByTable) -> None:
         self._count(page, await asyncio.to_thread(self.writer.write, page, rows))

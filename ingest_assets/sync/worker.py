@@ -10,6 +10,7 @@ from ingest_assets.sources.login import Account, Clock
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.vault import Vault
+from ingest_assets.sync.stop import Stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,9 @@ class Worker:
     clock: Clock = field(default_factory=Clock)
     reservation: str | None = None
     """Who is due later (a vendor said when), or reserved for another run, is left alone. None reads all."""
+
+    stop: Stop = field(default_factory=Stop)
+    """Ends all syncs of the process at a safe place."""
 
     @property
     def lease_length(self) -> timedelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -577,6 +578,20 @@ class TestCrash:
         assert len(rows) == 50
         assert {key: rows[key].tried_at for key in before} == before
         assert calls.requests() <= 50 + 2  # what was under way when it was killed
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_it_at_once_and_the_next_one_goes_on(self, calls: Calls, number: int) -> None:
+        calls.add(6)
+        calls.fault("slow", seconds=60, skip=2, times=-1)
+        process = calls.bench.start("extract", "gong", "--workspace", "acme", OPENAI_PARALLEL="1")
+        deadline = time.monotonic() + 60
+        while len(calls.rows) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)  # between looks at another process
+        process.send_signal(number)
+        process.communicate(timeout=20)
+        assert process.returncode == 130
+        calls.bench.sim.delete("/_sim/fault")
+        assert calls.extract().extracted == 4  # its lease was let go
 
 
 class TestCommand:

@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM: the first ends at a safe place, the second at once."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ingest_assets.sync.stop import Stop
+
+INTERRUPTED = 130
+STDERR = 2
+MESSAGE = b"Stopping at a safe place ... (once more: at once)\n"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def end_by_exception() -> None:
+    """Let SIGTERM end a command as Ctrl-C does, so that what it holds is let go."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@contextmanager
+def stopping(stop: Stop) -> Iterator[None]:
+    """Request a stop by the first signal, and end the process by the second."""
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        if stop.requested:
+            os._exit(INTERRUPTED)
+        os.write(STDERR, MESSAGE)  # not by a buffered stream, which we may have interrupted
+        stop.request()
+
+    before = {number: signal.signal(number, ask) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

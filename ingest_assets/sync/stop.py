@@ -1,0 +1,35 @@
+"""A request to end at a safe place: after the page whose commit is under way."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Stop:
+    """What a signal, or the end of a run, asks of those who read accounts in other threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a signal may come while its thread holds it
+        self._calls: list[Callable[[], object]] = []
+        self.requested = False
+
+    def request(self) -> None:
+        with self._lock:
+            self.requested = True
+            calls = list(self._calls)
+        for call in calls:
+            call()
+
+    @contextmanager
+    def calls(self, call: Callable[[], object]) -> Iterator[None]:
+        """Have something called once it is requested, or at once if it was, for as long as the block lasts."""
+        with self._lock:
+            self._calls.append(call)
+            requested = self.requested
+        if requested:
+            call()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls.remove(call)
