@@ -19,6 +19,7 @@ from benchmarks.stage import Simulator
 from ingest_assets.app import App
 from ingest_assets.cli.processes import INSTANCE
 from ingest_assets.sources.slack import SLACK
+from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.engine import connect
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.queue import mark_due
@@ -49,6 +50,11 @@ class Machine:
             return survivors.fresh(self.app)
         except OperationalError:  # while PostgreSQL is down
             return 0
+
+    def reading(self) -> bool:
+        """Whether anybody holds the lease of an account."""
+        with self.app.any_engine.connect() as conn:
+            return any(row.lease_until is not None for row in find_accounts(conn))
 
     def kill_run_worker(self) -> None:
         [*workers] = descendants(self.deployment.processes[CODE_SERVER].pid)
@@ -113,4 +119,30 @@ def test_everything_is_complete_after_a_kill(victim: str, machine: Machine, simu
     machine.restart()
     deployment.wait("all workspaces", lambda: machine.fresh() == WORKSPACES, PATIENCE)
     assert survivors.checksum(machine.app) == expected
+    assert survivors.rewritten(machine.app) == 0
+
+
+@pytest.mark.timeout(420)
+def test_a_run_that_is_terminated_ends_at_a_safe_place(machine: Machine, simulator: Simulator) -> None:
+    """As a deploy does it: by SIGTERM to the run worker, which waits for no answer of a vendor."""
+    names = [f"w{number:03}" for number in range(WORKSPACES)]
+    crowd.found(simulator, SLACK, names, survivors.ITEMS)
+    crowd.connect(machine.app, SLACK, names)
+    simulator.order("/latency", seconds=0.3)
+    deployment = machine.deployment
+    deployment.start(CODE_SERVER, DAEMON)
+    with machine.app.engine.begin() as conn:
+        mark_due(conn, "slack", datetime.now(UTC))
+    deployment.wait("the first workspaces", lambda: machine.fresh() >= 5, PATIENCE)
+    simulator.order("/latency", seconds=2 * PATIENCE)
+    workers = descendants(deployment.processes[CODE_SERVER].pid)
+    for pid in workers:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deployment.wait("the run's end", lambda: not machine.reading(), PATIENCE / 2)
+    with machine.app.engine.connect() as conn:
+        assert {row.state for row in find_accounts(conn)} == {"active"}
+    assert machine.fresh() < WORKSPACES
+    simulator.order("/latency", seconds=0)
+    deployment.wait("all workspaces", lambda: machine.fresh() == WORKSPACES, PATIENCE)
     assert survivors.rewritten(machine.app) == 0
