@@ -9,6 +9,7 @@ from ingest_assets.app import App
 from ingest_assets.cli import CANNOT
 from ingest_assets.cli.accounts import accounts, acknowledge, disconnect, pause, remove, resume
 from ingest_assets.cli.connect import connect
+from ingest_assets.cli.coverage import coverage
 from ingest_assets.cli.database import migrate, new_key, rotate_keys
 from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
@@ -24,7 +25,7 @@ COMMANDS = (
     *(migrate, new_key, rotate_keys),
     *(connect, accounts, pause, resume, disconnect, remove, acknowledge),
     *(sync, status, extract, features),
-    *(rejected, incidents, alert),
+    *(coverage, rejected, incidents, alert),
     *(dev, metrics),
 )
 

@@ -1,0 +1,138 @@
+"""`ingest-assets coverage` tells the truth: what was read is covered, and each thing that is missing is a gap."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from ingest_assets.sources import SOURCES
+from ingest_assets.sources.source import Source
+from tests.sources.tenants import TENANTS, GongTenant, Tenant
+from tests.workbench import Bench, Workspace
+
+
+def covered(bench: Bench, *arguments: str, workspace: str = "acme") -> tuple[int, list[dict[str, Any]]]:
+    done = bench.run("coverage", "--workspace", workspace, "--json", *arguments)
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert found["complete"] is (done.returncode == 0)
+    return done.returncode, found["coverage"]
+
+
+def gaps(bench: Bench, *arguments: str) -> list[tuple[str, str, str]]:
+    """Return (part, state, reason) of what is missing; the exit code agrees."""
+    code, entries = covered(bench, *arguments)
+    found = [
+        (entry["part"], entry["state"], entry["reason"])
+        for entry in entries
+        if entry["state"] not in {"covered", "acknowledged"}
+    ]
+    assert code == (1 if found else 0)
+    return found
+
+
+@pytest.fixture(params=SOURCES, ids=lambda source: source.name)
+def tenant(request: pytest.FixtureRequest, bench: Bench) -> Tenant:
+    source: Source = request.param
+    made = TENANTS[source.name](bench, "acme").connected()
+    made.add()
+    return made
+
+
+class TestEverySource:
+    def test_is_complete_once_everything_is_read(self, tenant: Tenant) -> None:
+        tenant.reads()
+        before = datetime.now(UTC)
+        code, entries = covered(tenant.bench)
+        assert code == 0
+        assert {entry["state"] for entry in entries} == {"covered"}
+        for entry in entries:
+            since, until = (datetime.fromisoformat(entry[name]) for name in ("range_from", "range_to"))
+            assert timedelta(days=29) < until - since < timedelta(days=31)
+            assert abs(before - until) < timedelta(minutes=5)
+        plain = tenant.bench.run("coverage", "--workspace", "acme").stdout
+        assert plain.splitlines()[-1].startswith("Complete, as of ")
+
+    def test_was_never_read_before_its_first_sync(self, tenant: Tenant) -> None:
+        assert gaps(tenant.bench) == [("account", "not read", "it was never read")]
+
+    def test_is_not_complete_with_a_login_that_is_refused(self, tenant: Tenant) -> None:
+        tenant.reads()
+        tenant.revoke()
+        tenant.sync()
+        [(part, state, reason)] = gaps(tenant.bench)
+        assert (part, state) == ("account", "not read")
+        assert reason == tenant.account.reason
+
+    def test_is_not_complete_with_an_item_that_was_set_aside(self, tenant: Tenant) -> None:
+        tenant.add_malformed()
+        tenant.reads()
+        assert [state for _part, state, _reason in gaps(tenant.bench)] == ["rejected"]
+
+    def test_says_what_lies_before_its_history(self, tenant: Tenant) -> None:
+        tenant.reads()
+        found = gaps(tenant.bench, "--from", "2020-01-01")
+        assert {state for _part, state, _reason in found} == {"outside history"}
+        assert gaps(tenant.bench, "--from", f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%d}") == []
+
+
+class TestSlack:
+    @pytest.fixture
+    def acme(self, bench: Bench) -> Workspace:
+        return bench.workspace("acme", "general", "deal-room")
+
+    def test_a_channel_that_was_lost_is_a_gap_until_it_is_acknowledged(self, acme: Workspace) -> None:
+        acme.say("deal-room", "hello")
+        acme.reads()
+        acme.order("membership", channel="deal-room", member=False)
+        acme.sync()
+        [(part, state, reason)] = gaps(acme.bench)
+        assert (part, state) == ("#deal-room", "unreadable")
+        assert "the bot was removed from it" in reason
+        acme.bench.run("acknowledge", "slack", "#deal-room", "--workspace", "acme")
+        assert gaps(acme.bench) == []
+
+    def test_a_sync_that_was_cut_leaves_ranges_unread_which_the_next_one_reads(self, acme: Workspace) -> None:
+        acme.say_many("general", 30)
+        acme.sync(sync_minutes=1e-9)
+        assert gaps(acme.bench) != []
+        acme.reads()
+        assert gaps(acme.bench) == []
+
+
+def test_a_transcript_that_is_not_there_yet_is_a_gap(bench: Bench) -> None:
+    acme = GongTenant(bench, "acme").connected()
+    acme.order("call", lines=["I was there."], hours_ago=1, transcript_after_seconds=36 * 3600)
+    acme.reads()
+    [(part, state, reason)] = gaps(bench)
+    assert (part, state) == ("transcripts", "pending")
+    assert reason.startswith("1 transcripts are not there yet")
+
+
+def test_a_workspace_that_is_not_there_is_told(bench: Bench) -> None:
+    done = bench.run("coverage", "--workspace", "nobody")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("There is no workspace 'nobody'")
+
+
+def test_a_reader_sees_its_own_workspace_only(bench: Bench) -> None:
+    for name in ("acme", "globex"):
+        bench.workspace(name, "general").reads()
+    reader = f"reader_{uuid4().hex}"  # roles are the server's, which other tests use meanwhile
+    bench.execute(f"create role {reader}")
+    try:
+        bench.execute(f"grant usage on schema raw, ingest to {reader}")
+        bench.execute(f"grant select on all tables in schema raw, ingest to {reader}")
+        with psycopg.connect(bench.database_url, autocommit=True) as conn:
+            conn.execute(f"set role {reader}".encode())
+            assert conn.execute("select count(*) from ingest.coverage").fetchall() == [(0,)]
+            conn.execute("set ingest.workspace_id = 'acme'")
+            assert conn.execute("select distinct workspace_id from ingest.coverage").fetchall() == [("acme",)]
+    finally:
+        bench.execute(f"drop owned by {reader}")
+        bench.execute(f"drop role {reader}")
