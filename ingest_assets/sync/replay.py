@@ -41,7 +41,7 @@ class Replayed:
     reasons: dict[str, str] = field(default_factory=dict)
     """By item, why it still cannot be stored."""
     skipped: str | None = None
-    """Why nothing was tried."""
+    """Why nothing was tried, or no more."""
 
 
 def replay_all(
@@ -81,6 +81,8 @@ def _replay(
                     if not renew_lease(conn, lease, length):
                         raise LeaseLost("taken over: another run or command has this account now")
                     _step(conn, record, account, load_rejected(conn, of_record[start : start + STEP]), total)
+    except LeaseLost as error:
+        total.skipped = str(error)
     finally:
         with engine.begin() as conn:
             release_lease(conn, lease)
@@ -94,18 +96,20 @@ def _step(
     before = stored_as(conn, record.table, account.account_id, keys)
     whose: list[Any] = [SimpleNamespace(account_id=account.account_id, external_id=key) for key in keys]
     beside = record.beside(conn, whose)
-    made: list[Record] = []
+    made: dict[str, Record] = {}
     for row in rows:
         item = SetAside(account, row.item_key, before.get(row.item_key), beside)
         result = parsed(record, row.payload, item.replays(record), external_id=row.item_key)
         if isinstance(result, Rejected):
             total.reasons[row.item_key] = result.error
         else:
-            made.append(result)
-    taken = _stored(conn, record, account, made, total.reasons)
+            made[row.item_key] = result
+    refused = _stored(conn, record, account, list(made.values()))
+    total.reasons |= {key: refused[one.external_id] for key, one in made.items() if one.external_id in refused}
+    taken = [one for one in made.values() if one.external_id not in refused]
     total.stored += len(taken)
     for also in record.after_replay(conn, account, taken):
-        _stored(conn, type(also), account, [also], {})
+        _stored(conn, type(also), account, [also])
     for row in rows:
         if (reason := total.reasons.get(row.item_key)) is not None:
             note_reason(conn, row, reason)
@@ -113,18 +117,16 @@ def _step(
     forget_rejected(conn, record.table, account.account_id, stored)
 
 
-def _stored(
-    conn: Connection, record: type[Record], account: Account, made: Sequence[Record], reasons: dict[str, str]
-) -> list[Record]:
-    """Write records; return those that PostgreSQL takes, and note why it refuses the others."""
+def _stored(conn: Connection, record: type[Record], account: Account, made: Sequence[Record]) -> dict[str, str]:
+    """Write records; return why PostgreSQL refuses some, by their ids."""
     if not made:
-        return []
+        return {}
     rows = {one.external_id: one.row() for one in made}
     _counts, refusals = upsert_what_fits(conn, record.table, [rows[key] for key in sorted(rows)])
-    reasons |= {refusal.row.external_id: refusal.reason for refusal in refusals}
-    taken = [one for one in made if one.external_id not in reasons]
+    refused = {refusal.row.external_id: refusal.reason for refusal in refusals}
+    taken = [one for one in made if one.external_id not in refused]
     save_parts(conn, [_part(account, *part) for one in taken if (part := one.left_to_read()) is not None])
-    return taken
+    return refused
 
 
 def _part(account: Account, part: str, name: str) -> Columns:

@@ -14,11 +14,10 @@ class Stop:
         self.requested = False
 
     def request(self) -> None:
-        with self._lock:
+        with self._lock:  # nobody who is called leaves meanwhile
             self.requested = True
-            calls = list(self._calls)
-        for call in calls:
-            call()
+            for call in list(self._calls):
+                call()
 
     @contextmanager
     def calls(self, call: Callable[[], object]) -> Iterator[None]:
