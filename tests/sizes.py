@@ -1,14 +1,22 @@
-"""`python -m tests.sizes`: no function has over 40 lines, but for these; no module of the product over 300."""
+"""`python -m tests.sizes`: how long functions and modules may be, and how often `Any` may stand.
+
+No function has over 40 lines, but for those below, and no module of the product over 300; half of its modules have
+under 95. `Any` stands on at most 12 of 1,000 lines outside tests.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("ingest_assets", "ingest_simulator")
-FUNCTION, MODULE = 40, 300  # lines
+FUNCTION, MODULE, MEDIAN = 40, 300, 95  # lines
+ANYS = 12  # of 1,000 lines
+TOP = 19  # entries of the product
 LONGER_FUNCTIONS = {
     "ingest_assets/storage/overview.py:health": "one statement",
     "ingest_assets/storage/incidents.py:claim": "one statement",
@@ -36,6 +44,25 @@ def functions(path: Path) -> Iterator[tuple[str, int]]:
             yield node.name, node.end_lineno - node.lineno + 1
 
 
+def whole() -> list[str]:
+    """Return what is too much of the packages as a whole."""
+    texts = {
+        path: path.read_text() for package in (*PACKAGES, "benchmarks") for path in (ROOT / package).rglob("*.py")
+    }
+    lines = sum(len(text.splitlines()) for text in texts.values())
+    anys = sum(len(re.findall(r"^.*\bAny\b.*$", text, re.MULTILINE)) for text in texts.values())
+    middle = median(len(text.splitlines()) for path, text in texts.items() if PRODUCT in f"{path}")
+    top = [path for path in (ROOT / PRODUCT).iterdir() if path.name != "__pycache__"]
+    found = []
+    if 1000 * anys > ANYS * lines:
+        found.append(f"Any stands on {anys} of {lines} lines, {ANYS} of 1,000 are allowed")
+    if middle >= MEDIAN:
+        found.append(f"half of the modules have {middle} lines or more, {MEDIAN} is too many")
+    if len(top) > TOP:
+        found.append(f"{PRODUCT} has {len(top)} entries, {TOP} are allowed")
+    return found
+
+
 def main() -> None:
     found: list[str] = []
     used: set[str] = set()
@@ -51,6 +78,7 @@ def main() -> None:
             elif lines > most:
                 found.append(f"{what} has {lines} lines, {most} are allowed")
     found += [f"{what} is no longer an exception" for what in LONGER_FUNCTIONS.keys() - used]
+    found += whole()
     if found:
         raise SystemExit("\n".join(found))
 

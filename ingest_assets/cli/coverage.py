@@ -16,6 +16,8 @@ from ingest_assets.terminal import echo, echo_json
 DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 NO_GAPS = {COVERED, ACKNOWLEDGED}
 OUTSIDE = "outside history"
+Entry = dict[str, Any]
+"""A row of the view, as it is printed."""
 
 
 @click.command()
@@ -56,7 +58,7 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
-def _entries(row: Any, since: datetime | None, until: datetime | None) -> Iterator[dict[str, Any]]:
+def _entries(row: Any, since: datetime | None, until: datetime | None) -> Iterator[Entry]:
     """Yield a row if it concerns the time that is wanted, and the time before it if nobody read that."""
     before, after = row.range_to, row.range_from
     if (since is not None and before is not None and before < since) or (
@@ -71,15 +73,15 @@ def _entries(row: Any, since: datetime | None, until: datetime | None) -> Iterat
         yield _entry(row) | missing | {"reason": "before what was read; history settings bound it"}
 
 
-def _entry(row: Any) -> dict[str, Any]:
+def _entry(row: Any) -> Entry:
     return {name: _shown(getattr(row, name)) for name in COLUMNS}
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     return value.astimezone(UTC).isoformat(timespec="seconds") if isinstance(value, datetime) else value
 
 
-def _verdict(entries: Sequence[dict[str, Any]], gaps: Sequence[dict[str, Any]]) -> str:
+def _verdict(entries: Sequence[Entry], gaps: Sequence[Entry]) -> str:
     if gaps:
         return f"Not complete: {len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'}."
     read = [entry["read_at"] for entry in entries if entry["state"] == COVERED]

@@ -238,7 +238,7 @@ def _bounds() -> aiohttp.TraceConfig:
     traced = aiohttp.TraceConfig()
     read = 0
 
-    async def redirected(*_: Any) -> NoReturn:
+    async def redirected(*_: object) -> NoReturn:
         raise Refused("a redirect, which is not followed")
 
     async def received(

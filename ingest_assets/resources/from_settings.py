@@ -21,7 +21,7 @@ SCALARS = (str, int, float, bool)
 Resource = TypeVar("Resource", bound=dg.ConfigurableResource[Any])
 
 
-def configured(cls: type[Resource], **values: Any) -> Resource:
+def configured(cls: type[Resource], **values: object) -> Resource:
     """Return a resource with these values, each of which a run may replace and leave the others.
 
     Of an instance's own values Dagster takes all or none: a run that is launched with one field would get the

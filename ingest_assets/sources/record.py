@@ -127,7 +127,7 @@ class Record(BaseModel):
         return made
 
     @classmethod
-    def replay(cls, item: "SetAside", payload: Any) -> Self:
+    def replay(cls, item: "SetAside", payload: Json) -> Self:
         """Make the record of an item that was set aside, from what is kept of it.
 
         Raises what parsing a malformed item raises.

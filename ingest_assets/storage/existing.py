@@ -79,7 +79,7 @@ class Existing:
         )
         return {row.external_id: row for row in await self._all(query)}
 
-    async def where(self, columns: Sequence[str], **equal: Any) -> Sequence[StoredRow]:
+    async def where(self, columns: Sequence[str], **equal: object) -> Sequence[StoredRow]:
         """Return columns of living rows whose other columns have these values."""
         return await self._all(living(self.table, self.account_id, columns, **equal))
 
@@ -118,14 +118,14 @@ class Existing:
             found[row.place].add(row.value)
         return found
 
-    async def count_after(self, column: str, value: str, **equal: Any) -> int:
+    async def count_after(self, column: str, value: str, **equal: object) -> int:
         """Count living rows whose `column` is greater than a value."""
         table = self.table
         query = select(func.count()).select_from(table)
         [row] = await self._all(query.where(*_living(table, self.account_id, equal), table.c[column] > value))
         return int(row[0])
 
-    async def greatest(self, column: str, **equal: Any) -> str | None:
+    async def greatest(self, column: str, **equal: object) -> str | None:
         """Return the greatest value of a column in living rows."""
         query = select(func.max(self.table.c[column]).label("greatest"))
         [row] = await self._all(query.where(*_living(self.table, self.account_id, equal)))

@@ -80,7 +80,7 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
         return cls.from_api(account_of(row), row.raw, was=row.transcript_state, age=timedelta(0))
 
     @classmethod
-    def replay(cls, item: SetAside, payload: Any) -> "FathomSession":
+    def replay(cls, item: SetAside, payload: Json) -> "FathomSession":
         was = None if item.stored is None else item.stored.transcript_state
         return cls.from_api(item.account, payload, was=was, age=timedelta(0))
 

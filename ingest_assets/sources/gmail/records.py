@@ -102,7 +102,7 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
         return made.model_copy(update={"text": row.text, "new_text": new_text})
 
     @classmethod
-    def replay(cls, item: SetAside, payload: Any) -> "GmailMessage":
+    def replay(cls, item: SetAside, payload: Json) -> "GmailMessage":
         if kept_apart(payload.get("payload") or {}):
             raise UnusableValue("kept apart by Gmail: the next sync that reads its thread has it", "body", "")
         return cls.from_api(item.account, payload, {}, max_bytes=sys.maxsize)
@@ -179,7 +179,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
         return cls.from_messages(account_of(row), thread, beside[row.account_id, row.external_id])
 
     @classmethod
-    def replay(cls, item: SetAside, payload: Any) -> "GmailThread":
+    def replay(cls, item: SetAside, payload: Json) -> "GmailThread":
         mail = item.beside.get((item.account.account_id, item.key))
         if not mail:
             raise UnusableValue("not stored", "messages", "")

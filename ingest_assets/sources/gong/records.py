@@ -100,7 +100,7 @@ class GongCall(ConversationRecord, table="gong_calls"):
         return cls.from_api(account_of(row), call, transcript, was=was, age=timedelta(0))
 
     @classmethod
-    def replay(cls, item: SetAside, payload: Any) -> "GongCall":
+    def replay(cls, item: SetAside, payload: Json) -> "GongCall":
         """Parse a call; its transcript is the stored one, or the next sync asks for it."""
         stored = item.stored
         transcript = None if stored is None else stored.raw.get("transcript")

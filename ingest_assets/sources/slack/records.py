@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -126,7 +126,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             record.__dict__["_unnamed"] = tuple(sorted(said.mentions - names.users.keys()))
         return record
 
-    def as_of(self, ledger: Any) -> "SlackMessage":
+    def as_of(self, ledger: StoredRow | None) -> "SlackMessage":
         """Return the message with an earlier ledger of its thread, a row or None: the thread was not read now."""
         reply_count, latest_reply = (None, None) if ledger is None else (ledger.reply_count, ledger.latest_reply)
         return self.model_copy(update={"reply_count": reply_count, "latest_reply": latest_reply})
@@ -138,7 +138,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         people in the text whose names nobody told us yet.
         """
         row = super().row()
-        ledger: tuple[Any, ...] = (self.reply_count, self.latest_reply)
+        ledger: tuple[object, ...] = (self.reply_count, self.latest_reply)
         behind = ledger if ledger != (self.raw.get("reply_count"), self.raw.get("latest_reply")) else ()
         if not behind and not self._unnamed:
             return row
@@ -164,7 +164,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         return made.as_of(row)
 
     @classmethod
-    def replay(cls, item: SetAside, payload: Any) -> "SlackMessage":
+    def replay(cls, item: SetAside, payload: Json) -> "SlackMessage":
         channel_id, _, ts = item.key.partition(":")
         if ts != payload["ts"]:
             raise UnusableValue("not the channel's and the message's", "item_key", item.key)
