@@ -103,6 +103,25 @@ class TestAMessage:
         assert [as_of(bench, moment) for moment in moments] == [{str(number)} for number in range(5)]
 
 
+def test_of_two_transactions_the_one_that_began_first_may_come_second(acme: Workspace) -> None:
+    """Its now() is the earlier one: the versions must not overlap for that."""
+    bench = acme.bench
+    acme.say("general", "at first")
+    acme.reads()
+    change = text("update raw.slack_messages set text = :text, updated_at = now()")
+    with bench.engine.begin() as first:
+        first.execute(text("select now()"))
+        with bench.engine.begin() as second:
+            second.execute(change, {"text": "by the second"})
+        first.execute(change, {"text": "by the first"})
+    assert [said for said, _deleted in kept(bench)] == ["at first", "by the second"]
+    moments = rows(bench, "select valid_from, valid_to from raw.versions order by version_id")
+    assert all(row.valid_from < row.valid_to for row in moments)
+    for moment in [*(row.valid_from for row in moments), *(row.valid_to for row in moments), now(bench)]:
+        assert len(rows(bench, "select * from raw.slack_messages_as_of(:moment)", moment=moment)) == 1
+    assert as_of(bench, now(bench)) == {"by the first"}
+
+
 def test_a_transcript_that_is_withdrawn_is_kept(bench: Bench) -> None:
     acme = GongTenant(bench, "acme").connected()
     acme.add()

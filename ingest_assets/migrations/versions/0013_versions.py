@@ -26,21 +26,25 @@ WITHOUT_TEXT = {"slack_users", "slack_channels", "gong_users", "gong_workspaces"
 
 SOURCES = ("accounts", "check_reports", "partition_reports", "sync_counts", "syncs")  # of schema ingest
 
-# a row that is written twice in one transaction was never seen as it was in between
+# A row that is written twice in one transaction was never seen as it was in between. Of two transactions that
+# write a row, the one that began first may come second, with an earlier now(): it is put behind the other.
 KEEP_VERSION = """
 create function raw.{function}() returns trigger language plpgsql as $$
 begin
+    if new.updated_at < old.updated_at then
+        new.updated_at := old.updated_at + interval '1 microsecond';
+    end if;
     insert into raw.versions
         (table_name, workspace_id, account_id, external_id, valid_from, valid_to, deleted_at, text, raw)
     values
         (tg_table_name, old.workspace_id, old.account_id, old.external_id, old.updated_at, new.updated_at,
          old.deleted_at, {text}, old.raw);
-    return null;
+    return new;
 end $$
 """
 FUNCTIONS = {"keep_version": "old.text", "keep_version_without_text": "null"}
 TRIGGER = """
-create trigger keep_version after update on raw.{table} for each row
+create trigger keep_version before update on raw.{table} for each row
 when (old.updated_at <> new.updated_at) execute function raw.{function}()
 """
 AS_OF = """
