@@ -143,7 +143,9 @@ class TestTheSchema:
                 for row in conn.execute(
                     text(
                         "select table_schema, table_name, column_name from information_schema.columns "
-                        "where table_schema in ('raw', 'ingest', 'features') and table_name <> 'alembic_version'"
+                        "join information_schema.tables using (table_schema, table_name) "
+                        "where table_schema in ('raw', 'ingest', 'features') and table_name <> 'alembic_version' "
+                        "and table_type = 'BASE TABLE'"
                     )
                 )
             }

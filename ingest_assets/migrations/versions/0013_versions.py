@@ -31,7 +31,7 @@ SOURCES = ("accounts", "check_reports", "partition_reports", "sync_counts", "syn
 KEEP_VERSION = """
 create function raw.{function}() returns trigger language plpgsql as $$
 begin
-    if new.updated_at < old.updated_at then
+    if new.updated_at < old.updated_at and new.updated_at = now() then
         new.updated_at := old.updated_at + interval '1 microsecond';
     end if;
     insert into raw.versions
