@@ -80,6 +80,20 @@ class TestEverySource:
         assert {state for _part, state, _reason in found} == {"outside history"}
         assert gaps(tenant.bench, "--from", f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%d}") == []
 
+    def test_says_what_lies_after_its_last_sync(self, tenant: Tenant) -> None:
+        tenant.reads()
+        tenant.bench.execute("update ingest.sync_cursors set updated_at = now() - interval '3 days'")
+        tenant.bench.execute(
+            "update ingest.sync_cursors set cursor = cursor || jsonb_build_object('covered_to', "
+            "case when cursor ->> 'covered_to' like '%T%' then to_json(now() - interval '3 days') #>> '{}' "
+            "else extract(epoch from now() - interval '3 days')::text end) where cursor ? 'covered_to'"
+        )
+        yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+        found = gaps(tenant.bench, "--to", yesterday)
+        assert {(state, reason) for _part, state, reason in found} == {
+            ("outside history", "after it was read last")
+        }
+
 
 class TestSlack:
     @pytest.fixture
@@ -96,6 +110,16 @@ class TestSlack:
         assert "the bot was removed from it" in reason
         acme.bench.run("acknowledge", "slack", "#deal-room", "--workspace", "acme")
         assert gaps(acme.bench) == []
+
+    def test_an_archived_channel_stays_covered(self, acme: Workspace) -> None:
+        acme.say("deal-room", "hello")
+        acme.reads()
+        acme.bench.execute(
+            "update ingest.sync_cursors set cursor = cursor || '{\"archived\": true}', "
+            "updated_at = now() - interval '90 days' where stream <> ''"
+        )
+        _code, entries = covered(acme.bench, "--to", f"{datetime.now(UTC):%Y-%m-%d}")
+        assert {entry["state"] for entry in entries} == {"covered"}
 
     def test_a_sync_that_was_cut_leaves_ranges_unread_which_the_next_one_reads(self, acme: Workspace) -> None:
         acme.say_many("general", 30)

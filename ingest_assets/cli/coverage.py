@@ -44,7 +44,13 @@ def coverage(
             raise IngestError(NO_WORKSPACE.format(workspace, source or "slack"))
         rows = find_coverage(conn, workspace, source)
     wanted = _utc(since), _utc(until)
-    entries = [entry for row in rows for entry in _entries(row, *wanted)]
+    accepted = {(row.source, row.account, row.part) for row in rows if row.state == ACKNOWLEDGED}
+    entries = [
+        entry
+        for row in rows
+        for entry in _entries(row, *wanted)
+        if entry["state"] != OUTSIDE or (row.source, row.account, row.part) not in accepted
+    ]
     gaps = [entry for entry in entries if entry["state"] not in NO_GAPS]
     if as_json:
         echo_json({"workspace": workspace, "complete": bool(entries) and not gaps, "coverage": entries})
@@ -59,18 +65,27 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def _entries(row: Any, since: datetime | None, until: datetime | None) -> Iterator[Entry]:
-    """Yield a row if it concerns the time that is wanted, and the time before it if nobody read that."""
-    before, after = row.range_to, row.range_from
-    if (since is not None and before is not None and before < since) or (
-        until is not None and after is not None and after > until
-    ):
-        if row.state == COVERED:
-            yield _entry(row) | {"state": OUTSIDE, "reason": "nothing of this time was read"}
+    """Yield what a row says of a time; of what was read also what lies before and after it."""
+    first, last = row.range_from, row.range_to
+    too_old = since is not None and last is not None and last < since
+    too_new = until is not None and first is not None and first > until
+    if not too_old and not too_new:
+        yield _entry(row)
+    if row.state != COVERED:
         return
-    yield _entry(row)
-    if row.state == COVERED and since is not None and after > since:
-        missing = {"range_from": _shown(since), "range_to": _shown(after), "state": OUTSIDE}
-        yield _entry(row) | missing | {"reason": "before what was read; history settings bound it"}
+    if since is not None and since < first:
+        yield _outside(row, since, first if until is None else min(first, until), "before its history")
+    if until is not None and last < until <= datetime.now(UTC):
+        yield _outside(row, last if since is None else max(last, since), until, "after it was read last")
+
+
+def _outside(row: Any, since: datetime, until: datetime, reason: str) -> Entry:
+    return _entry(row) | {
+        "range_from": _shown(since),
+        "range_to": _shown(until),
+        "state": OUTSIDE,
+        "reason": reason,
+    }
 
 
 def _entry(row: Any) -> Entry:

@@ -79,7 +79,7 @@ def _loaded(other: EntryPoint) -> click.Command:
         fault = f"The command {other.name} ({other.value}) cannot be loaded: {type(error).__name__}."
 
         def fail() -> None:
-            raise IngestError(f"{fault} Install its package anew, or remove it.")
+            raise IngestError(f"{fault} Reinstall its package, or remove it.")
 
         anything = {"ignore_unknown_options": True, "allow_extra_args": True}
         return click.Command(other.name, callback=fail, help=fault, context_settings=anything)

@@ -60,7 +60,7 @@ class Workspace:
         return self.report
 
     async def _conclude(self) -> None:
-        """Say why something remains, and when to go on."""
+        """Set the report's status, its reason, and the time of the next run."""
         self._stop(await self.failing.conclude())
         if self.stopped is not None:
             self.report.status, reason, until, outcome = self.stopped
@@ -77,7 +77,7 @@ class Workspace:
         self.stopped = self.stopped or stop
 
     async def _all(self, model: LanguageModel, pending: Sequence[str]) -> None:
-        """Read what batches have answered, then ask what nobody has asked yet, directly or by a batch."""
+        """Read the answers of OpenAI batches, then request the rest, directly or by the next batch."""
         by_batch = self.settings.mode == "batch"
         batches = Batches(model, self.ledger.engine, self.ledger.workspace_id, self.ledger.kind.source.name)
         await batches.collect()

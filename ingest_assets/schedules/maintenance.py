@@ -122,7 +122,7 @@ def prune_dagster(instance: dg.DagsterInstance, before: datetime, tell: dagster_
 
 @dg.job(
     executor_def=dg.in_process_executor,
-    description="Prune logs and history, derive rows of older parsers anew, and replay what was set aside.",
+    description="Prune logs and history, rederive rows of older parsers, and replay rejected items.",
 )
 def maintenance() -> None:
     prune()

@@ -141,7 +141,7 @@ class Record(BaseModel):
         return ()
 
     def left_to_read(self) -> tuple[str, str] | None:
-        """Return a part that nobody has read while this item was set aside, and what an operator calls it."""
+        """Return the part that was not read while this item was rejected, and its name; None if there is none."""
         return None
 
     def row(self) -> RecordRow:

@@ -13,7 +13,7 @@ _VIEW = table("coverage", *(column(name) for name in ("workspace_id", *COLUMNS))
 def find_coverage(conn: Connection, workspace_id: str, source: str | None = None) -> Sequence[Any]:
     """Return a row for each range of a part that was read, and one for each thing that is missing.
 
-    Columns: COLUMNS. `range_from` and `range_to` are null where nobody knows, or where it goes on.
+    Columns: COLUMNS. `range_from` and `range_to` are null where they are unknown or open.
     """
     query = (
         select(*(_VIEW.c[name] for name in COLUMNS))

@@ -41,7 +41,7 @@ def living(table: Table, account_id: int, columns: Sequence[str], **equal: Any) 
 
 
 def any_rejected(conn: Connection, account_id: int) -> bool:
-    """Tell whether any item of the account is set aside."""
+    """Return whether the account has rejected items."""
     return conn.execute(_ANY_REJECTED, {"account": account_id}).first() is not None
 
 
@@ -133,7 +133,7 @@ class Existing:
         return found
 
     async def any_rejected(self) -> bool:
-        """Tell whether any item of the account is set aside, whichever table it was to go into."""
+        """Return whether the account has rejected items of any table."""
         return await self._ask(lambda conn: any_rejected(conn, self.account_id))
 
     async def _all(self, query: Any) -> Sequence[StoredRow]:

@@ -96,7 +96,7 @@ def success_rates(
 
 
 def outage(conn: Connection, source: str, since: datetime, least: int) -> datetime | None:
-    """Return the newest sync's end if the last so many workspaces, since a moment, all failed in passing.
+    """Return the newest sync's end if the last `least` workspaces, since a moment, all had transient errors.
 
     An account that failed more than once in a row tells of itself and not of the vendor.
     """

@@ -1,4 +1,4 @@
-"""Items that could not be parsed or stored: found, dropped, and noted anew."""
+"""Queries on rejected items: items that could not be parsed or stored."""
 
 from collections.abc import Sequence
 from typing import Any

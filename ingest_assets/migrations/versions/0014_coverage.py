@@ -13,6 +13,7 @@ create function ingest.moment_of(value text) returns timestamptz language sql st
     end
 $$
 """
+# An archived channel was read to its end: nothing is written to its cursor any more, and nothing is said in it.
 # a view is run with its owner's rights, whom row-level security does not hold back: so it looks at its user itself
 COVERAGE = """
 create view ingest.coverage as
@@ -23,7 +24,9 @@ with account as (
         and (workspace_id = current_setting('ingest.workspace_id', true)
             or not row_security_active('ingest.accounts'))
 ), position as (
-    select a.*, c.cursor, c.updated_at, coalesce('#' || channel.name, nullif(c.stream, ''), 'account') as part
+    select a.*, c.cursor, c.updated_at, c.cursor ->> 'archived' = 'true' as closed,
+        case when c.cursor ->> 'archived' = 'true' then greatest(c.updated_at, a.last_success_at) else c.updated_at
+        end as read_at, coalesce('#' || channel.name, nullif(c.stream, ''), 'account') as part
     from ingest.sync_cursors as c
     join account as a on a.account_id = c.account_id
     left join raw.slack_channels as channel
@@ -37,8 +40,9 @@ with account as (
     where transcript_state in ('listed', 'pending') and deleted_at is null
 )
 select workspace_id, source, name as account, part, ingest.moment_of(cursor ->> 'covered_from') as range_from,
-    coalesce(ingest.moment_of(cursor ->> 'covered_to'), updated_at) as range_to, updated_at as read_at,
-    'covered' as state, null as reason
+    case when closed then read_at else coalesce(ingest.moment_of(cursor ->> 'covered_to'), updated_at) end
+        as range_to,
+    read_at, 'covered' as state, null as reason
 from position
 union all
 select workspace_id, source, name, part, ingest.moment_of(coalesce(unread ->> 'oldest', unread ->> 'since')),

@@ -109,7 +109,7 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
 
     @classmethod
     def after_replay(cls, conn: Connection, account: Account, taken: Sequence[Record]) -> "list[GmailThread]":
-        """Sum up the messages' threads anew, without a history_id: the next comparison reads them again."""
+        """Return the messages' threads, recomputed, without a history_id: the next full listing reads them."""
         threads = {one.thread_id for one in taken if isinstance(one, GmailMessage)}
         whose: list[Any] = [
             SimpleNamespace(account_id=account.account_id, external_id=one) for one in sorted(threads)
