@@ -178,6 +178,22 @@ class TestNoCommandPrintsRaw:
         lines(bench.run("status"))
         lines(bench.run("pause", "slack", "--workspace", "acme"))
 
+    def test_what_was_set_aside_and_what_is_covered(self, bench: Bench, acme: Workspace) -> None:
+        connect(bench, acme, "--name", f"ours{NAME}")
+        acme.say("general", f"odd{NAME}", extra={"edited": NAME})
+        acme.sync()
+        bench.execute("update ingest.rejected_records set item_key = :name, error = :name", name=NAME)
+        bench.execute("update raw.slack_channels set name = :name", name=NAME)
+        for command in (
+            ["rejected", "list"],
+            ["rejected", "replay", "--all"],
+            ["coverage", "--workspace", "acme"],
+        ):
+            assert FORGED not in lines(bench.run(*command)), command
+        shown = bench.run("rejected", "show", NAME, "--workspace", "acme").stdout
+        assert shown.isascii()
+        assert shown.isprintable() or shown.rstrip("\n").isprintable()
+
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -190,6 +206,8 @@ class TestNoCommandPrintsRaw:
             ["remove", NAME],
             ["pause", "slack", "--workspace", "acme", "--name", NAME],
             ["features", "--workspace", "acme", "--call", NAME],
+            ["coverage", "--workspace", NAME],
+            ["rejected", "show", NAME, "--workspace", "acme"],
             ["connect", "slack", "--workspace", NAME, "--token", "-"],
             ["connect", "slack", "--workspace", "acme", "--token", "-", "--channels", NAME],
             ["connect", "gmail", "--workspace", "acme", "--key", NAME],

@@ -68,8 +68,7 @@ class _Conversation:
         try:
             findings = await self._ask(prompt.messages(self.title, lines))
         except (TooLong, Rejected) as error:
-            cut = isinstance(error, TooLong) or error.outcome in HALVED
-            two = halves(lines) if cut else None
+            two = halves(lines) if isinstance(error, TooLong) or error.outcome in HALVED else None
             if two is None:
                 raise
             for half in two:
