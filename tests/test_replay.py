@@ -11,6 +11,7 @@ import pytest
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.account_leases import take_lease
+from ingest_assets.storage.rejected import find_rejected
 from ingest_assets.storage.schema import rejected_records, unreadable_parts
 from ingest_assets.sync.replay import replay_all
 from tests.sources.tenants import TENANTS, GongTenant, SlackTenant, Tenant
@@ -69,6 +70,23 @@ class TestReplay:
         assert sum(one.stored for one in done) > 0
         assert tenant.rejected == []
         assert tenant.account.lease_until is None
+
+
+def test_an_account_that_takes_the_time_of_a_night_keeps_no_other_waiting_for_ever(bench: Bench) -> None:
+    for name in ("acme", "globex"):
+        tenant = SlackTenant(bench, name).connected()
+        tenant.add_malformed()
+        tenant.reads()
+    bench.execute(f"update ingest.rejected_records set payload = {MENDED['slack']} where workspace_id = 'globex'")
+
+    def night() -> None:
+        turns = iter([True])  # the time is over after one account
+        list(replay_all(bench.engine, SOURCES, lambda: next(turns, False), owner="a night", length=MINUTE))
+
+    for _ in range(40):  # in vain once in 10^12
+        night()
+    with bench.engine.connect() as conn:
+        assert [row.workspace_id for row in find_rejected(conn)] == ["acme"]
 
 
 def test_an_account_that_a_run_reads_is_left_alone(bench: Bench) -> None:

@@ -90,7 +90,7 @@ def _derive(context: dg.OpExecutionContext) -> None:
     description="Parse again what was set aside, without a request: a newer version may be able to.",
 )
 def replay(context: dg.OpExecutionContext) -> None:
-    """Replay rejected items; what does not end in time goes on in the next night."""
+    """Replay rejected items; accounts that are not reached in time have their turn in another night."""
     with alone(context):
         _replay(context)
 

@@ -4,6 +4,7 @@ What can be parsed now is stored, and its rejection goes in the same transaction
 reason.
 """
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -53,14 +54,19 @@ def replay_all(
     length: timedelta,
     **which: Any,
 ) -> Iterator[Replayed]:
-    """Replay what is set aside, account by account, as long as `goes_on`. `which`: as `find_rejected` takes it."""
+    """Replay rejected items, account by account in random order, as long as `goes_on`: none waits for ever.
+
+    `which`: as `find_rejected` takes it.
+    """
     with engine.connect() as conn:
         rows = sorted(find_rejected(conn, **which), key=lambda row: (row.source, row.account_id))
     by_name = {source.name: source for source in sources}
-    for (name, account_id), items in groupby(rows, key=lambda row: (row.source, row.account_id)):
+    accounts = [(key, list(items)) for key, items in groupby(rows, key=lambda row: (row.source, row.account_id))]
+    random.shuffle(accounts)
+    for (name, account_id), items in accounts:
         if not goes_on():
             return
-        yield _replay(engine, by_name[name], account_id, list(items), owner=owner, length=length)
+        yield _replay(engine, by_name[name], account_id, items, owner=owner, length=length)
 
 
 def _replay(
