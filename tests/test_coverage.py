@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 
 from ingest_assets.sources import SOURCES
@@ -142,21 +140,3 @@ def test_a_workspace_that_is_not_there_is_told(bench: Bench) -> None:
     done = bench.run("coverage", "--workspace", "nobody")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("There is no workspace 'nobody'")
-
-
-def test_a_reader_sees_its_own_workspace_only(bench: Bench) -> None:
-    for name in ("acme", "globex"):
-        bench.workspace(name, "general").reads()
-    reader = f"reader_{uuid4().hex}"  # roles are the server's, which other tests use meanwhile
-    bench.execute(f"create role {reader}")
-    try:
-        bench.execute(f"grant usage on schema raw, ingest to {reader}")
-        bench.execute(f"grant select on all tables in schema raw, ingest to {reader}")
-        with psycopg.connect(bench.database_url, autocommit=True) as conn:
-            conn.execute(f"set role {reader}".encode())
-            assert conn.execute("select count(*) from ingest.coverage").fetchall() == [(0,)]
-            conn.execute("set ingest.workspace_id = 'acme'")
-            assert conn.execute("select distinct workspace_id from ingest.coverage").fetchall() == [("acme",)]
-    finally:
-        bench.execute(f"drop owned by {reader}")
-        bench.execute(f"drop role {reader}")

@@ -79,7 +79,7 @@ class TestAReader:
             for featured in FEATURED:
                 assert bench.app.extractor("test").run(featured, name).submitted > 0
                 assert bench.app.extractor("test").run(featured, name).extracted > 0
-        for table in TABLES:
+        for table in (*TABLES, "ingest.coverage", "raw.slack_messages_as_of(now())"):
             assert self.seen(bench, reader, "acme", table) == {"acme"}, table
             assert self.seen(bench, reader, "globex", table) == {"globex"}, table
             assert self.seen(bench, reader, "nobody", table) == set(), table

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 from sqlalchemy import text
 
 from ingest_assets.sources import SOURCES
-from ingest_assets.storage.pruning import prune_versions
-from ingest_assets.storage.record_tables import versions
+from ingest_assets.storage.pruning import delete_removed, prune_versions
 from tests.sources.tenants import GongTenant
 from tests.workbench import Bench, Workspace
 
@@ -156,29 +153,14 @@ def test_what_is_older_than_wanted_goes(acme: Workspace) -> None:
     assert prune_versions(bench.engine, datetime.now(UTC) + timedelta(days=1)) == 1
 
 
-def test_a_reader_sees_its_own_workspace_only(bench: Bench) -> None:
-    for name in ("acme", "globex"):
-        workspace = bench.workspace(name, "general")
-        ts = workspace.say("general", "before")
-        workspace.reads()
-        edit(workspace, ts, "after")
-        workspace.reads()
-    reader = f"reader_{uuid4().hex}"  # roles are the server's, which other tests use meanwhile
-    bench.execute(f"create role {reader}")
-    try:
-        bench.execute(f"grant usage on schema raw to {reader}")
-        bench.execute(f"grant select on all tables in schema raw to {reader}")
-        with psycopg.connect(bench.database_url, autocommit=True) as conn:
-            conn.execute(f"set role {reader}".encode())
-            assert conn.execute("select count(*) from raw.versions").fetchall() == [(0,)]
-            conn.execute("set ingest.workspace_id = 'acme'")
-            assert conn.execute("select distinct workspace_id from raw.versions").fetchall() == [("acme",)]
-            found = conn.execute("select workspace_id, text from raw.slack_messages_as_of(now())").fetchall()
-            assert found == [("acme", "after")]
-    finally:
-        bench.execute(f"drop owned by {reader}")
-        bench.execute(f"drop role {reader}")
-
-
-def test_the_workspace_that_is_deleted_takes_its_versions_along() -> None:
-    assert "workspace_id" in versions.columns  # what `pruning.delete_removed` goes by
+def test_the_data_of_a_removed_workspace_takes_its_versions_along(acme: Workspace) -> None:
+    bench, ts = acme.bench, acme.say("general", "one")
+    acme.reads()
+    edit(acme, ts, "two")
+    acme.reads()
+    assert kept(bench) == [("one", False)]
+    assert bench.run("remove", "acme").returncode == 0
+    assert [name for name, _rows in delete_removed(bench.engine, datetime.now(UTC) + timedelta(days=1))] == [
+        "acme"
+    ]
+    assert kept(bench) == []

@@ -43,6 +43,7 @@ from ingest_assets.sources.slack.threads import (
     ts_of_message,
 )
 from ingest_assets.sources.source import Page, Store
+from ingest_assets.storage.schema import StoredRow
 
 ROWS_A_COMMIT = 2000
 TIME_A_COMMIT = timedelta(seconds=30)  # where the vendor's limit makes rows come slowly
@@ -234,7 +235,7 @@ class ChannelReader:
         page = RowsOfPage(pages, self.run.clock, await self.directory.guests(here))
         page_seen = {ts for message in messages if (ts := ts_of_message(message))}
         seen |= page_seen
-        ledger: Json = {}
+        ledger: dict[str, StoredRow] = {}
         if known:  # else there is nothing to compare with
             ids = [SlackMessage.id_of(reading.channel_id, ts) for ts in page_seen]
             ledger = await self.existing.by_id(ids, LEDGER)
