@@ -1,4 +1,4 @@
-"""What was read, and what is missing: the view `ingest.coverage` (migration 0014)."""
+"""What was read, and what is missing: the view `ingest.coverage` (migration 0015)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, column, select, table
 
 COLUMNS = ("source", "account", "part", "range_from", "range_to", "read_at", "state", "reason")
-COVERED, ACKNOWLEDGED = "covered", "acknowledged"
+COVERED, ACKNOWLEDGED, AUDITED = "covered", "acknowledged", "audited"
 _VIEW = table("coverage", *(column(name) for name in ("workspace_id", *COLUMNS)), schema="ingest")
 
 

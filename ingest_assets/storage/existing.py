@@ -11,6 +11,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    and_,
     bindparam,
     func,
     literal,
@@ -124,6 +125,46 @@ class Existing:
         query = select(func.count()).select_from(table)
         [row] = await self._all(query.where(*_living(table, self.account_id, equal), table.c[column] > value))
         return int(row[0])
+
+    async def counts(self, by: str, **equal: object) -> dict[str, int]:
+        """Count living rows by the values of a column."""
+        column = self.table.c[by]
+        query = select(column.label("value"), func.count().label("rows")).group_by(column)
+        rows = await self._all(query.where(*_living(self.table, self.account_id, equal)))
+        return {row.value: row.rows for row in rows}
+
+    async def descending(
+        self,
+        column: str,
+        until: str,
+        columns: Sequence[str],
+        *,
+        skip: int = 0,
+        limit: int,
+        equal: ColumnsView,
+        deleted_as: ColumnsView | None = None,
+    ) -> Sequence[StoredRow]:
+        """Return columns of rows from a value of `column` downwards.
+
+        `deleted_as`: rows like this are wanted although they are deleted.
+        """
+        table = self.table
+        wanted: ColumnElement[bool] = table.c.deleted_at.is_(None)
+        if deleted_as is not None:
+            wanted = wanted | and_(*(table.c[name] == value for name, value in deleted_as.items()))
+        query = (
+            select(*(table.c[name] for name in columns))
+            .where(
+                table.c.account_id == self.account_id,
+                table.c[column] <= until,
+                *(table.c[name] == value for name, value in equal.items()),
+                wanted,
+            )
+            .order_by(table.c[column].desc())
+            .offset(skip)
+            .limit(limit)
+        )
+        return await self._all(query)
 
     async def greatest(self, column: str, **equal: object) -> str | None:
         """Return the greatest value of a column in living rows."""

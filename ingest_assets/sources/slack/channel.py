@@ -23,7 +23,6 @@ from ingest_assets.sources.slack.plan import (
     ChannelCursor,
     Now,
     Plan,
-    Range,
     Step,
     Walk,
     first_plan,
@@ -33,6 +32,7 @@ from ingest_assets.sources.slack.plan import (
     still_unread,
 )
 from ingest_assets.sources.slack.records import SlackMessage, ts_of
+from ingest_assets.sources.slack.stretches import Range
 from ingest_assets.sources.slack.threads import (
     LEDGER,
     Reading,
@@ -42,6 +42,7 @@ from ingest_assets.sources.slack.threads import (
     spoken,
     ts_of_message,
 )
+from ingest_assets.sources.slack.zones import with_zones
 from ingest_assets.sources.source import Page, Store
 from ingest_assets.storage.schema import StoredRow
 
@@ -103,6 +104,8 @@ class ChannelReader:
         self.held: SourceError | None = None
         """A pause that Slack asks for, and that is too long for this sync."""
         self.any_read = False
+        self.finished: dict[str, tuple[str, ChannelCursor]] = {}
+        """The channels that were read to their end: label and cursor by id."""
 
     async def read(self, channel: Json) -> None:
         """Read one channel; one that Slack does not let us read is told, and ends nothing else."""
@@ -136,10 +139,12 @@ class ChannelReader:
             await pages.flush()
             raise
         last = pages.last(self.run.parts.succeeded(channel_id))
-        if not over or last.records or last.unreadable or last.read:
-            await self._store(replace(last, cursor=self._finished(plan, pages.cursor, archived=archived)))
+        finished = self._finished(plan, pages.cursor, archived=archived, first=saved is None)
+        if not over or last.records or last.unreadable or last.read or finished != cursor:
+            await self._store(replace(last, cursor=finished))
+        self.finished[channel_id] = label, finished
 
-    def _finished(self, plan: Plan, cursor: ChannelCursor, *, archived: bool) -> ChannelCursor:
+    def _finished(self, plan: Plan, cursor: ChannelCursor, *, archived: bool, first: bool) -> ChannelCursor:
         now = self.run.started_at
         changed = {
             "unread": [],
@@ -147,12 +152,13 @@ class ChannelReader:
             "reread_at": cursor.reread_at | dict.fromkeys(plan.reread, now),
             "threads_at": now if plan.threads_since else cursor.threads_at,
         }
-        return cursor.model_copy(update=changed)
+        done = cursor.model_copy(update=changed)
+        if self.run.settings.last_hours is not None:  # what is older is not wanted
+            return done
+        return with_zones(done, self.run.options, self._now(), read_at=now if first else None)
 
     async def _plan(self, channel_id: str, cursor: ChannelCursor | None) -> Plan:
-        clock, limited = self.client.vendor_clock, self.client.limited
-        started = self.run.started_at
-        now = Now(started, clock.earlier(started), clock.later(started))
+        limited, now = self.client.limited, self._now()
         options, choice = self.run.options, self.run.settings
         history = choice.at_most(timedelta(days=options.history_days))
         watch = choice.at_most(timedelta(days=options.watch_days))
@@ -165,6 +171,10 @@ class ChannelReader:
         pages = count / (LIMITED_OBJECTS if limited else PAGE)
         return next_plan(cursor, now, history, watch, limited=limited, stored_pages=pages)
 
+    def _now(self) -> Now:
+        clock, started = self.client.vendor_clock, self.run.started_at
+        return Now(started, clock.earlier(started), clock.later(started))
+
     async def _steps(self, reading: Reading, pages: ChannelPages) -> None:
         """Walk the plan's steps; after each of Slack's pages it is known which ranges have never been read."""
         steps = reading.plan.steps
@@ -175,9 +185,9 @@ class ChannelReader:
                 rest = None if remaining is None else still_unread(remaining, step.fresh_from)
                 pages.reached([rest, *later] if rest else later)
 
-            await self._walk(reading, step, pages, reached)
+            await self.walk(reading, step, pages, reached)
 
-    async def _walk(
+    async def walk(
         self, reading: Reading, step: Step, pages: ChannelPages, reached: Callable[[Range | None], None]
     ) -> None:
         """Walk one range. `reached` is told after each of Slack's pages what remains to be read of it.
@@ -203,15 +213,16 @@ class ChannelReader:
         else:
             told = f"Slack gave up its page cursor {RESTARTS + 1} times in one range."
             raise UnexpectedResponse(told, code="invalid_cursor")
-        if known and (gone := await self._gone(channel_id, step.range, seen)).gone:
+        if known and (gone := await self._gone(reading, step.range, seen)).gone:
             await pages.add(gone)
 
     def _history(self, channel_id: str, wanted: Range) -> AsyncGenerator[list[Any]]:
         tries = self.run.parts.tries(channel_id)
         return self.client.history(channel_id, oldest=wanted.oldest, latest=wanted.latest, tries=tries)
 
-    async def _gone(self, channel_id: str, read: Range, seen: set[str]) -> Rows:
+    async def _gone(self, reading: Reading, read: Range, seen: set[str]) -> Rows:
         """Find what is stored of a range that was read whole, and was not there: messages with their threads."""
+        channel_id, refused = reading.channel_id, reading.tried - reading.read
         here = {"channel_id": channel_id}
         shown, parents = await self.existing.values_between(
             [({**here, "in_channel": True}, "ts"), ({**here, "in_channel": False}, "thread_ts")],
@@ -222,8 +233,9 @@ class ChannelReader:
         rows = Rows()
         for thread_ts in parents - seen:
             ids |= await self.threads.replies_of(SlackMessage.id_of(channel_id, thread_ts))
-        for conversation_id in filter(self.run.parts.known, sorted(ids)):  # nothing is left of it to ask for
-            rows.read += self.run.parts.succeeded(conversation_id)
+        for one in sorted(ids):
+            if one in refused or self.run.parts.known(one):  # nothing is left of it to ask for
+                rows.read += self.run.parts.succeeded(one) or [one]
         rows.gone = sorted(ids)
         return rows
 

@@ -53,6 +53,14 @@ class SlackOptions(SettingsGroup):
     watch_days: float = Field(
         default=30, gt=0, description="How long messages are watched for late replies, edits and deletions."
     )
+    audit_days: float = Field(
+        default=7,
+        ge=0,
+        description="Within how many days each older message is looked at again; 0: never.",
+    )
+    audit_threads_days: float = Field(
+        default=30, ge=0, description="The same for each thread, whose edited replies show nowhere else; 0: never."
+    )
     concurrency: int = Field(default=32, ge=1, le=128, description="Requests in flight for one account.")
     pacing: bool = Field(
         default=True, description="Stay under Slack's limit of requests a minute; false only against a simulator."

@@ -14,6 +14,7 @@ from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.errors import UNSEEN
 from ingest_assets.sources.slack.markup import USER
+from ingest_assets.sources.slack.pace import AuditPace
 from ingest_assets.sources.slack.records import SHOWN, Names, SlackChannel, SlackUser, name_in
 from ingest_assets.sources.slack.text import Said
 from ingest_assets.sources.source import Page, Store
@@ -37,6 +38,7 @@ class AccountCursor(BaseModel):
     limited: bool = False
     guests: dict[str, datetime] = {}
     """When to ask again for each person that the list of people does not name, once a message names them."""
+    audit: AuditPace = AuditPace()
 
 
 class Directory:

@@ -4,6 +4,7 @@ from functools import partial
 
 from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.json_values import Json
+from ingest_assets.sources.slack.audit import Audit
 from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
@@ -31,14 +32,19 @@ async def extract(run: SlackExtraction, store: Store) -> None:
                 known = known.model_copy(update={"limited": True})
                 await store(Page(stream=ACCOUNT, cursor=known))
 
-        await _channels(run, client, directory, store_and_note)
+        reader = await _channels(run, client, directory, store_and_note)
+        if reader.held is None:
+            pace = await Audit(reader, store_and_note).go_on(directory.account.audit)
+            directory.account = directory.account.model_copy(update={"audit": pace})
         rows = await directory.waiting()
         after = directory.account.model_copy(update={"limited": known.limited})
         if len(rows) or rows.unreadable or rows.read or after != known:
             await store(rows.page(stream=ACCOUNT, cursor=after))
 
 
-async def _channels(run: SlackExtraction, client: SlackClient, directory: Directory, store: Store) -> None:
+async def _channels(
+    run: SlackExtraction, client: SlackClient, directory: Directory, store: Store
+) -> ChannelReader:
     """Read the channels. Raises the error of a pause that is too long for this sync, where none could be read."""
     reader = ChannelReader(run, client, directory, store)
     selected, unreadable = await directory.selected()
@@ -49,6 +55,7 @@ async def _channels(run: SlackExtraction, client: SlackClient, directory: Direct
     await few([partial(reader.read, channel) for channel in channels], at_once=at_once)
     if reader.held is not None and not reader.any_read:
         raise reader.held
+    return reader
 
 
 def _order(run: SlackExtraction, channel: Json) -> tuple[bool, str]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from ingest_assets.sources.slack.records import ts_of
+from ingest_assets.sources.slack.stretches import Range, Stretch
 
 THREADS_REREAD = timedelta(days=3)
 """For so long after its last reply a thread is read anew daily: an edited reply leaves no trace on its parent."""
@@ -26,11 +27,13 @@ TOLERANCE = timedelta(minutes=1)  # of clocks that are right
 WHOLE_WINDOW_PAGES = 2  # a watch window that fits into so many requests is read anew by every sync
 
 
-class Range(BaseModel):
-    """A stretch of a channel's time, both ends included."""
+class Audited(BaseModel):
+    """When the audit last looked at older messages and at threads, and in how many days it gets through them."""
 
-    oldest: str
-    latest: str
+    messages: list[Stretch] = []
+    messages_days: float = 0
+    threads: list[Stretch] = []
+    threads_days: float = 0
 
 
 class ChannelCursor(BaseModel):
@@ -43,6 +46,7 @@ class ChannelCursor(BaseModel):
     """When each part of the watch window was last read whole, by its age in days."""
     threads_at: datetime
     archived: bool = False
+    audited: Audited = Audited()
 
 
 @dataclass(frozen=True)
@@ -178,11 +182,16 @@ class _Part:
 
     @property
     def key(self) -> str:
-        return f"{self.age / timedelta(days=1):g}d"
+        return key_of(self.age)
 
     def due(self, cursor: ChannelCursor, now: datetime) -> bool:
         last = cursor.reread_at.get(self.key)
         return last is None or not _within(last, self.rhythm, now)
+
+
+def key_of(age: timedelta) -> str:
+    """Return what a part of the watch window is called."""
+    return f"{age / timedelta(days=1):g}d"
 
 
 def _parts(watch: timedelta, limited: bool) -> list[_Part]:

@@ -33,6 +33,8 @@ class Reading:
     channel_id: str
     label: str
     plan: Plan
+    audited: bool = False
+    """What stands in the channel's history, too, is left to it, but for the parent of a thread that changed."""
     tried: set[str] = field(default_factory=set)
     """The threads that were asked for."""
     read: set[str] = field(default_factory=set)
@@ -45,7 +47,7 @@ class Reading:
 class _Thread:
     """One thread while it is read."""
 
-    channel_id: str
+    reading: Reading
     root_ts: str
     parent: SlackMessage | None
     shown: set[str]
@@ -58,6 +60,8 @@ class ThreadReader:
     def __init__(self, run: SlackExtraction, client: SlackClient, directory: Directory) -> None:
         self.run, self.client, self.directory = run, client, directory
         self.existing = run.existing(SlackMessage)
+        self.read_to_end: set[str] = set()
+        """The threads of all channels that this sync has read."""
 
     def is_due(self, record: SlackMessage, row: StoredRow | None, reading: Reading) -> bool:
         """Tell whether a message's thread is to be read: it changed, or could not be read before."""
@@ -89,7 +93,7 @@ class ThreadReader:
         resumed = bool(held) and limited and parent is not None and len(held) <= (parent.reply_count or 0)
         after = max(held).partition(":")[2] if resumed else None
         asked = self.client.replies(reading.channel_id, root_ts, after=after, tries=parts.tries(root))
-        thread = _Thread(reading.channel_id, root_ts, parent, shown)
+        thread = _Thread(reading, root_ts, parent, shown)
         try:
             async for messages in asked:
                 await take(await self._rows(thread, messages))
@@ -102,22 +106,25 @@ class ThreadReader:
             await take(refused)
             return
         reading.read.add(root)
+        self.read_to_end.add(root)
         gone = [] if resumed else sorted(held - thread.present)
-        await take(Rows([thread.parent], gone=gone, read=parts.succeeded(root)))
+        as_it_was = reading.audited and _claims(thread.parent) == _claims(row)
+        await take(Rows([] if as_it_was else [thread.parent], gone=gone, read=parts.succeeded(root)))
 
     async def _rows(self, thread: "_Thread", messages: list[Any]) -> Rows:
         """Make the rows of one page of a thread; its parent is kept for the end."""
         heard = spoken(messages)
-        rows = await self.directory.guests(heard)
+        rows, channel_id = await self.directory.guests(heard), thread.reading.channel_id
         for one in heard:
             ts = ts_of_message(one[0])
             if ts is not None:
-                thread.present.add(SlackMessage.id_of(thread.channel_id, ts))
+                thread.present.add(SlackMessage.id_of(channel_id, ts))
             if ts == thread.root_ts:
-                thread.parent = thread.parent or self.message(rows, thread.channel_id, one, in_channel=True)
+                thread.parent = thread.parent or self.message(rows, channel_id, one, in_channel=True)
             elif ts not in thread.shown:  # else it stands in the channel's history
-                reply = self.message(rows, thread.channel_id, one, in_channel=False)
-                rows.records += [] if reply is None else [reply]
+                reply = self.message(rows, channel_id, one, in_channel=False)
+                if reply is not None and not (thread.reading.audited and reply.subtype == BROADCAST):
+                    rows.records.append(reply)
         return rows
 
     async def others(self, reading: Reading, take: Take) -> None:
