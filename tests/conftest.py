@@ -17,8 +17,9 @@ from benchmarks.stage import Simulator
 from ingest_assets.storage.engine import connect
 from ingest_simulator import embedded
 from ingest_simulator.app import running
+from tests.commands import Commands
 from tests.databases import Databases
-from tests.workbench import Bench, VirtualClock
+from tests.workbench import Bench, VirtualClock, plain_environ
 
 
 def pytest_configure() -> None:
@@ -86,9 +87,15 @@ def simulator(sim: httpx.Client, simulator_url: str) -> Iterator[Simulator]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    with closing(Commands(plain_environ())) as commands:
+        yield commands
+
+
 @pytest.fixture
-def bench(sim: httpx.Client, database_url: str) -> Iterator[Bench]:
+def bench(sim: httpx.Client, database_url: str, commands: Commands) -> Iterator[Bench]:
     """Simulated workspaces and a migrated database, with time that costs nothing."""
-    bench = Bench(sim, database_url, VirtualClock(sim))
+    bench = Bench(sim, database_url, VirtualClock(sim), commands=commands)
     yield bench
     bench.close()

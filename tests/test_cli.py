@@ -22,8 +22,9 @@ from ingest_assets.storage.parts import save_parts
 from ingest_assets.storage.schema import accounts
 from ingest_assets.storage.vault import Vault, new_key
 from ingest_simulator import embedded
+from tests.commands import COMMAND
 from tests.test_pool import REPORT
-from tests.workbench import COMMAND, Bench, Workspace
+from tests.workbench import Bench, Workspace
 
 Done = CompletedProcess[str]
 TOKEN = "ACME_TOKEN"  # noqa: S105  (the name of a variable)

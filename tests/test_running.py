@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from ingest_assets.cli.processes import INSTANCE, LOG, LOOPBACK, STOP_SECONDS, WORKSPACE
-from tests.workbench import COMMAND, Bench
+from tests.commands import COMMAND
+from tests.workbench import Bench
 
 REPOSITORY = Path(__file__).parent.parent
 PATIENCE = 120.0

@@ -16,8 +16,9 @@ from ingest_assets.sources.login import Account
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.sync.result import FAILED, SyncResult
 from ingest_assets.terminal import markdown_cell, printable
+from tests.commands import COMMAND
 from tests.features.test_extraction import PROVEN, Calls, answer
-from tests.workbench import COMMAND, Bench, Workspace
+from tests.workbench import Bench, Workspace
 
 ESC = "\x1b"
 HOSTILE = {

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,12 +26,19 @@ from ingest_assets.storage.vault import new_key
 from ingest_assets.sync.account import sync
 from ingest_assets.sync.result import SyncResult
 from ingest_assets.sync.worker import Worker
+from tests.commands import COMMAND, Commands
 
-COMMAND = Path(sys.executable).parent / "ingest-assets"
 MESSAGES = SlackMessage.table
+AT_START = {"LANG", "LC_ALL", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONPATH"}
+"""Variables that an interpreter reads when it starts."""
 
 Shown = set[tuple[str, str, str | None, str | None]]
 """(channel, ts, thread_ts, edited_ts)"""
+
+
+def plain_environ() -> dict[str, str]:
+    """Return the variables that each program of ours starts with."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
 
 
 class VirtualClock:
@@ -185,6 +190,8 @@ class Bench:
     clock: VirtualClock
     environ: dict[str, str] = field(default_factory=dict)
     options: SlackOptions = field(default_factory=SlackOptions)
+    commands: Commands | None = None
+    """What runs commands without starting an interpreter for each."""
 
     def __post_init__(self) -> None:
         self.environ = {
@@ -284,12 +291,13 @@ class Bench:
 
     def shell(self, **changes: str | None) -> dict[str, str]:
         """The environment of a command; None takes a variable out."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
-        changed = {**kept, **self.environ, **changes}
+        changed = {**plain_environ(), **self.environ, **changes}
         return {name: value for name, value in changed.items() if value is not None}
 
     def run(self, *arguments: str, stdin: str = "", **changes: str | None) -> subprocess.CompletedProcess[str]:
         """Run `ingest-assets` to its end."""
+        if self.commands is not None and not changes.keys() & AT_START:
+            return self.commands.run(list(arguments), self.shell(**changes), stdin)
         return subprocess.run(  # noqa: S603  (our own command)
             [COMMAND, *arguments],
             env=self.shell(**changes),

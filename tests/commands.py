@@ -1,0 +1,113 @@
+"""Run `ingest-assets` in a fork of a process that has imported it: most of a short command is its imports.
+
+For each command the server forks a child, which takes on the given arguments, environment and files, runs what the
+installed script runs, and ends as an interpreter ends. What it writes and its exit code are a command's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+COMMAND = Path(sys.executable).parent / "ingest-assets"
+LONGEST_REQUEST = 1 << 20
+TIMEOUT = 60.0
+
+
+class Commands:
+    """Runs commands, one at a time."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Start the server with the variables that an interpreter reads when it starts."""
+        self._folder = tempfile.TemporaryDirectory(prefix="ingest-assets-commands-")
+        self._address = str(Path(self._folder.name) / "socket")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(self._address)
+            listening.listen()
+            descriptor = listening.fileno()
+            self._server = subprocess.Popen(  # noqa: S603  (our own module)
+                [sys.executable, "-m", "tests.commands", str(descriptor)], env=environ, pass_fds=[descriptor]
+            )
+
+    def run(
+        self, arguments: list[str], environ: Mapping[str, str], stdin: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end. Raises TimeoutError after a minute, and ends it then."""
+        folder, argv = str(Path.cwd()), [str(COMMAND), *arguments]
+        request = json.dumps([argv, dict(environ), folder]).encode()
+        with (
+            tempfile.TemporaryFile("w+") as given,
+            tempfile.TemporaryFile("w+") as out,
+            tempfile.TemporaryFile("w+") as err,
+            socket.socket(socket.AF_UNIX) as connection,
+        ):
+            given.write(stdin)
+            given.seek(0)
+            connection.settimeout(TIMEOUT)
+            connection.connect(self._address)
+            socket.send_fds(connection, [request], [file.fileno() for file in (given, out, err)])
+            answers = connection.makefile()
+            command = int(answers.readline())
+            try:
+                code = int(answers.readline())
+            except TimeoutError:
+                os.kill(command, signal.SIGKILL)
+                raise
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(argv, code, out.read(), err.read())
+
+    def close(self) -> None:
+        self._server.kill()
+        self._server.wait()
+        self._folder.cleanup()
+
+
+def serve(listening: socket.socket) -> None:
+    """Fork a child for each connection, and return in the one that is to run the command."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children who wait for commands end unheard
+    while True:
+        connection, _ = listening.accept()
+        if os.fork():
+            connection.close()
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        listening.close()
+        request, files, _flags, _address = socket.recv_fds(connection, LONGEST_REQUEST, 3)
+        command = os.fork()
+        if not command:
+            connection.close()
+            argv, environ, folder = json.loads(request)
+            become(argv, environ, folder, files)
+            return
+        connection.sendall(f"{command}\n".encode())
+        _, status = os.waitpid(command, 0)
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os._exit(0)
+
+
+def become(argv: list[str], environ: dict[str, str], folder: str, files: list[int]) -> None:
+    """Take on a command's arguments, environment, folder and files."""
+    for place, file in enumerate(files):
+        os.dup2(file, place)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(folder)
+    time.tzset()
+    sys.argv = argv
+
+
+if __name__ == "__main__":
+    from ingest_assets.cli.program import main
+
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    main()
