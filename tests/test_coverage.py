@@ -19,7 +19,7 @@ def covered(bench: Bench, *arguments: str, workspace: str = "acme") -> tuple[int
     assert done.stderr == ""
     found = json.loads(done.stdout)
     assert found["complete"] is (done.returncode == 0)
-    return done.returncode, found["coverage"]
+    return done.returncode, [entry for entry in found["coverage"] if entry["state"] != "left out"]
 
 
 def gaps(bench: Bench, *arguments: str) -> list[tuple[str, str, str]]:
@@ -148,6 +148,21 @@ def test_a_transcript_that_is_not_there_yet_is_a_gap(bench: Bench) -> None:
     [(part, state, reason)] = gaps(bench)
     assert (part, state) == ("transcripts", "pending")
     assert reason.startswith("1 transcripts are not there yet")
+
+
+def test_what_an_account_leaves_out_is_said_and_is_no_gap(bench: Bench) -> None:
+    acme = GongTenant(bench, "acme").connected()
+    acme.order("call", lines=["Between us."], hours_ago=1, private=True)
+    acme.reads()
+
+    def left_out() -> set[str]:
+        done = bench.run("coverage", "--workspace", "acme", "--json")
+        assert done.returncode == 0
+        return {entry["reason"] for entry in json.loads(done.stdout)["coverage"] if entry["state"] == "left out"}
+
+    assert left_out() == {"private calls, by setting"}
+    acme.connect(include_private=True, last_hours=48)
+    assert left_out() == {"what is older than the chosen hours, by setting"}
 
 
 def test_a_workspace_that_is_not_there_is_told(bench: Bench) -> None:

@@ -1,9 +1,10 @@
-"""Two checks of a source's asset, of which pages show what is true.
+"""Three checks of a source's asset, of which pages show what is true.
 
 `fresh` judges all workspaces at once: "47 of 50 workspaces are fresh", with a table of the others.
-`healthy` judges each workspace, which is a partition. Dagster shows a partition's report while it is about the
-partition's newest materialization; for the check as a whole it shows, in the asset's header, whatever was reported
-last, of any partition. So whoever materializes a partition reports it anew, and a failed report comes last.
+`healthy` and `complete` judge each workspace, which is a partition. Dagster shows a partition's report while it
+is about the partition's newest materialization; for the check as a whole it shows, in the asset's header, whatever
+was reported last, of any partition. So whoever materializes a partition reports it anew, and a failed report comes
+last.
 
 Declared apart from the asset and reported by its step, and by a sensor: a batch has no partitions for which
 Dagster could plan a check, and a check step that follows our assets' step would be skipped, since it reports
@@ -18,19 +19,25 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Connection, Engine
 
+from ingest_assets.assets import summaries
 from ingest_assets.assets.partitions import workspaces
-from ingest_assets.assets.reporting import OTHERS, Shown, hidden, report_check, target, targets
-from ingest_assets.health import Health, find, table
+from ingest_assets.assets.reporting import Shown, hidden, report_check, target, targets
+from ingest_assets.health import Health, find
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.source import Source
 from ingest_assets.storage import reports
+from ingest_assets.storage.coverage import completeness
 
-FRESH, HEALTHY = "fresh", "healthy"
+FRESH, HEALTHY, COMPLETE = "fresh", "healthy", "complete"
+OF_WORKSPACES = (HEALTHY, COMPLETE)
 DESCRIPTIONS = {
     FRESH: "Every account of every workspace had a complete sync within INGEST_FRESHNESS_MINUTES.",
     HEALTHY: "The workspace is fresh, each of its accounts can be read, and the share of its items that could not "
     "be parsed is under INGEST_REJECTED_SHARE.",
+    COMPLETE: "All that the workspace's accounts show us was read to its end: `ingest-assets coverage` has no "
+    "gap. It fails as a warning: a transcript that the vendor does not have yet is a gap, and nobody has to act.",
 }
+SEVERITIES = {COMPLETE: dg.AssetCheckSeverity.WARN}
 NOTHING_TO_READ = True, "there is no account to be read, or it is paused"
 
 
@@ -60,32 +67,37 @@ class Checks:
     def of_workspaces(
         self, now: datetime, *, keys: Sequence[str] | None = None, always: Collection[str] = (), limit: int = 10**9
     ) -> Iterator[dg.AssetCheckEvaluation]:
-        """Yield `healthy` of the workspaces of which it changed since it was last reported, and always of some.
+        """Yield the checks that changed since they were last reported, by workspace, and always those of some.
 
         What was yielded counts as reported. `keys`: the workspaces to judge, all by default.
         """
         with self.engine.begin() as conn:
-            known = {
-                workspace: result
-                for (workspace, name), result in reports.reported(conn, self.source.name, keys).items()
-                if name == HEALTHY
-            }
-            judged = {
-                one.workspace_id: judge(one, self.core)
-                for one in find(conn, self.core, now, source=self.source.name, workspace_ids=keys)
-            }
-            results = dict.fromkeys([*known, *always], NOTHING_TO_READ) | judged
+            known = reports.reported(conn, self.source.name, keys)
+            judged = self._judged(conn, now, keys)
+            subjects = [*known, *((key, name) for key in always for name in OF_WORKSPACES)]
+            results = {subject: NOTHING_TO_READ for subject in subjects if subject[1] in OF_WORKSPACES} | judged
             news = [
-                (key, HEALTHY, *result)
-                for key, result in results.items()
-                if key in always or known.get(key) != result
+                (key, name, *result)
+                for (key, name), result in results.items()
+                if key in always or known.get((key, name)) != result
             ][:limit]
             yield from self._evaluations(news)
             reports.save_reported(conn, self.source.name, news)
-        check, passed = dg.AssetCheckKey(self.asset, HEALTHY), {key: result for key, _, result, _ in news}
-        again = set(hidden(self.instance, check, passed)) if news else set()
-        for evaluation in self._evaluations([report for report in news if report[0] in again]):
-            report_check(self.instance, evaluation, run_id=None)
+        for name in OF_WORKSPACES:
+            check = dg.AssetCheckKey(self.asset, name)
+            passed = {key: result for key, of, result, _ in news if of == name}
+            again = set(hidden(self.instance, check, passed)) if passed else set()
+            for evaluation in self._evaluations([one for one in news if one[1] == name and one[0] in again]):
+                report_check(self.instance, evaluation, run_id=None)
+
+    def _judged(
+        self, conn: Connection, now: datetime, keys: Sequence[str] | None
+    ) -> dict[tuple[str, str], tuple[bool, str]]:
+        """Return the results by (workspace, check), with one statement for each check."""
+        healths = find(conn, self.core, now, source=self.source.name, workspace_ids=keys)
+        read = completeness(conn, self.source.name, keys)
+        healthy = {(one.workspace_id, HEALTHY): judge(one, self.core) for one in healths}
+        return healthy | {(key, COMPLETE): (one.complete, one.words) for key, one in read.items()}
 
     def _evaluations(self, news: Sequence[tuple[str, str, bool, str]]) -> Iterator[dg.AssetCheckEvaluation]:
         about = targets(self.instance, self.asset, [key for key, *_ in news])
@@ -104,24 +116,32 @@ class Checks:
     def of_all(self, now: datetime, name: str = FRESH) -> dg.AssetCheckEvaluation:
         """Judge all workspaces at once."""
         with self.engine.connect() as conn:
-            result = summary(name, find(conn, self.core, now, source=self.source.name), self.core)
+            if name == COMPLETE:
+                result = summaries.of_completeness(name, completeness(conn, self.source.name).values())
+            else:
+                healths = find(conn, self.core, now, source=self.source.name)
+                bad = [one for one in healths if not (one.fresh if name == FRESH else judge(one, self.core)[0])]
+                result = summaries.of_healths(name, healths, bad)
         about = target(self.instance, self.asset)
         return self._evaluation(name, result.passed, result.metadata, about, description=result.description)
 
     def settle_workspaces(self) -> None:
-        """Let pages show `healthy` as failed where a workspace is not, and as passed otherwise."""
-        shown = Shown(self.instance, dg.AssetCheckKey(self.asset, HEALTHY)).evaluation
-        with self.engine.connect() as conn:
-            wanted = reports.any_reported(conn, self.source.name, HEALTHY)
-            if wanted is None or (shown is not None and shown.passed == wanted[1] and self._holds(conn, shown)):
-                return
-        [evaluation] = self._evaluations([(wanted[0], HEALTHY, *wanted[1:])])
-        report_check(self.instance, evaluation, run_id=None)
+        """Let pages show a check as failed where one workspace fails it, and as passed otherwise."""
+        for name in OF_WORKSPACES:
+            shown = Shown(self.instance, dg.AssetCheckKey(self.asset, name)).evaluation
+            with self.engine.connect() as conn:
+                wanted = reports.any_reported(conn, self.source.name, name)
+                if wanted is None or (
+                    shown is not None and shown.passed == wanted[1] and self._holds(conn, name, shown)
+                ):
+                    continue
+            [evaluation] = self._evaluations([(wanted[0], name, *wanted[1:])])
+            report_check(self.instance, evaluation, run_id=None)
 
-    def _holds(self, conn: Connection, shown: dg.AssetCheckEvaluation) -> bool:
+    def _holds(self, conn: Connection, name: str, shown: dg.AssetCheckEvaluation) -> bool:
         if shown.partition is None:
             return True
-        known = reports.reported(conn, self.source.name, [shown.partition]).get((shown.partition, HEALTHY))
+        known = reports.reported(conn, self.source.name, [shown.partition]).get((shown.partition, name))
         return known is None or known[0] == shown.passed
 
     def _evaluation(
@@ -132,21 +152,10 @@ class Checks:
             check_name=name,
             passed=passed,
             metadata=metadata,
+            severity=SEVERITIES.get(name, dg.AssetCheckSeverity.ERROR),
             target_materialization_data=about,
             **more,
         )
-
-
-def summary(name: str, healths: Sequence[Health], core: CoreSettings) -> dg.AssetCheckResult:
-    """Judge workspaces as a whole: how many are well, and a table of the others."""
-    bad = [one for one in healths if not (one.fresh if name == FRESH else judge(one, core)[0])]
-    good = len(healths) - len(bad)
-    others = {OTHERS: dg.MetadataValue.md(table(bad))} if bad else {}
-    return dg.AssetCheckResult(
-        passed=not bad,
-        description=f"{good} of {len(healths)} workspaces are {name}.",
-        metadata={name: good, f"not_{name}": len(bad), **others},
-    )
 
 
 def source_checks(source: Source, asset: dg.AssetKey) -> list[dg.AssetChecksDefinition]:
@@ -155,7 +164,7 @@ def source_checks(source: Source, asset: dg.AssetKey) -> list[dg.AssetChecksDefi
 
 
 def _declare(source: Source, asset: dg.AssetKey, name: str) -> dg.AssetChecksDefinition:
-    partitions = workspaces if name == HEALTHY else None
+    partitions = workspaces if name in OF_WORKSPACES else None
     spec = dg.AssetCheckSpec(name, asset=asset, description=DESCRIPTIONS[name], partitions_def=partitions)
     identifier = spec.get_python_identifier()
 

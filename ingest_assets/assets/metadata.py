@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import SecretStr
 from sqlalchemy import URL, Engine, Table, make_url
 
+from ingest_assets.assets import summaries
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.overview import stored_of_workspace
 from ingest_assets.storage.writes import Counts
@@ -21,7 +22,7 @@ def materialized(
     source: Source, engine: Engine, workspace_id: str, results: Sequence[SyncResult]
 ) -> Callable[[Table], dict[str, Any]]:
     """Return what gives the metadata of each of the source's tables."""
-    of_run = _of_run(source, results)
+    of_run = _of_run(source, results) | summaries.of_partition(engine, source.name, workspace_id)
 
     def of_table(table: Table) -> dict[str, Any]:
         with engine.connect() as conn:

@@ -9,12 +9,11 @@ import click
 from ingest_assets.app import App
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.sources import BY_NAME
-from ingest_assets.storage.coverage import ACKNOWLEDGED, AUDITED, COLUMNS, COVERED, find_coverage
+from ingest_assets.storage.coverage import ACKNOWLEDGED, COLUMNS, COVERED, NO_GAPS, find_coverage
 from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.terminal import echo, echo_json
 
 DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
-NO_GAPS = {COVERED, ACKNOWLEDGED, AUDITED}
 OUTSIDE = "outside history"
 Entry = dict[str, Any]
 """A row of the view, as it is printed."""

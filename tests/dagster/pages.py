@@ -79,7 +79,12 @@ class Pages:
         return str(self.ask("select external_id from ingest.accounts where name = :name", name=name))
 
     def reason(self, workspace_id: str) -> str:
-        return str(self.ask("select reason from ingest.check_reports where workspace_id = :w", w=workspace_id))
+        return str(
+            self.ask(
+                "select reason from ingest.check_reports where workspace_id = :w and check_name = 'healthy'",
+                w=workspace_id,
+            )
+        )
 
     def log(self, result: Any) -> list[tuple[str, str]]:
         """Return (level, line) of what a run logged by itself."""

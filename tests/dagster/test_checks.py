@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from ingest_assets.assets import health, records
-from ingest_assets.assets.checks import FRESH, HEALTHY, Checks
+from ingest_assets.assets.checks import COMPLETE, FRESH, HEALTHY, Checks
 from ingest_assets.assets.health import HEALTH
 from ingest_assets.assets.reporting import report_check
 from ingest_assets.settings import sqlalchemy_url
@@ -195,7 +195,7 @@ def test_the_overview_is_written_when_a_state_changes_and_else_hourly(
 def test_a_failed_check_links_to_what_mends_it(pages: Pages) -> None:
     pages.bench.configure(INGEST_DOCS_URL="https://docs.example.com/ingest/")
     pages.join("acme")
-    [failed] = pages.checks().of_workspaces(datetime.now(UTC))
+    [failed, _incomplete] = pages.checks().of_workspaces(datetime.now(UTC))
     assert failed.metadata["vendor"] == dg.MetadataValue.url("https://api.slack.com/apps")
     assert failed.metadata["how_to_connect"] == dg.MetadataValue.url(
         "https://docs.example.com/ingest/connecting/slack.md"
@@ -225,9 +225,36 @@ def test_a_healthy_workspace_says_when_the_share_of_rejected_items_is_too_large(
         " select account_id, workspace_id, 'slack_messages', n::text, '{}', 'x'"
         " from ingest.accounts, generate_series(1, 20) n"
     )
-    [evaluation] = pages.checks().of_workspaces(datetime.now(UTC))
+    [evaluation, _incomplete] = pages.checks().of_workspaces(datetime.now(UTC))
     assert not evaluation.passed
     assert "of its items could not be parsed, at most 5% may" in str(evaluation.metadata["reason"].value)
+
+
+def test_what_is_missing_of_a_workspace_fails_complete_as_a_warning_and_is_told_once(pages: Pages) -> None:
+    pages.join("acme", "globex")
+    pages.batch("acme", "globex")
+    assert pages.partitions(COMPLETE) == {"SUCCEEDED": {"acme", "globex"}}
+    shown = pages.instance.get_latest_materialization_event(MESSAGES)
+    assert shown is not None
+    assert shown.asset_materialization is not None
+    said: dict[str, Any] = {name: value.value for name, value in shown.asset_materialization.metadata.items()}
+    assert (said["complete"], said["gaps"], said["missing"]) == (True, 0, "nothing is missing")
+    assert 29 * 86400 < said["covered_to"] - said["covered_from"] < 31 * 86400
+    pages.bench.execute(
+        "insert into ingest.rejected_records (account_id, workspace_id, table_name, item_key, payload, error)"
+        " select account_id, workspace_id, 'slack_messages', 'x', '{}', 'x' from ingest.accounts"
+        " where workspace_id = 'acme'"
+    )
+    [_unhealthy, gap] = pages.checks().of_workspaces(datetime.now(UTC))
+    assert (gap.passed, gap.severity, gap.partition) == (False, dg.AssetCheckSeverity.WARN, "acme")
+    assert str(gap.metadata["reason"].value).startswith("slack_messages: 1 items could not be parsed")
+    assert list(pages.checks().of_workspaces(datetime.now(UTC))) == []
+    pages.look()
+    assert pages.partitions(COMPLETE) == {"SUCCEEDED": {"globex"}, "FAILED": {"acme"}}
+    assert pages.execute_all(COMPLETE).success
+    assert pages.header(COMPLETE) == ("FAILED", "1 of 2 workspaces are complete.")
+    pages.batch("acme", "globex")
+    assert pages.header(COMPLETE)[0] == "FAILED"  # what is complete comes first
 
 
 def test_a_check_of_one_partition_can_be_reported_again_and_again(bench: Bench) -> None:

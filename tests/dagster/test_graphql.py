@@ -22,7 +22,7 @@ from tests import survivors
 NAMES = ["acme", "globex", "initech"]
 BROKEN = "initech"
 ASSET = {"path": ["raw", "slack_messages"]}
-CHECKS = [{"assetKey": ASSET, "name": name} for name in ("fresh", "healthy")]
+CHECKS = [{"assetKey": ASSET, "name": name} for name in ("fresh", "healthy", "complete")]
 JOB = "__ASSET_JOB"
 
 REPOSITORY = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
@@ -141,6 +141,7 @@ GREEN_AND_RED = {
     "fresh": "FAILED",
     "says": "2 of 3 workspaces are fresh.",
     "healthy": "FAILED",
+    "complete": "FAILED",
     "succeededPartitions": ["acme", "globex"],
     "failedPartitions": ["initech"],
 }

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from ingest_assets.app import App
 from ingest_assets.errors import CredentialRejected
@@ -560,6 +561,9 @@ class TestLimits:
         first = acme.stored(syncs)[0].started_at
         until = f"waits until {first + timedelta(days=1):%Y-%m-%d %H:%M} UTC for its share of requests"
         assert (result.status, result.reason) == ("partial", f"not readable: history ({until})")
+        with acme.bench.engine.connect() as conn:
+            told = conn.execute(text("select distinct reason from ingest.coverage where state = 'unread'"))
+            assert told.scalars().all() == [until]
         assert made[0] in acme.living
         assert made[-1] not in acme.rows
         acme.bench.execute("update ingest.syncs set started_at = started_at - interval '2 days'")
