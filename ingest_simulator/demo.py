@@ -1,4 +1,4 @@
-"""`make demo`: from nothing to green partitions, with two that fail on purpose.
+"""`make demo`: from nothing to green partitions, with one that fails on purpose.
 
 Nothing here is special to the demo but the simulated vendors: accounts are connected, the schedule is switched
 on in the web UI's own API, and the daemon does the rest.
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from ingest_assets.app import App
-from ingest_assets.cli.output import feature_entries, print_features, print_status, status_entries
+from ingest_assets.cli.output import feature_entries, print_features, print_status, print_table, status_entries
 from ingest_assets.cli.processes import (
     LOOPBACK,
     dagster_command,
@@ -76,6 +76,7 @@ def demo() -> int:
         web = f"http://{LOOPBACK}:{app.core.web_port}"
         reason = _watch(app, web, dagster)
         print_status(app, status_entries(app))
+        reason = _show_missing(app) or reason
         _show_one(app)
         echo()
         echo(f"{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
@@ -181,6 +182,17 @@ def _finished(web: str) -> bool:
         if (stats["numMaterialized"], stats["numFailed"]) != (len(demo_world.WORKSPACES) - failed, failed):
             return False
     return True
+
+
+def _show_missing(app: App) -> str | None:
+    """Show what coverage says is missing; return why that is not what was broken, or None."""
+    entries = demo_world.missing(app)
+    echo()
+    echo("What is missing, and why (`ingest-assets coverage --workspace acme` shows what was read, too):")
+    echo()
+    print_table(["workspace", "source", "part", "state", "reason"], entries)
+    found = {(entry["workspace"], entry["source"], entry["state"]) for entry in entries}
+    return None if found == demo_world.EXPECTED_GAPS else "Coverage does not name what was broken, or more."
 
 
 def _show_one(app: App) -> None:

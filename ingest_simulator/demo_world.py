@@ -1,4 +1,4 @@
-"""The customers that `make demo` simulates: three workspaces at four vendors, two of their logins broken."""
+"""The customers that `make demo` simulates: three workspaces at four vendors, some of it broken."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ingest_assets.app import App
 from ingest_assets.cli.connecting import connect_account
 from ingest_assets.sources import BY_NAME
+from ingest_assets.storage.coverage import NO_GAPS, find_coverage
+from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.terminal import echo
 
 WORKSPACES = {"acme": 1, "globex": 2, "initech": 3}  # name and seed
@@ -22,6 +24,18 @@ MAILBOXES = {"acme": ("ann", "bob", "cleo"), "globex": ("gus",), "initech": ("id
 LOST_MAILBOX = "cleo@acme.example"
 EXPECTED_FAILURES = {"slack": 1, "gong": 0, "fathom": 0, "gmail": 0}
 """Partitions that are to be red, by source."""
+LOST_CHANNEL, PENDING_CALL, MALFORMED_SESSION = "globex", "acme", "globex"
+"""The workspaces of which a channel is lost, a transcript is late, and an item cannot be parsed."""
+EXPECTED_GAPS = {
+    ("acme", "gmail", "not read"),
+    ("acme", "gong", "pending"),
+    ("globex", "fathom", "rejected"),
+    ("globex", "slack", "unreadable"),
+    ("initech", "slack", "not read"),
+}
+"""What `ingest-assets coverage` is to miss: (workspace, source, state)."""
+LOST_CHANNEL_NAME = "customer-2"
+HOURS_LATE = 36
 SERVICE_ACCOUNT = "ingest@demo.iam.example"
 MODEL, MODEL_KEY = "simulated-model", "sk-demo"
 EXPONENT, KEY_BITS = 65537, 2048
@@ -53,7 +67,7 @@ class Customer:
 
 
 def connect_everything(app: App, vendors: str, folder: Path) -> None:
-    """Make the customers at the vendors, connect them, then break two logins."""
+    """Make the customers at the vendors, connect them, then break two logins and take a channel away."""
 
     def order(path: str, **fields: Any) -> Any:
         answer = httpx.post(f"{vendors}/_sim/{path}", json=fields, timeout=30, trust_env=False)
@@ -75,12 +89,33 @@ def connect_everything(app: App, vendors: str, folder: Path) -> None:
             )
             accounts = ", ".join(account for account, _, _ in connected.accounts)
             echo(f"Connected {BY_NAME[customer.source].title} ({accounts}) to workspace {name}.")
+    _lose_a_channel(app, order)
     order("slack/token", team=f"T0{REVOKED_SLACK.upper()}", revoked=True)
     order("gmail/settings", mailbox=LOST_MAILBOX, enabled=False)
     echo(
         f"... and then somebody revoked the Slack token of {REVOKED_SLACK} and switched {LOST_MAILBOX} off: one "
-        "partition will fail, and one will show what was read of two mailboxes of three."
+        "partition will fail, and one will show what was read of two mailboxes of three. The bot was removed from "
+        f"a channel of {LOST_CHANNEL}, a transcript of {PENDING_CALL} is late, and a session of "
+        f"{MALFORMED_SESSION} makes no sense: `ingest-assets coverage` will name them."
     )
+
+
+def missing(app: App) -> list[dict[str, str]]:
+    """Return what `ingest-assets coverage` names as missing."""
+    with app.engine.connect() as conn:
+        return [
+            {"workspace": name, "source": row.source, "part": row.part, "state": row.state, "reason": row.reason}
+            for name in WORKSPACES
+            for row in find_coverage(conn, name)
+            if row.state not in NO_GAPS
+        ]
+
+
+def _lose_a_channel(app: App, order: Callable[..., Any]) -> None:
+    """Read a workspace once, then remove the bot from a channel: one that was never read is not missed."""
+    slack = BY_NAME["slack"]
+    list(sync_workspaces(slack, [LOST_CHANNEL], app.options_of(slack), app.worker("demo")))
+    order("slack/membership", team=f"T0{LOST_CHANNEL.upper()}", channel=LOST_CHANNEL_NAME, member=False)
 
 
 def _customers(name: str, seed: int, vendors: str, order: Callable[..., Any], key: Path) -> Iterator[Customer]:
@@ -91,11 +126,18 @@ def _customers(name: str, seed: int, vendors: str, order: Callable[..., Any], ke
 
     secrets = {"access_key": f"demo-{name}", "access_key_secret": "demo"}
     company = order("gong/company", name=title, seed=seed, calls=40, sentences=60, private=2, **secrets)
+    if name == PENDING_CALL:
+        late = {"hours_ago": 2, "transcript_after_seconds": HOURS_LATE * 3600}
+        order("gong/call", company=company["company"], **late)
     base_url = f"{vendors}{company['base_path']}"
     yield Customer("gong", dict.fromkeys(secrets, "-"), secrets, {"base_url": base_url})
 
     api_key = f"demo-fathom-{name}"
-    order("fathom/org", name=title, seed=seed, api_key=api_key, meetings=30, segments=40)
+    org = order("fathom/org", name=title, seed=seed, api_key=api_key, meetings=30, segments=40)
+    if name == MALFORMED_SESSION:
+        recording = org["recordings"][-1]
+        odd = {"recording_id": recording, "created_at": "soon"}
+        order("fathom/raw", org=org["org"], recording=recording, payload=odd)
     yield Customer("fathom", {"api_key": "-"}, {"api_key": api_key})
 
     mailboxes = tuple(f"{user}@{name}.example" for user in MAILBOXES[name])
