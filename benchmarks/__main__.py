@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import features, slack, source
+from benchmarks import features, proof, slack, source
 from benchmarks.jobs import JOBS
 from benchmarks.results import Result
 from benchmarks.stage import Stage, stage
@@ -20,6 +20,7 @@ BENCHMARKS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "slack": slack.benchmark,
     **{name: partial(source.benchmark, job) for name, job in JOBS.items()},
     "features": features.benchmark,
+    "proof": proof.benchmark,
 }
 VERDICT = {True: "yes", False: "NO", None: ""}
 

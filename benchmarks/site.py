@@ -114,10 +114,10 @@ class Site:
         return wave
 
     def _cpu(self) -> dict[str, float]:
-        return {**self.deployment.cpu(), "PostgreSQL": _tree(self.ready.postgres_pid)}
+        return {**self.deployment.cpu(), "PostgreSQL": tree(self.ready.postgres_pid)}
 
     def _simulator_cpu(self) -> float:
-        return _tree(self.ready.simulator_pid)
+        return tree(self.ready.simulator_pid)
 
     def _count(self, table: str) -> int:
         return int(self.one(f"select count(*) from {table}"))
@@ -126,7 +126,7 @@ class Site:
         return int(self.one("select pg_current_wal_lsn() - '0/0'::pg_lsn"))
 
 
-def _tree(pid: int) -> float:
+def tree(pid: int) -> float:
     return sum(cpu_times(pid)) + sum(sum(cpu_times(child)) for child in descendants(pid))
 
 

@@ -74,7 +74,7 @@ class Run:
 def benchmark(stage: Stage) -> Iterator[Result]:
     """Run all parts."""
     yield from _calls(stage)
-    _workspace(stage.simulator, MANY_CHANNELS)
+    workspace(stage.simulator, MANY_CHANNELS)
     rounds = [_round(stage, number, 0) for number in range(1, ROUNDS + 1)]
     bare, ours = [one for one, _ in rounds], [one for _, one in rounds]
     yield from _throughput(bare, ours)
@@ -92,12 +92,12 @@ def benchmark(stage: Stage) -> Iterator[Result]:
 def _calls(stage: Stage) -> Iterator[Result]:
     """Count the requests of a first sync, and of the one after a late reply and an edit."""
     print("slack: counting the calls of a small channel's syncs")
-    team = _workspace(stage.simulator, ONE_CHANNEL)
+    team = workspace(stage.simulator, ONE_CHANNEL)
     with stage.database(migrated=True) as url:
-        environ = _connected(stage.simulator, url)
-        first = _run(stage, OURS, environ)
+        environ = connected(stage.simulator, url)
+        first = run(stage, OURS, environ)
         yield at_most("Slack, first sync of 1 channel: API calls", first.requests, "calls", FIRST_CALLS)
-        yield exactly("Slack, first sync of 1 channel: rows", first.rows, "rows", _rows(ONE_CHANNEL))
+        yield exactly("Slack, first sync of 1 channel: rows", first.rows, "rows", rows_of(ONE_CHANNEL))
 
         [channel] = stage.simulator.ask("/slack/state", team=team)["channels"]
         place = {"team": team, "channel": channel["id"]}
@@ -107,7 +107,7 @@ def _calls(stage: Stage) -> Iterator[Result]:
         late = stage.simulator.order("/slack/post", **place, text=LATE, thread_ts=parent)["ts"]
         stage.simulator.order("/slack/edit", **place, ts=edited, text=EDITED)
 
-        second = _run(stage, OURS, environ)
+        second = run(stage, OURS, environ)
         yield at_most("Slack, after a late reply and an edit: API calls", second.requests, "calls", NEXT_CALLS)
         for what, ts, text, thread in (("late reply", late, LATE, parent), ("edit", edited, EDITED, edited)):
             names = [f"{channel['id']}:{ts}", text, f"{channel['id']}:{thread}"]
@@ -134,7 +134,7 @@ def _told(contender: Contender, run: Run) -> str:
 
 
 def _throughput(bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
-    wanted = _rows(MANY_CHANNELS)
+    wanted = rows_of(MANY_CHANNELS)
     for contender, runs in ((YARDSTICK, bare), (OURS, ours)):
         who = f"Slack, {contender.title}"
         yield exactly(f"{who}: rows", _furthest(runs, wanted), "rows", wanted)
@@ -146,7 +146,7 @@ def _throughput(bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
 
 
 def _waiting(bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
-    wanted, at = _rows(MANY_CHANNELS), f"at {LATENCY * 1000:.0f} ms a request"
+    wanted, at = rows_of(MANY_CHANNELS), f"at {LATENCY * 1000:.0f} ms a request"
     for contender, runs in ((YARDSTICK, bare), (OURS, ours)):
         yield exactly(f"Slack, {contender.title} {at}: rows", _furthest(runs, wanted), "rows", wanted)
         yield Result(f"Slack, {contender.title} {at}: wall time", _wall(runs), "s")
@@ -156,7 +156,7 @@ def _waiting(bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
 def _against_dlt(dlt: Run, bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
     """Compare one load by dlt, of the same workspace, with the others."""
     print(f"slack: {_told(DLT, dlt)}")
-    wanted = _rows(MANY_CHANNELS)
+    wanted = rows_of(MANY_CHANNELS)
     yield exactly("Slack, dlt: rows", dlt.rows, "rows", wanted)
     yield Result("Slack, dlt: requests", dlt.requests, "requests")
     yield Result("Slack, dlt: CPU a row", _cpu([dlt]) / wanted * 1e6, "us")
@@ -169,25 +169,25 @@ def _against_dlt(dlt: Run, bare: Sequence[Run], ours: Sequence[Run]) -> Iterator
 def _contend(stage: Stage, contender: Contender) -> Run:
     """Run a contender into a fresh database."""
     with stage.database(migrated=contender.migrated) as url:
-        environ = _connected(stage.simulator, url) if contender.migrated else _environ(stage.simulator, url)
-        return _run(stage, contender, environ)
+        environ = connected(stage.simulator, url) if contender.migrated else _environ(stage.simulator, url)
+        return run(stage, contender, environ)
 
 
-def _run(stage: Stage, contender: Contender, environ: Mapping[str, str]) -> Run:
+def run(stage: Stage, contender: Contender, environ: Mapping[str, str]) -> Run:
     since = stage.simulator.requests()
     cost = stage.run(contender.module, environ)
     rows = _count(environ["DATABASE_URL"], contender.count_rows)
     return Run(cost, rows, stage.simulator.requests(since))
 
 
-def _workspace(simulator: Simulator, world: Mapping[str, float]) -> str:
+def workspace(simulator: Simulator, world: Mapping[str, float]) -> str:
     """Have the simulator forget everything and make one workspace; give its id."""
     simulator.order("/reset")
     team: str = simulator.order("/slack/team", token=TOKEN, users=PEOPLE, world=world)["team_id"]
     return team
 
 
-def _rows(world: Mapping[str, int]) -> int:
+def rows_of(world: Mapping[str, int]) -> int:
     return world["channels"] * (world["messages"] + world["threads"] * world["replies"])
 
 
@@ -200,7 +200,7 @@ def _environ(simulator: Simulator, database_url: str) -> dict[str, str]:
     }
 
 
-def _connected(simulator: Simulator, database_url: str) -> dict[str, str]:
+def connected(simulator: Simulator, database_url: str) -> dict[str, str]:
     """Connect the workspace's account; its own requests are over before anything is counted."""
     environ = _environ(simulator, database_url)
     os.environ[TOKEN_VARIABLE] = TOKEN

@@ -1,0 +1,13 @@
+"""What it costs that nothing is lost: coverage of many workspaces, and versions beside a database without them."""
+
+from collections.abc import Iterator
+
+from benchmarks import coverage, versions
+from benchmarks.results import Result
+from benchmarks.stage import Stage
+
+
+def benchmark(stage: Stage) -> Iterator[Result]:
+    """Run all parts."""
+    yield from coverage.benchmark(stage)
+    yield from versions.benchmark(stage)
