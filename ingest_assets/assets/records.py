@@ -24,8 +24,9 @@ from ingest_assets.assets.reporting import settle
 from ingest_assets.resources.apis import Api, takes_api
 from ingest_assets.resources.dagster_storage import keep_connections
 from ingest_assets.resources.ingestion import Credentials, Database, Limits, worker
-from ingest_assets.settings import CoreSettings, SettingsGroup
+from ingest_assets.settings import CoreSettings, SourceOptions
 from ingest_assets.sources.record import Record
+from ingest_assets.sources.retention import tell_shortened
 from ingest_assets.sources.source import Source
 from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.sync.result import SyncResult, report
@@ -87,14 +88,15 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
         limits: Limits,
     ) -> Iterator[Event]:
         with red_run(database, context.log):
-            one = worker(database, credentials, limits, owner=context.run.run_id)
-            yield from _sync_workspaces(context, config, source, one, api.options())
+            one, options = worker(database, credentials, limits, owner=context.run.run_id), api.options()
+            tell_shortened(source, options, context.log.warning)
+            yield from _sync_workspaces(context, config, source, one, options)
 
     return sync_records
 
 
 def _sync_workspaces(
-    context: dg.AssetExecutionContext, config: SyncConfig, source: Source, one: Worker, options: SettingsGroup
+    context: dg.AssetExecutionContext, config: SyncConfig, source: Source, one: Worker, options: SourceOptions
 ) -> Iterator[Event]:
     keys, unknown = told_apart(context, one.engine, config.workspaces or partitions_of(context), source.name)
     keep_connections(context.instance)

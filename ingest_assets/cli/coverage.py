@@ -9,12 +9,14 @@ import click
 from ingest_assets.app import App
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.sources import BY_NAME
+from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.coverage import ACKNOWLEDGED, COLUMNS, COVERED, NO_GAPS, find_coverage
+from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.terminal import echo, echo_json
 
 DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
-OUTSIDE = "outside history"
+OUTSIDE, NOT_KEPT = "outside history", "outside retention"
 Entry = dict[str, Any]
 """A row of the view, as it is printed."""
 
@@ -42,15 +44,16 @@ def coverage(
         if unknown_workspaces(conn, [workspace]):
             raise IngestError(NO_WORKSPACE.format(workspace, source or "slack"))
         rows = find_coverage(conn, workspace, source)
+        kept = _kept_since(app, find_accounts(conn, source=source, workspace_ids=[workspace]))
     wanted = _utc(since), _utc(until)
     accepted = {(row.source, row.account, row.part) for row in rows if row.state == ACKNOWLEDGED}
     entries = [
         entry
         for row in rows
-        for entry in _entries(row, *wanted)
+        for entry in _entries(row, *wanted, kept.get((row.source, row.account)))
         if entry["state"] != OUTSIDE or (row.source, row.account, row.part) not in accepted
     ]
-    gaps = [entry for entry in entries if entry["state"] not in NO_GAPS]
+    gaps = [entry for entry in entries if entry["state"] not in NO_GAPS | {NOT_KEPT}]
     if as_json:
         echo_json({"workspace": workspace, "complete": bool(entries) and not gaps, "coverage": entries})
     else:
@@ -63,7 +66,18 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
-def _entries(row: Any, since: datetime | None, until: datetime | None) -> Iterator[Entry]:
+def _kept_since(app: App, accounts: Sequence[StoredRow]) -> dict[tuple[str, str], datetime]:
+    """Return from when on rows are kept, by source and account, of those that do not keep them for ever."""
+    now, found = datetime.now(UTC), {}
+    for row in accounts:
+        source = BY_NAME[row.source]
+        kept = source.settings.model_validate(row.settings).kept_since(app.options_of(source), now)
+        if kept is not None:
+            found[row.source, row.name] = kept
+    return found
+
+
+def _entries(row: Any, since: datetime | None, until: datetime | None, kept: datetime | None) -> Iterator[Entry]:
     """Yield what a row says of a time; of what was read also what lies before and after it."""
     first, last = row.range_from, row.range_to
     too_old = since is not None and last is not None and last < since
@@ -73,16 +87,21 @@ def _entries(row: Any, since: datetime | None, until: datetime | None) -> Iterat
     if row.state != COVERED:
         return
     if since is not None and since < first:
-        yield _outside(row, since, first if until is None else min(first, until), "before its history")
+        end = first if until is None else min(first, until)
+        lost = since if kept is None else min(max(since, kept), end)
+        if since < lost:
+            yield _outside(row, since, lost, "older than is kept", NOT_KEPT)
+        if lost < end:
+            yield _outside(row, lost, end, "before its history")
     if until is not None and last < until <= datetime.now(UTC):
         yield _outside(row, last if since is None else max(last, since), until, "after it was read last")
 
 
-def _outside(row: Any, since: datetime, until: datetime, reason: str) -> Entry:
+def _outside(row: Any, since: datetime, until: datetime, reason: str, state: str = OUTSIDE) -> Entry:
     return _entry(row) | {
         "range_from": _shown(since),
         "range_to": _shown(until),
-        "state": OUTSIDE,
+        "state": state,
         "reason": reason,
     }
 

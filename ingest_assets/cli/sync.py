@@ -1,5 +1,6 @@
 """Sync without Dagster, and show how all accounts are."""
 
+from functools import partial
 from uuid import uuid4
 
 import click
@@ -10,6 +11,7 @@ from ingest_assets.cli.accounts import no_account
 from ingest_assets.cli.signals import INTERRUPTED, stopping
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
+from ingest_assets.sources.retention import tell_shortened
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.sync.result import SKIPPED, SUCCESS, SyncResult, report
@@ -49,6 +51,7 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
     results = []
     worker = app.worker(f"command-{uuid4()}")
     names, options = sorted(known) if everything else workspaces, app.options_of(BY_NAME[source])
+    tell_shortened(BY_NAME[source], options, partial(echo, err=True))
     with stopping(worker.stop):
         for workspace_id, found in sync_workspaces(BY_NAME[source], names, options, worker):
             results += found

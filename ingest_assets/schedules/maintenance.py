@@ -7,6 +7,7 @@ from time import monotonic
 
 import dagster as dg
 
+from ingest_assets.schedules.expiring import delete_old
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import dagster_log, pruning
 from ingest_assets.storage.leases import lease
@@ -60,6 +61,18 @@ def _prune(context: dg.OpExecutionContext) -> None:
         for workspace_id, count in pruning.delete_removed(engine, now - timedelta(days=core.keep_removed_days)):
             context.log.info("workspace %s: %d rows deleted", workspace_id, count)
     prune_dagster(context.instance, before, context.log.info)
+
+
+@dg.op(
+    required_resource_keys={"database", "limits", *(source.name for source in SOURCES)},
+    description="Delete what is older than SLACK_KEEP_DAYS and so on say, or the account's own choice.",
+)
+def expire(context: dg.OpExecutionContext) -> None:
+    """Delete old rows, a thousand a transaction."""
+    with alone(context):
+        options = {source.name: getattr(context.resources, source.name).options() for source in SOURCES}
+        engine = context.resources.database.engine()
+        delete_old(engine, lambda source: options[source.name], datetime.now(UTC), context.log.info)
 
 
 @dg.op(
@@ -122,12 +135,13 @@ def prune_dagster(instance: dg.DagsterInstance, before: datetime, tell: dagster_
 
 @dg.job(
     executor_def=dg.in_process_executor,
-    description="Prune logs and history, rederive rows of older parsers, and replay rejected items.",
+    description="Prune logs and history, rederive rows of older parsers, replay rejected items, delete old rows.",
 )
 def maintenance() -> None:
     prune()
     derive()
     replay()
+    expire()
 
 
 @dg.schedule(

@@ -75,6 +75,17 @@ class SettingsGroup(BaseModel):
             raise SettingsError(_sentence(cls, error)) from None
 
 
+class SourceOptions(SettingsGroup):
+    """What every source has a setting for."""
+
+    history_days: float = Field(default=30, gt=0, description="How far back the first sync of an account reads.")
+    keep_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="How long it is kept what was said, by its own time; empty keeps it for ever.",
+    )
+
+
 class CoreSettings(SettingsGroup):
     """What the project needs whatever the source."""
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Generic, Protocol, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from typing_extensions import TypeVar
 
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.json_values import Json
 
 
@@ -117,6 +117,17 @@ class AccountSettings(BaseModel):
         description="read no further back than so many hours; off by default",
     )
 
+    keep_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="keep what was said for so many days; by default as the source's setting KEEP_DAYS says",
+    )
+
+    def kept_since(self, options: SourceOptions, now: datetime) -> datetime | None:
+        """Return from when on rows are kept; None where they are kept for ever."""
+        days = options.keep_days if self.keep_days is None else self.keep_days
+        return None if days is None else now - timedelta(days=days)
+
     def at_most(self, span: timedelta) -> timedelta:
         """Shorten a span to what the account chose."""
         return span if self.last_hours is None else min(span, timedelta(hours=self.last_hours))
@@ -124,7 +135,7 @@ class AccountSettings(BaseModel):
 
 C = TypeVar("C", bound=Credential, covariant=True, default=Credential)
 S = TypeVar("S", bound=AccountSettings, covariant=True, default=AccountSettings)
-O = TypeVar("O", bound=SettingsGroup, covariant=True, default=SettingsGroup)  # noqa: E741  (options)
+O = TypeVar("O", bound=SourceOptions, covariant=True, default=SourceOptions)  # noqa: E741  (options)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,6 +176,9 @@ def account_of(row: StoredRow) -> Account:
 class ConversationRecord(Record):
     """A record of something that was said, with what every source can tell about it."""
 
+    whole: ClassVar[bool] = False
+    """Kept for as long as its conversation, a record of the source's first kind, whatever its own age."""
+
     conversation_id: Id = Field(description="the thread, call or session that the item belongs to")
     occurred_at: datetime = Field(description="when it was sent or began; of a mail thread, its newest message")
     text: str | None = Field(description="what a person would have read")

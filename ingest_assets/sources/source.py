@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from typing_extensions import TypeVar
 
 from ingest_assets.errors import SourceError
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account, AccountSettings, C, Credential, Login, O, Probe, S, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
@@ -71,6 +71,16 @@ class Extraction(Login[C, S, O]):
         """Return what is stored of the account's records of a kind."""
         return Existing(self.engine, record.table, self.account.workspace_id, self.account.account_id)
 
+    @property
+    def kept_since(self) -> datetime | None:
+        """From when on rows are kept; None where they are kept for ever."""
+        return self.settings.kept_since(self.options, self.started_at)
+
+    def at_most(self, span: timedelta) -> timedelta:
+        """Shorten a span to what the account chose, and to what is kept."""
+        kept, chosen = self.kept_since, self.settings.at_most(span)
+        return chosen if kept is None else min(chosen, self.started_at - kept)
+
     def affordable_at(self, daily_calls: float) -> datetime | None:
         """Tell when so many requests a day allow the next one; None if they do now."""
         over = sum(calls for _, calls in self.calls_today) + self.calls.total() - daily_calls
@@ -85,7 +95,7 @@ class Extraction(Login[C, S, O]):
 
 Cred = TypeVar("Cred", bound=Credential, default=Any)
 Sett = TypeVar("Sett", bound=AccountSettings, default=Any)
-Opts = TypeVar("Opts", bound=SettingsGroup, default=Any)
+Opts = TypeVar("Opts", bound=SourceOptions, default=Any)
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,7 @@ class Source(Generic[Cred, Sett, Opts]):
         return self.main.table.name.removeprefix(f"{self.name}_").removesuffix("s")
 
     @property
-    def assets(self) -> list[type[Record]]:
+    def assets(self) -> list[type[ConversationRecord]]:
         """What is said, first the main one; names of people and places are only stored beside it."""
         return [record for record in self.records if issubclass(record, ConversationRecord)]
 

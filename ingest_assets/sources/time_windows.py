@@ -72,7 +72,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         position = run.cursors.get(self.stream)
         known = None if position is None else WindowsCursor.model_validate(position)
         reach = Reach(
-            history=run.settings.at_most(timedelta(days=history_days)),
+            history=run.at_most(timedelta(days=history_days)),
             look_back=self.look_back,
             wide=newest is None,
             all_read=run.settings.last_hours is None,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.errors import CredentialRejected
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.values import storable
 from ingest_assets.storage.account_leases import Lease, release_lease, take_lease
@@ -31,7 +31,7 @@ LEFT_ALONE = {
 }
 
 
-def sync(source: Source, row: StoredRow, options: SettingsGroup, worker: Worker) -> SyncResult:
+def sync(source: Source, row: StoredRow, options: SourceOptions, worker: Worker) -> SyncResult:
     """Sync one account of `ingest.accounts`, with the state, login and settings that it has now.
 
     Returns a result for everything that concerns only this account. Raises OperationalError when the

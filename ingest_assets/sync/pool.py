@@ -15,7 +15,7 @@ from math import inf
 from typing import Any
 
 from ingest_assets.errors import ProcessFault, Transient
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.source import Source
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.storage.accounts import find_accounts
@@ -49,7 +49,7 @@ def _quiet_collector() -> Iterator[None]:
 def sync_workspaces(
     source: Source,
     workspace_ids: Sequence[str],
-    options: SettingsGroup,
+    options: SourceOptions,
     worker: Worker,
     *,
     only: Callable[[Any], bool] = lambda _row: True,
@@ -97,7 +97,7 @@ def sync_workspaces(
 class _Attempts:
     """What the accounts of a run share: whether the vendor is down, and what each workspace has taken."""
 
-    def __init__(self, source: Source, options: SettingsGroup, worker: Worker) -> None:
+    def __init__(self, source: Source, options: SourceOptions, worker: Worker) -> None:
         self._source, self._options, self._worker = source, options, worker
         self._share = inf if worker.reservation is None else worker.core.sync_minutes * 60
         self._failed: set[str] = set()

@@ -22,10 +22,11 @@ from ingest_assets.errors import (
     Transient,
     UnexpectedResponse,
 )
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
+from ingest_assets.sources.retention import only_kept
 from ingest_assets.sources.source import DAY, Extraction, Page, Source, Store
 from ingest_assets.sources.values import storable
 from ingest_assets.storage import writes
@@ -69,7 +70,7 @@ class Reading:
     """One account while it is read: its counts, and the lease that allows it to write."""
 
     def __init__(
-        self, source: Source, account: Account, options: SettingsGroup, worker: Worker, lease: Lease
+        self, source: Source, account: Account, options: SourceOptions, worker: Worker, lease: Lease
     ) -> None:
         self.source, self.account, self.options, self.worker, self.lease = source, account, options, worker, lease
         self.started_at = worker.clock.now()
@@ -199,7 +200,7 @@ class Reading:
             parts=Parts(self.unreadable.values(), now=self.started_at, ask_all=worker.reservation is None),
         )
         tokens = tokens_of(self.source, extraction, engine=worker.engine, vault=worker.vault)
-        await self.source.connector().extract(replace(extraction, tokens=tokens), store)
+        await self.source.connector().extract(*only_kept(replace(extraction, tokens=tokens), store))
 
     async def _keep_lease(self) -> None:
         while True:

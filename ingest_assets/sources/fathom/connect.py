@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
 from ingest_assets.sources.source import Extraction
 
@@ -34,7 +34,7 @@ class FathomSettings(AccountSettings):
     )
 
 
-class FathomOptions(SettingsGroup):
+class FathomOptions(SourceOptions):
     """Settings for all Fathom accounts."""
 
     prefix: ClassVar[str] = "FATHOM"
@@ -48,7 +48,6 @@ class FathomOptions(SettingsGroup):
         description="Where OAuth apps refresh their tokens.",
     )
     sync_cron: str = Field(default="35 * * * *", description="When the schedule `fathom_sync` ticks.")
-    history_days: float = Field(default=30, gt=0, description="How far back the first sync of an account reads.")
     pacing: bool = Field(
         default=True, description="Stay under Fathom's requests a minute; false only against a simulator."
     )

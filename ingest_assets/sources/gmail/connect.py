@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 import orjson
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.gmail.methods import COSTS
 from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
 from ingest_assets.sources.source import Extraction
@@ -72,7 +72,7 @@ class GmailSettings(AccountSettings):
     )
 
 
-class GmailOptions(SettingsGroup):
+class GmailOptions(SourceOptions):
     """Settings for all mailboxes."""
 
     prefix: ClassVar[str] = "GMAIL"

@@ -52,7 +52,7 @@ class _Mailbox:
         self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]
         position = run.cursors.get(MAILBOX)
         self.cursor = None if position is None else MailboxCursor.model_validate(position)
-        history = run.settings.at_most(timedelta(days=run.options.history_days))
+        history = run.at_most(timedelta(days=run.options.history_days))
         self.wanted_from = run.started_at - history
 
     async def read(self) -> None:

@@ -42,6 +42,7 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
 
     indexes: ClassVar = (("account_id", "thread_id"), ("workspace_id", "occurred_at"), ("rfc822_message_id",))
     telling: ClassVar = ("text",)
+    whole: ClassVar = True
     # `raw` is without the body that these are read from
     kept: ClassVar = frozenset({"text", "text_shortened", "attachment_count", "body_omitted"})
     parser: ClassVar = 2  # lists of addresses, headers that are repeated or broken, new_text

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.gong.hosts import pattern_of
 from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
 from ingest_assets.sources.source import Extraction
@@ -49,7 +49,7 @@ class GongSettings(AccountSettings):
     )
 
 
-class GongOptions(SettingsGroup):
+class GongOptions(SourceOptions):
     """Settings for all Gong accounts."""
 
     prefix: ClassVar[str] = "GONG"
@@ -70,7 +70,6 @@ class GongOptions(SettingsGroup):
         description="Where OAuth apps refresh their tokens.",
     )
     sync_cron: str = Field(default="5 * * * *", description="When the schedule `gong_sync` ticks.")
-    history_days: float = Field(default=30, gt=0, description="How far back the first sync of an account reads.")
     calls_per_day: int = Field(
         default=10_000, ge=1, description="Requests a day that Gong grants a company, all its keys together."
     )

@@ -155,13 +155,12 @@ class ChannelReader:
         done = cursor.model_copy(update=changed)
         if self.run.settings.last_hours is not None:  # what is older is not wanted
             return done
-        return with_zones(done, self.run.options, self._now(), read_at=now if first else None)
+        return with_zones(done, self.run, self._now(), read_at=now if first else None)
 
     async def _plan(self, channel_id: str, cursor: ChannelCursor | None) -> Plan:
-        limited, now = self.client.limited, self._now()
-        options, choice = self.run.options, self.run.settings
-        history = choice.at_most(timedelta(days=options.history_days))
-        watch = choice.at_most(timedelta(days=options.watch_days))
+        limited, now, options = self.client.limited, self._now(), self.run.options
+        history = self.run.at_most(timedelta(days=options.history_days))
+        watch = self.run.at_most(timedelta(days=options.watch_days))
         shown = {"channel_id": channel_id, "in_channel": True}
         count = await self.existing.count_after("ts", ts_of(now.earlier - watch), **shown)
         if cursor is None:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.login import AccountSettings, Credential, Login, one_of
 from ingest_assets.sources.source import Extraction
 
@@ -40,7 +40,7 @@ class SlackSettings(AccountSettings):
     )
 
 
-class SlackOptions(SettingsGroup):
+class SlackOptions(SourceOptions):
     """Settings for all Slack accounts."""
 
     prefix: ClassVar[str] = "SLACK"

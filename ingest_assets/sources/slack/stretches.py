@@ -46,9 +46,17 @@ def just_after(ts: str) -> str:
 def extended(
     known: Stretches, zone: Range, *, above: datetime, below: datetime, period: timedelta
 ) -> list[Stretch]:
-    """Grow to a zone, of which `above` and `below` tell when it was read what lies at the two ends."""
+    """Fit to a zone, of which `above` and `below` tell when it was read what lies at the two ends.
+
+    What is older than the zone is no longer kept.
+    """
+    known = [
+        one.model_copy(update={"oldest": max(one.oldest, zone.oldest)})
+        for one in known
+        if one.latest > zone.oldest
+    ]
     if zone.oldest >= zone.latest:
-        return list(known)
+        return known
     if not known:
         return [Stretch(oldest=zone.oldest, latest=zone.latest, read_at=below)]
     grown, newest, oldest = list(known), known[0], known[-1]

@@ -16,7 +16,7 @@ from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import Directory, Spoken
 from ingest_assets.sources.slack.plan import Plan
-from ingest_assets.sources.slack.records import BROADCAST, TS, SlackMessage, at
+from ingest_assets.sources.slack.records import BROADCAST, TS, SlackMessage, at, ts_of
 from ingest_assets.sources.slack.text import said_by
 from ingest_assets.storage.schema import StoredRow
 
@@ -132,6 +132,12 @@ class ThreadReader:
         channel_id = reading.channel_id
         roots = {SlackMessage.id_of(channel_id, ts): claimed for ts, claimed in reading.roots.items()}
         again = [part for part in self.run.parts.waiting(f"{channel_id}:") if part not in roots]
+        if (since := self.run.kept_since) is not None:
+            oldest = f"{channel_id}:{ts_of(since)}"
+            if dropped := [part for part in again if part < oldest]:
+                await take(Rows(read=[one for part in dropped for one in self.run.parts.succeeded(part)]))
+            again = [part for part in again if part >= oldest]
+            roots = {root: claimed for root, claimed in roots.items() if root >= oldest}
         if not roots and not again:
             return
         ledger = await self.existing.by_id([*roots, *again], LEDGER)

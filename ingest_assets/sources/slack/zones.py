@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from ingest_assets.sources.slack.connect import SlackOptions
+from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.plan import ChannelCursor, Now, key_of
 from ingest_assets.sources.slack.records import at, ts_of
 from ingest_assets.sources.slack.stretches import Range, extended
@@ -12,14 +12,15 @@ OF_ANY_AGE = "0000000000.000000"
 
 
 def with_zones(
-    cursor: ChannelCursor, options: SlackOptions, now: Now, *, read_at: datetime | None
+    cursor: ChannelCursor, run: SlackExtraction, now: Now, *, read_at: datetime | None
 ) -> ChannelCursor:
     """Grow what is audited by what has become old since.
 
     `read_at`: when all of it was read for the first time, if that was now. Else, of a channel that was never
     audited, a message is known to have been looked at for as long as it was watched.
     """
-    watch, audited = timedelta(days=options.watch_days), cursor.audited
+    options, audited = run.options, cursor.audited
+    watch = run.at_most(timedelta(days=options.watch_days))
     known_at = read_at or min(at(cursor.covered_from) + watch, now.ours)
     changed: dict[str, object] = {"messages": [], "threads": []}
     if options.audit_days:
@@ -37,7 +38,7 @@ def with_zones(
     if options.audit_threads_days:
         changed["threads"] = extended(
             audited.threads,
-            Range(oldest=OF_ANY_AGE, latest=cursor.covered_to),
+            Range(oldest=OF_ANY_AGE if run.kept_since is None else cursor.covered_from, latest=cursor.covered_to),
             above=cursor.threads_at,
             below=now.ours if audited.threads else known_at,
             period=timedelta(days=options.audit_threads_days),
