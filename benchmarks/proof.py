@@ -1,8 +1,8 @@
-"""What it costs that nothing is lost: coverage of many workspaces, and versions beside a database without them."""
+"""What it costs that nothing is lost: coverage of many workspaces, versions, and the audit of what is old."""
 
 from collections.abc import Iterator
 
-from benchmarks import coverage, versions
+from benchmarks import audit, coverage, versions
 from benchmarks.results import Result
 from benchmarks.stage import Stage
 
@@ -10,4 +10,5 @@ from benchmarks.stage import Stage
 def benchmark(stage: Stage) -> Iterator[Result]:
     """Run all parts."""
     yield from coverage.benchmark(stage)
+    yield from audit.benchmark(stage)
     yield from versions.benchmark(stage)

@@ -5,7 +5,7 @@ from importlib import import_module
 from alembic import op
 
 revision = "0018"
-down_revision = "0014"
+down_revision = "0015"
 
 # Slack's channels hold stretches of two kinds; of Gong and Fathom all is looked at in one go. What is a quarter of
 # its days late is told as a gap. Accounts that want the newest or the last hours alone look at nothing again.

@@ -53,8 +53,12 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     """A message, a thread reply or a broadcast reply; `conversation_id` is its thread."""
 
     parser: ClassVar = 2
-    # what a walk through a channel's time compares with what is stored
-    indexes: ClassVar = (("account_id", "channel_id", "ts"), ("workspace_id", "occurred_at"))
+    # what a walk through a channel's time compares with what is stored, and a thread with its replies
+    indexes: ClassVar = (
+        ("account_id", "channel_id", "ts"),
+        ("account_id", "conversation_id"),
+        ("workspace_id", "occurred_at"),
+    )
     # how the reader stands to a thread, and the parent's copy inside a broadcast reply
     volatile: ClassVar = frozenset({"subscribed", "last_read", "unread_count", "root"})
 
