@@ -77,6 +77,12 @@ class TooManyRejected(UnexpectedResponse):
     kind = "rejected_share"
 
 
+class DeletionsHeld(UnexpectedResponse):
+    """So many rows are shown no more that an operator has to decide whether they are deleted."""
+
+    kind = "deletions_held"
+
+
 class AnswerTooLarge(UnexpectedResponse):
     """The answer is longer than we read; smaller questions may be answered."""
 

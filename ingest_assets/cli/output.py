@@ -14,12 +14,14 @@ from ingest_assets.features.prompt import clock
 from ingest_assets.health import Overview
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.features import newest_features
+from ingest_assets.storage.held_deletions import held_by_account
 from ingest_assets.storage.overview import account_overview
 from ingest_assets.storage.parts import first_open
 from ingest_assets.terminal import echo, printable
 
 DAY = timedelta(days=1)
 NAMED = 3  # unreadable parts of an account
+NOTHING_HELD: Mapping[str, Any] = {"waiting": 0, "kept": 0, "decided_at": None}
 NOTHING_UNREADABLE: Mapping[str, Any] = {"count": 0, "first": []}
 
 
@@ -39,6 +41,7 @@ def status_entries(app: App) -> list[dict[str, Any]]:
     with app.engine.connect() as conn:
         rows = account_overview(conn, tables, now - DAY)
         unreadable = unreadable_entries(conn)
+        held = {row.account_id: _held(row) for row in held_by_account(conn)}
     spent: Counter[tuple[str, str]] = Counter()
     for row in rows:
         spent[row.source, row.external_id] += int(row.api_calls)
@@ -59,9 +62,29 @@ def status_entries(app: App) -> list[dict[str, Any]]:
             "next_attempt": _moment(row.due_at),
             "reason": row.reason,
             "unreadable": unreadable.get(row.account_id, NOTHING_UNREADABLE),
+            "not_shown": held.get(row.account_id, NOTHING_HELD),
         }
         for row in rows
     ]
+
+
+def _held(row: Any) -> dict[str, Any]:
+    return {"waiting": row.waiting, "kept": row.kept, "decided_at": _moment(row.decided_at)}
+
+
+def print_held(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line for each account with rows that its vendor no longer shows and that are not marked."""
+    for entry in entries:
+        held, which = entry["not_shown"], f"--workspace {entry['workspace']} --source {entry['source']}"
+        who = f"{entry['workspace']} {entry['source']} {entry['account']}"
+        if held["waiting"]:
+            echo(
+                f"{who}: {held['waiting']} rows that the vendor no longer shows wait for a decision; "
+                f"`ingest-assets deletions review {which}` shows them."
+            )
+        if held["kept"]:
+            day = held["decided_at"][:10]
+            echo(f"{who}: {held['kept']} rows that the vendor no longer shows are kept, as {day} decided.")
 
 
 def unreadable_entries(conn: Connection) -> dict[int, dict[str, Any]]:
@@ -105,6 +128,7 @@ def print_status(app: App, entries: Sequence[Mapping[str, Any]]) -> None:
     columns = ["workspace", "source", "account", "state", "rows", "api_calls", "calls_left", "last_success"]
     print_table(columns, entries)
     print_unreadable(entries)
+    print_held(entries)
     for entry in entries:
         if entry["reason"] and not _told(entry):
             echo(f"{entry['workspace']} {entry['source']} {entry['account']}: {entry['reason']}")

@@ -11,6 +11,7 @@ from ingest_assets.cli.accounts import accounts, acknowledge, disconnect, pause,
 from ingest_assets.cli.connect import connect
 from ingest_assets.cli.coverage import coverage
 from ingest_assets.cli.database import migrate, new_key, rotate_keys
+from ingest_assets.cli.deletions import deletions
 from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
 from ingest_assets.cli.rejected import rejected
@@ -25,7 +26,7 @@ COMMANDS = (
     *(migrate, new_key, rotate_keys),
     *(connect, accounts, pause, resume, disconnect, remove, acknowledge),
     *(sync, status, extract, features),
-    *(coverage, rejected, incidents, alert),
+    *(coverage, rejected, deletions, incidents, alert),
     *(dev, metrics),
 )
 

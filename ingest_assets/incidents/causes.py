@@ -71,6 +71,17 @@ CAUSES: Mapping[str, Cause] = {
         command="ingest-assets status",
         forward="The requests that {vendor} grants a day are used up. Reading goes on by itself.",
     ),
+    "deletions_held": Cause(
+        title="{vendor} no longer shows many rows",
+        who=OPERATOR,
+        passing=False,
+        each=True,
+        what="They are too many to be marked as deleted by themselves (INGEST_DELETED_SHARE): look at them, and "
+        "accept or refuse. What is new is stored meanwhile.",
+        command="ingest-assets deletions review --workspace {workspace} --source {source}",
+        forward="{vendor} no longer shows us much of what it did. Was it deleted, or is something closed to "
+        "us? We keep it until you tell us.",
+    ),
     "unexpected_answer": Cause(
         title="Answers of {vendor} are not understood",
         who=DEVELOPER,
@@ -136,6 +147,7 @@ KINDS: Mapping[str, str] = {
     "quota_spent": "quota_spent",
     "rejected_share": "rejected_share",
     "unexpected_response": "unexpected_answer",
+    "deletions_held": "deletions_held",
     "answer_too_large": "unexpected_answer",
     "part_unreadable": "unexpected_answer",
     "source_error": "unexpected_answer",

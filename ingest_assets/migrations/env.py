@@ -7,6 +7,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
 import ingest_assets.features.featured
+import ingest_assets.storage.deletion_tables
 import ingest_assets.storage.incident_tables  # noqa: F401  (these, with the sources, define all tables)
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.storage.schema import metadata

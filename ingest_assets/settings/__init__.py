@@ -122,7 +122,7 @@ class CoreSettings(SettingsGroup):
         default=0.3,
         ge=0,
         le=1,
-        description="A sync that would mark a larger share of an account's rows as deleted stops instead.",
+        description="Where a sync misses a larger share of an account's rows, an operator decides on them.",
     )
     web_port: int = Field(
         default=3000, ge=1, le=65535, description="Where `make dev` and `make demo` serve the web UI."

@@ -33,6 +33,10 @@ class Page:
     """External ids of stored items that the vendor shows no more, in a range that was read completely."""
     left: Sequence[str] = ()
     """External ids of stored items that the vendor shows, and that the account does not read any more."""
+    part: str = ""
+    """What the items that are gone belong to, as an operator calls it; by default the label or the stream."""
+    shown: Sequence[str] = ()
+    """External ids of stored items that the vendor shows, and that were missed before (`Extraction.missed`)."""
     also_gone: Mapping[type[Record], Sequence[str]] = field(default_factory=dict)
     """The same for records beside the source's first."""
     rejected: Sequence[Rejected] = ()
@@ -64,6 +68,10 @@ class Extraction(Login[C, S, O]):
     """What was not read for reasons of ours (a day's share of requests), by name."""
     parts: Parts = field(default_factory=Parts)
     """Parts that the vendor does not let us read; what happens to them rides on pages."""
+    waiting: frozenset[str] = frozenset()
+    """External ids of rows that the vendor did not show, too many to mark: an operator is to decide."""
+    kept: frozenset[str] = frozenset()
+    """The same where the decision was to keep them: they are not asked for."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Items that are not stored on purpose, by the reason."""
 
@@ -80,6 +88,11 @@ class Extraction(Login[C, S, O]):
         """Shorten a span to what the account chose, and to what is kept."""
         kept, chosen = self.kept_since, self.settings.at_most(span)
         return chosen if kept is None else min(chosen, self.started_at - kept)
+
+    @property
+    def missed(self) -> frozenset[str]:
+        """Return the rows that the vendor did not show, and that are kept for now or for good."""
+        return self.waiting | self.kept
 
     def affordable_at(self, daily_calls: float) -> datetime | None:
         """Tell when so many requests a day allow the next one; None if they do now."""

@@ -63,6 +63,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         self.existing = run.existing(self.record)
         self.listed: set[str] = set()
         """Ids that the window under way has shown."""
+        self._missed = run.missed
         self._asked: set[str] = set()
         """Parts that this sync has asked."""
         self._unreadable: list[UnreadablePart] = []
@@ -135,6 +136,8 @@ class WindowReader(ABC, Generic[C, S, O]):
         """Store a page, and with it what became of parts since the page before."""
         unreadable, read = self._unreadable, self._read
         self._unreadable, self._read = [], []
+        if shown := self._missed & self.listed:
+            page = replace(page, shown=sorted(shown))
         await self._store(replace(page, unreadable=unreadable, read=read) if unreadable or read else page)
 
     async def _store_position(self) -> None:
@@ -173,7 +176,7 @@ class WindowReader(ABC, Generic[C, S, O]):
         if self.newest is None:
             held = await self.existing.ids_between(self.moment, window.since, window.until)
             if gone := await self.gone(sorted(held - self.listed)):
-                await self.store(Page(gone=gone))
+                await self.store(Page(gone=gone, part=f"{window.since:%Y-%m-%d} to {window.until:%Y-%m-%d}"))
         await self._store_position()
 
     async def _capped(self, window: Window) -> AsyncGenerator[Listed]:
@@ -195,7 +198,8 @@ class WindowReader(ABC, Generic[C, S, O]):
 
     async def gone(self, external_ids: Sequence[str]) -> list[str]:
         """Return those of some items that the vendor does not know by id either."""
-        asked = [one for one in external_ids if self.may_ask(f"{PRESENCE}:{one}")][: self._confirmations]
+        sought = [one for one in external_ids if one not in self.run.kept and self.may_ask(f"{PRESENCE}:{one}")]
+        asked = sought[: self._confirmations]
         self._confirmations -= len(asked)
         gone = []
         for external_id in asked:
@@ -206,7 +210,9 @@ class WindowReader(ABC, Generic[C, S, O]):
                 await self.part_failed(part, error)
                 continue
             self.part_read(part)
-            if not exists:
+            if exists:
+                self.listed.add(external_id)
+            else:
                 gone.append(external_id)
         self._forget(gone)
         return gone

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.types import Text
 
 COLUMNS = ("source", "account", "part", "range_from", "range_to", "read_at", "state", "reason")
-COVERED, ACKNOWLEDGED, AUDITED, LEFT_OUT = "covered", "acknowledged", "audited", "left out"
-NO_GAPS = frozenset({COVERED, ACKNOWLEDGED, AUDITED, LEFT_OUT})
+COVERED, ACKNOWLEDGED, AUDITED, LEFT_OUT, KEPT = "covered", "acknowledged", "audited", "left out", "kept"
+NO_GAPS = frozenset({COVERED, ACKNOWLEDGED, AUDITED, LEFT_OUT, KEPT})
 """States of which an operator knows, or wants it so."""
 NAMED = 5  # gaps in one sentence; the others are counted
 _VIEW = table("coverage", *(column(name) for name in ("workspace_id", *COLUMNS)), schema="ingest")

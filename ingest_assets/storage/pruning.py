@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, Table, delete, func, select
 
+from ingest_assets.storage.deletion_tables import ACCEPTED, held_deletions
 from ingest_assets.storage.feature_tables import model_requests
 from ingest_assets.storage.incident_tables import incidents
 from ingest_assets.storage.record_tables import versions
@@ -20,6 +21,8 @@ def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]
     with engine.begin() as conn:
         conn.execute(delete(sync_counts).where(sync_counts.c.since < before))
         conn.execute(delete(leases).where(leases.c.until < before))
+        accepted = held_deletions.c.decision == ACCEPTED
+        conn.execute(delete(held_deletions).where(accepted, held_deletions.c.decided_at < before))
         conn.execute(delete(incidents).where(incidents.c.closed_at < before))  # with their messages
     over = (model_requests.c.made_at < before, func.coalesce(model_requests.c.wait_until < func.now(), True))
     yield "features.model_requests", _delete(engine, model_requests, *over)

@@ -7,11 +7,25 @@ page's transaction.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from hashlib import blake2b
 
 import psycopg
-from sqlalchemy import Connection, Table, Text, bindparam, cast, delete, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import OperationalError
@@ -40,8 +54,6 @@ class Counts:
     new: int = 0
     changed: int = 0
     deleted: int = 0
-    flagged: int = 0
-    """Those of the deleted that were stored before, and that the vendor sent as deleted."""
     rejected: int = 0
 
     def __iadd__(self, other: "Counts") -> "Counts":
@@ -49,7 +61,6 @@ class Counts:
         self.new += other.new
         self.changed += other.changed
         self.deleted += other.deleted
-        self.flagged += other.flagged
         self.rejected += other.rejected
         return self
 
@@ -64,7 +75,7 @@ def upsert(conn: Connection, table: Table, rows: Sequence[RecordRow], *, mostly_
     if changed := rows if mostly_new else _unlike_stored(conn, statements.stored, rows):
         conn.exec_driver_sql(statements.stage)
         _copy(conn, statements, changed)
-        counts.new, counts.changed, counts.deleted, counts.flagged = conn.exec_driver_sql(statements.merge).one()
+        counts.new, counts.changed, counts.deleted = conn.exec_driver_sql(statements.merge).one()
     return counts
 
 
@@ -173,23 +184,40 @@ def _statements(table: Table) -> _Statements:  # the names in it are our own
             "or (stored.deleted_at is null) <> (excluded.deleted_at is null) "
             "returning xmax = 0 as inserted, deleted_at is not null as deleted) "
             "select count(*) filter (where inserted and not deleted), "
-            "count(*) filter (where not inserted and not deleted), count(*) filter (where deleted), "
-            "count(*) filter (where deleted and not inserted) from written"
+            "count(*) filter (where not inserted and not deleted), count(*) filter (where inserted and deleted) "
+            "from written"
         ),
     )
 
 
-def mark_deleted(conn: Connection, table: Table, account_id: int, external_ids: Sequence[str]) -> int:
-    """Tombstone rows that the vendor shows no more; return how many were not marked before."""
-    return conn.execute(
-        update(table)
-        .where(
-            table.c.account_id == account_id,
-            table.c.external_id == func.any(list(external_ids)),
-            table.c.deleted_at.is_(None),
-        )
-        .values(deleted_at=func.now(), updated_at=func.now())
-    ).rowcount
+def mark_deleted(conn: Connection, table: Table, account_id: int, external_ids: Sequence[str]) -> list[str]:
+    """Tombstone rows that the vendor shows no more; return those that were not marked before."""
+    return _mark(conn, table, account_id, external_ids, table.c.deleted_at.is_(None), deleted_at=func.now())
+
+
+def unmark_deleted(
+    conn: Connection,
+    table: Table,
+    account_id: int,
+    external_ids: Sequence[str],
+    marked_at: datetime | None = None,
+) -> list[str]:
+    """Take tombstones back, of any time or of one moment; return the rows that had one."""
+    marked = table.c.deleted_at.is_not(None) if marked_at is None else table.c.deleted_at == marked_at
+    return _mark(conn, table, account_id, external_ids, marked, deleted_at=None)
+
+
+def _mark(
+    conn: Connection,
+    table: Table,
+    account_id: int,
+    external_ids: Sequence[str],
+    where: ColumnElement[bool],
+    **values: object,
+) -> list[str]:
+    chosen = and_(table.c.account_id == account_id, table.c.external_id == func.any(list(external_ids)), where)
+    changed = update(table).where(chosen).values(updated_at=func.now(), **values)
+    return list(conn.execute(changed.returning(table.c.external_id)).scalars())
 
 
 def stored_rows(conn: Connection, table: Table, account_id: int) -> int:
@@ -197,6 +225,16 @@ def stored_rows(conn: Connection, table: Table, account_id: int) -> int:
     return conn.execute(
         select(func.count()).where(table.c.account_id == account_id, table.c.deleted_at.is_(None))
     ).scalar_one()
+
+
+def living_among(conn: Connection, table: Table, account_id: int, external_ids: Sequence[str]) -> set[str]:
+    """Return those of some rows that are stored and not deleted."""
+    query = select(table.c.external_id).where(
+        table.c.account_id == account_id,
+        table.c.external_id == func.any(list(external_ids)),
+        table.c.deleted_at.is_(None),
+    )
+    return set(conn.execute(query).scalars())
 
 
 def save_rejected(conn: Connection, rows: Sequence[Columns]) -> int:

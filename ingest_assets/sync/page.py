@@ -1,12 +1,12 @@
 """One page into the database: rows, deletions, rejected items, parts and the cursor, in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from sqlalchemy import Table
 
-from ingest_assets.errors import LeaseLost, UnexpectedResponse
+from ingest_assets.errors import LeaseLost
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.rejected import Rejected
@@ -19,9 +19,9 @@ from ingest_assets.storage.parts import forget_parts, save_parts
 from ingest_assets.storage.record_tables import RecordRow
 from ingest_assets.storage.schema import Columns
 from ingest_assets.storage.writes import Counts
-from ingest_assets.sync.worker import Worker, who
-
-TOLERATED_DELETIONS = 20  # below this the deleted share says nothing
+from ingest_assets.sync.absences import Absences, TooManyDeletions
+from ingest_assets.sync.breaker import Breaker
+from ingest_assets.sync.worker import Worker
 
 RowsByTable = Mapping[Table, dict[str, RecordRow]]
 """A page's rows, ready to be copied, by table and external id."""
@@ -37,6 +37,7 @@ class PageWriter:
         worker: Worker,
         lease: Lease,
         started_at: datetime,
+        breaker: Breaker,
         *,
         is_first: bool,
         any_rejected: bool,
@@ -46,24 +47,42 @@ class PageWriter:
         `any_rejected`: the account has rejected items, which go when they are stored after all.
         """
         self.source, self.account, self.lease, self.started_at = source, account, lease, started_at
-        self._worker = worker
+        self._worker, self.breaker = worker, breaker
         self._is_first, self._any_rejected = is_first, any_rejected
-        self._absent = 0
 
     def write(self, page: Page, rows: RowsByTable) -> Counts:
-        """Commit a page; where PostgreSQL refuses rows of it, in a second try all but these."""
-        try:
-            counts = self._write(page, rows, singly=False)
-        except REFUSALS as error:
-            if not refused(error):
-                raise
-            self._any_rejected = True
-            counts = self._write(page, rows, singly=True)
-        self._absent += len(page.gone) + counts.flagged
+        """Commit a page; where PostgreSQL refuses rows of it, in a second try all but these.
+
+        Where it says of too many rows that they are gone, these are held. Raises DeletionsHeld where no more is.
+        """
+        absences, singly = self.breaker.of(page, rows), False
+        while True:
+            absences = replace(absences, flagged=[], instead=[], held=[], marked=[])
+            try:
+                counts = self._write(page, rows, absences, singly=singly)
+                break
+            except TooManyDeletions:
+                absences.holding = True
+            except REFUSALS as error:
+                if singly or not refused(error):
+                    raise
+                self._any_rejected = singly = True
+        self.breaker.committed(page, absences)
         self._any_rejected = self._any_rejected or bool(page.rejected)
         return counts
 
-    def _write(self, page: Page, rows: RowsByTable, *, singly: bool) -> Counts:
+    def finish(self) -> None:
+        """Store what the vendor sent in place of rows that were marked; if this is missed, the next read does."""
+        rows = self.breaker.instead
+        if not rows:
+            return
+        with self._worker.engine.begin() as conn:
+            if renew_lease(conn, self.lease, self._worker.lease_length):
+                for table in {table for table, _row in rows}:
+                    by_id = {row.external_id: row for of, row in rows if of is table}
+                    writes.upsert_what_fits(conn, table, [by_id[key] for key in sorted(by_id)])
+
+    def _write(self, page: Page, rows: RowsByTable, absences: Absences, *, singly: bool) -> Counts:
         """Write a page in one transaction; `singly`: what PostgreSQL refuses is set aside row by row."""
         account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
         counts, rejected = Counts(seen=len(page.rejected)), [self._rejected_row(item) for item in page.rejected]
@@ -72,7 +91,7 @@ class PageWriter:
                 raise LeaseLost("taken over: another run or command has this account now")
             for table, by_id in rows.items():
                 # in order, so that two accounts that see the same items cannot lock each other out
-                ordered = [by_id[key] for key in sorted(by_id)]
+                ordered = self.breaker.to_write(conn, table, [by_id[key] for key in sorted(by_id)], absences)
                 refusals: Sequence[writes.Refusal] = ()
                 if singly:
                     written, refusals = writes.upsert_what_fits(conn, table, ordered)
@@ -83,17 +102,13 @@ class PageWriter:
                 if self._any_rejected:
                     stored = by_id.keys() - {refusal.row.external_id for refusal in refusals}
                     writes.forget_rejected(conn, table, account_id, list(stored))
-            if absent := len(page.gone) + counts.flagged:
-                living = writes.stored_rows(conn, main, account_id) + counts.flagged
-                self._refuse_mass_deletion(absent, living)
-            if going := [*page.gone, *page.left]:
-                counts.deleted += writes.mark_deleted(conn, main, account_id, going)
-            for kind, external_ids in page.also_gone.items():
-                writes.mark_deleted(conn, kind.table, account_id, external_ids)
+            counts.deleted += self.breaker.apply(conn, absences)
+            if page.left:
+                counts.deleted += len(writes.mark_deleted(conn, main, account_id, page.left))
             counts.rejected = writes.save_rejected(conn, rejected)
             save_parts(conn, [self._part_row(part) for part in page.unreadable])
             forget_parts(conn, account_id, page.read)
-            if page.cursor is not None:
+            if page.cursor is not None and not (absences.holding or self.breaker.stuck(page.stream)):
                 cursor = storable(page.cursor.model_dump(mode="json"))  # it may hold a vendor's ids and names
                 writes.save_cursor(conn, account_id, workspace_id, page.stream, cursor)
         return counts
@@ -122,12 +137,3 @@ class PageWriter:
             "workspace_id": account.workspace_id,
             "table_name": table.name,
         }
-
-    def _refuse_mass_deletion(self, more: int, stored: int) -> None:
-        deleted, before = self._absent + more, self._absent + stored
-        if deleted > max(TOLERATED_DELETIONS, self._worker.core.deleted_share * before):
-            raise UnexpectedResponse(
-                f"{self.source.title} shows {deleted} of {before} stored rows of "
-                f"{who(self.source, self.account)} no more; that is too many to believe, so none of these was "
-                "marked as deleted. If it is right, raise INGEST_DELETED_SHARE for one sync."
-            )

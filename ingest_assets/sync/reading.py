@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +23,7 @@ from ingest_assets.errors import (
     UnexpectedResponse,
 )
 from ingest_assets.settings import SourceOptions
-from ingest_assets.sources.login import Account
+from ingest_assets.sources.login import Account, Credential
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
 from ingest_assets.sources.retention import only_kept
@@ -31,12 +31,14 @@ from ingest_assets.sources.source import DAY, Extraction, Page, Source, Store
 from ingest_assets.sources.values import storable
 from ingest_assets.storage import writes
 from ingest_assets.storage.account_leases import Lease, renew_lease
+from ingest_assets.storage.deletion_tables import REFUSED, WAITING
 from ingest_assets.storage.engine import gave_way, reading, went_away
 from ingest_assets.storage.existing import any_rejected
 from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
-from ingest_assets.storage.schema import ColumnsView, StoredRow
+from ingest_assets.storage.schema import Columns, ColumnsView, StoredRow
 from ingest_assets.storage.writes import Counts
+from ingest_assets.sync.breaker import Breaker
 from ingest_assets.sync.commits import committing
 from ingest_assets.sync.oauth import tokens_of
 from ingest_assets.sync.page import PageWriter, RowsByTable
@@ -96,6 +98,8 @@ class Reading:
                 raise
             return self._result(PARTIAL, STOPPED, unfinished=True)
         except OutOfTime:
+            if self.breaker.waiting:  # held deletions hold up a cursor: the next run would begin where this did
+                return self._held()
             return self._result(PARTIAL, "reached its time limit; the next run goes on", unfinished=True)
         except LeaseLost as error:
             return self._result(SKIPPED, str(error))
@@ -115,9 +119,11 @@ class Reading:
     async def _extracted(self, credential: ColumnsView) -> None:
         async with committing(self._commit) as store:
             await self._extract(credential, store)
+        await asyncio.to_thread(self.writer.finish)
 
     async def _commit(self, page: Page, rows: RowsByTable) -> None:
         self._count(page, await asyncio.to_thread(self.writer.write, page, rows))
+        self._take_back()
         late = monotonic() - self.began > self.worker.core.sync_minutes * 60
         if late and (page.stream or page.cursor):  # not amid a directory, which starts from its front
             raise OutOfTime
@@ -125,6 +131,8 @@ class Reading:
     def _judge(self) -> SyncResult:
         """Everything was read; say whether that is a success."""
         counts = self.counts
+        if self.breaker.waiting:
+            return self._held()
         if counts.rejected > max(TOLERATED_REJECTIONS, self.worker.core.rejected_share * counts.seen):
             error = TooManyRejected(
                 f"{counts.rejected} of {counts.seen} items of {who(self.source, self.account)} could not be "
@@ -134,6 +142,11 @@ class Reading:
         if reason := self._not_read():
             return self._result(PARTIAL, reason)
         return self._result(SUCCESS)
+
+    def _held(self) -> SyncResult:
+        with reading(self.worker.engine) as conn:
+            error = self.breaker.error(writes.stored_rows(conn, self.source.main.table, self.account.account_id))
+        return self._result(FAILED, str(error), error=error)
 
     def _not_read(self) -> str | None:
         """Return which parts could not be read and which are gone, but for those that an operator acknowledged."""
@@ -169,6 +182,7 @@ class Reading:
         with reading(worker.engine) as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
             rejected_before = any_rejected(conn, self.account.account_id)
+            self.breaker = Breaker.load(conn, self.source, self.account, worker.core.deleted_share)
             self.unreadable = {row.part: _part_of(row) for row in load_parts(conn, self.account.account_id)}
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
@@ -180,27 +194,35 @@ class Reading:
             worker,
             self.lease,
             self.started_at,
+            self.breaker,
             is_first=not cursors,
             any_rejected=rejected_before,
         )
-        extraction = Extraction(
+        extraction = self._extraction(opened, cursors, calls_today)
+        tokens = tokens_of(self.source, extraction, engine=worker.engine, vault=worker.vault)
+        await self.source.connector().extract(*only_kept(replace(extraction, tokens=tokens), store))
+
+    def _extraction(
+        self, opened: Credential, cursors: Mapping[str, Columns], calls_today: Sequence[tuple[datetime, int]]
+    ) -> Extraction:
+        return Extraction(
             account=self.account,
             credential=opened,
             settings=self.source.settings.model_validate(self.account.settings),
             options=self.options,
             cursors=cursors,
             started_at=self.started_at,
-            engine=worker.engine,
-            clock=worker.clock,
+            engine=self.worker.engine,
+            clock=self.worker.clock,
             calls=self.calls,
             calls_today=calls_today,
             skipped=self.skipped,
+            waiting=self.breaker.ids(WAITING),
+            kept=self.breaker.ids(REFUSED),
             left_out=self.left_out,
             ignored=self.ignored,
-            parts=Parts(self.unreadable.values(), now=self.started_at, ask_all=worker.reservation is None),
+            parts=Parts(self.unreadable.values(), now=self.started_at, ask_all=self.worker.reservation is None),
         )
-        tokens = tokens_of(self.source, extraction, engine=worker.engine, vault=worker.vault)
-        await self.source.connector().extract(*only_kept(replace(extraction, tokens=tokens), store))
 
     async def _keep_lease(self) -> None:
         while True:
@@ -222,6 +244,14 @@ class Reading:
         times = [record.occurred_at for record in page.records if isinstance(record, ConversationRecord)]
         if times:
             self.times = [min(times + self.times), max(times + self.times)]
+
+    def _take_back(self) -> None:
+        """Count rows no longer as deleted that are held instead."""
+        for label, count in self.breaker.taken_back.items():
+            self.counts.deleted -= count
+            if label is not None:
+                self.labels[label].deleted -= count
+        self.breaker.taken_back.clear()
 
     def _gave_way(self) -> SourceError:
         return Transient(f"PostgreSQL was too busy with others to store {who(self.source, self.account)}.")

@@ -170,6 +170,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/fathom/complete", Complete, _complete),
         order(simulator, "/fathom/transcript", Speak, _speak),
         order(simulator, "/fathom/delete", OneMeeting, _delete),
+        order(simulator, "/fathom/restore", OneMeeting, _restore),
         order(simulator, "/fathom/hide", Hide, _hide),
         order(simulator, "/fathom/withhold", Withhold, _withhold),
         order(simulator, "/fathom/raw", Replace, _replace),
@@ -290,6 +291,11 @@ def _speak(simulator: Simulator, wanted: Speak) -> Json:
 
 def _delete(simulator: Simulator, wanted: OneMeeting) -> Json:
     simulator.fathom.org(wanted.org).meeting(wanted.recording).deleted = True
+    return {"recording": wanted.recording}
+
+
+def _restore(simulator: Simulator, wanted: OneMeeting) -> Json:
+    simulator.fathom.org(wanted.org).meeting(wanted.recording).deleted = False
     return {"recording": wanted.recording}
 
 

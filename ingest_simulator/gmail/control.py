@@ -167,6 +167,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/gmail/labels", Relabel, _relabel),
         order(simulator, "/gmail/trash", Chosen, _trash),
         order(simulator, "/gmail/delete", Chosen, _delete),
+        order(simulator, "/gmail/restore", OneMailbox, _restore),
         order(simulator, "/gmail/draft", AddDraft, _draft),
         order(simulator, "/gmail/label", AddLabel, _add_label),
         order(simulator, "/gmail/delete_label", DeleteLabel, _delete_label),
@@ -268,6 +269,13 @@ def _delete(simulator: Simulator, wanted: Chosen) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
     for mail in box.find(wanted.thread, wanted.message):
         box.delete(mail)
+    return {"mailbox": box.email}
+
+
+def _restore(simulator: Simulator, wanted: OneMailbox) -> Json:
+    box = simulator.gmail.mailbox(wanted.mailbox)
+    while box.deleted:
+        box.add(box.deleted.pop(0))
     return {"mailbox": box.email}
 
 

@@ -121,6 +121,7 @@ class Mailbox:
     labels: dict[str, str] = field(default_factory=dict)  # name by id
     labels_made: int = 0
     mail: dict[str, Mail] = field(default_factory=dict)
+    deleted: list[Mail] = field(default_factory=list)
     threads: dict[str, list[str]] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
     history_id: int = 0
@@ -179,7 +180,7 @@ class Mailbox:
 
     def delete(self, mail: Mail) -> None:
         self.note("messagesDeleted", mail)
-        del self.mail[mail.id]
+        self.deleted.append(self.mail.pop(mail.id))
         self.threads[mail.thread_id].remove(mail.id)
         if not self.threads[mail.thread_id]:
             del self.threads[mail.thread_id]

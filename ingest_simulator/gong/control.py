@@ -132,6 +132,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/gong/edit", Edit, _edit),
         order(simulator, "/gong/transcript", Speak, _speak),
         order(simulator, "/gong/delete", OneCall, _delete),
+        order(simulator, "/gong/restore", OneCall, _restore),
         order(simulator, "/gong/raw", Replace, _replace),
         order(simulator, "/gong/credential", SetCredential, _set_credential),
         order(simulator, "/gong/settings", Change, _change),
@@ -231,6 +232,11 @@ def _speak(simulator: Simulator, wanted: Speak) -> Json:
 
 def _delete(simulator: Simulator, wanted: OneCall) -> Json:
     simulator.gong.company(wanted.company).call(wanted.call).deleted = True
+    return {"call": wanted.call}
+
+
+def _restore(simulator: Simulator, wanted: OneCall) -> Json:
+    simulator.gong.company(wanted.company).call(wanted.call).deleted = False
     return {"call": wanted.call}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import Row, Table, select
@@ -64,6 +64,10 @@ class Tenant(ABC):
     @abstractmethod
     def delete(self, external_id: str) -> None:
         """Delete it for good."""
+
+    @abstractmethod
+    def restore(self, external_ids: Iterable[str]) -> None:
+        """Make the vendor show again what was deleted, as it was."""
 
     @abstractmethod
     def revoke(self, *, revoked: bool = True) -> None:
@@ -194,6 +198,10 @@ class SlackTenant(Tenant):
     def delete(self, external_id: str) -> None:
         self.order("delete", channel="general", ts=self._ts(external_id))
 
+    def restore(self, external_ids: Iterable[str]) -> None:
+        for external_id in external_ids:
+            self.order("raw", channel="general", payload=self.rows[external_id].raw)
+
     def revoke(self, *, revoked: bool = True) -> None:
         self.order("token", revoked=revoked)
 
@@ -229,6 +237,10 @@ class GongTenant(Tenant):
     def delete(self, external_id: str) -> None:
         self.order("delete", call=external_id)
 
+    def restore(self, external_ids: Iterable[str]) -> None:
+        for external_id in external_ids:
+            self.order("restore", call=external_id)
+
     def revoke(self, *, revoked: bool = True) -> None:
         self.order("credential", revoked=revoked)
 
@@ -263,6 +275,10 @@ class FathomTenant(Tenant):
 
     def delete(self, external_id: str) -> None:
         self.order("delete", recording=int(external_id))
+
+    def restore(self, external_ids: Iterable[str]) -> None:
+        for external_id in external_ids:
+            self.order("restore", recording=int(external_id))
 
     def revoke(self, *, revoked: bool = True) -> None:
         self.order("credential", revoked=revoked)
@@ -313,6 +329,10 @@ class GmailTenant(Tenant):
 
     def delete(self, external_id: str) -> None:
         self.order("delete", thread=external_id)
+
+    def restore(self, external_ids: Iterable[str]) -> None:
+        assert external_ids
+        self.order("restore")
 
     def revoke(self, *, revoked: bool = True) -> None:
         self.order("credential", revoked=revoked)

@@ -1,11 +1,11 @@
-"""Coverage: since when what is old was looked at again, what settings leave out, and one workspace alone."""
+"""Coverage: what was looked at again and when, held deletions, what settings leave out; one workspace alone."""
 
 from importlib import import_module
 
 from alembic import op
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0017"
 
 # Slack's channels hold stretches of two kinds; of Gong and Fathom all is looked at in one go. What is a quarter of
 # its days late is told as a gap. Accounts that want the newest or the last hours alone look at nothing again.
@@ -81,6 +81,16 @@ from account cross join lateral (values
     (settings ->> 'last_hours' is not null, 'what is older than the chosen hours')
 ) as choice (made, what)
 where made
+union all
+select a.workspace_id, a.source, a.name, h.part, null, null, max(h.last_seen_at),
+    case when h.decision is null then 'held' else 'kept' end,
+    count(*) || ' rows that the vendor no longer shows ' || case
+        when h.decision is null then 'wait for a decision; `ingest-assets deletions review` shows them'
+        else 'are kept, as ' || to_char(max(h.decided_at) at time zone 'UTC', 'YYYY-MM-DD') || ' decided'
+    end
+from ingest.held_deletions as h join account as a on a.account_id = h.account_id
+where h.decision is distinct from 'accepted'
+group by a.workspace_id, a.source, a.name, h.part, h.decision
 union all
 select workspace_id, source, name, what, nullif(min(oldest), to_timestamp(0)), max(latest), min(read_at),
     case when min(read_at + days * interval '30 hours') < now() then 'audit due' else 'audited' end,

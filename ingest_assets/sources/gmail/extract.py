@@ -124,8 +124,13 @@ class _Mailbox:
             await self.store(Page(rejected=listing.rejected, stream=MAILBOX))
         listed = listing.threads
         held = await self._held(since)
-        stale = [thread_id for thread_id, history_id in listed.items() if held.get(thread_id, "") != history_id]
-        absent = [thread_id for thread_id in held if thread_id not in listed]
+        missed = self.run.missed
+        stale = [
+            thread_id
+            for thread_id, history_id in listed.items()
+            if held.get(thread_id, "") != history_id or thread_id in missed
+        ]
+        absent = [thread_id for thread_id in held if thread_id not in listed and thread_id not in self.run.kept]
         wanted = self._and_unreadable([*filter(self._due, stale), *absent])
         unlisted = {thread_id for thread_id in wanted if thread_id not in listed}
 
