@@ -18,6 +18,7 @@ from ingest_assets.cli.rejected import rejected
 from ingest_assets.cli.services import dev, metrics
 from ingest_assets.cli.signals import INTERRUPTED, end_by_exception
 from ingest_assets.cli.sync import status, sync
+from ingest_assets.cli.verify import reread, verify
 from ingest_assets.errors import IngestError
 from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import echo, echo_usage, guard
@@ -26,7 +27,7 @@ COMMANDS = (
     *(migrate, new_key, rotate_keys),
     *(connect, accounts, pause, resume, disconnect, remove, acknowledge),
     *(sync, status, extract, features),
-    *(coverage, rejected, deletions, incidents, alert),
+    *(coverage, verify, reread, rejected, deletions, incidents, alert),
     *(dev, metrics),
 )
 

@@ -55,6 +55,8 @@ class Record(BaseModel):
     """Higher in each release that derives other columns from the same `raw`."""
     kept: ClassVar[frozenset[str]] = frozenset()
     """Columns that are no matter of what is stored beside them; they stay when a row is derived anew."""
+    loose: ClassVar[frozenset[str]] = frozenset()
+    """Columns that may differ from what the vendor sends though the content is the same."""
     shared: ClassVar[bool] = False
     """Several accounts of a workspace may see the same item: it is stored once."""
 
@@ -142,6 +144,14 @@ class Record(BaseModel):
 
     def left_to_read(self) -> tuple[str, str] | None:
         """Return the part that was not read while this item was rejected, and its name; None if there is none."""
+        return None
+
+    def may_differ(self) -> frozenset[str]:
+        """Return the columns of this item that tell nothing when they differ from what is stored."""
+        return self.loose
+
+    def edited_at(self) -> datetime | None:
+        """Return when the vendor says that the item was changed, where it says so."""
         return None
 
     def row(self) -> RecordRow:

@@ -54,6 +54,20 @@ Store = Callable[[Page], Awaitable[None]]
 """Takes a page to be committed, and returns once the page before is. A later call raises what its commit met."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """A bounded read for `verify`, of a range of time or of stored items by id.
+
+    Its pages are compared, not stored. They hold only what should be stored by now, and nothing that may be newer
+    than the last sync.
+    """
+
+    name: str
+    cost: int
+    """Requests at most, retries aside."""
+    read: Callable[[Store], Awaitable[None]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Extraction(Login[C, S, O]):
     """All that reading one account once needs, and what reading it cost."""
@@ -123,6 +137,12 @@ class Connector(Generic[Cred, Sett, Opts]):
     """The client that all of this reads with, open for one login."""
     exchange: Callable[[Login[Cred, Sett, Opts], str], Awaitable[TokenPair]] | None = None
     """(login, refresh token) -> the next pair, in one request; raises SourceError."""
+    verify: Callable[[Extraction[Cred, Sett, Opts], int], AbstractAsyncContextManager[Sequence["Look"]]] | None = (
+        None
+    )
+    """(account, how many items) -> what `verify` looks at, while the client is open; it asks nothing yet."""
+    reread: Callable[[str, Json], Json | None] | None = None
+    """(stream, cursor) -> the cursor with all that it covers to be read again; None where it covers nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from pydantic import BaseModel
 
+from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.times import BEGINNING
 
 DEEP_LOOK_BACK = timedelta(days=7)
@@ -102,6 +103,15 @@ def plan(cursor: WindowsCursor | None, now: datetime, reach: Reach) -> WindowsCu
             "looked_at": min(cursor.looked_at, now),
         }
     )
+
+
+def reread(_stream: str, cursor: Json) -> Json | None:
+    """Return a cursor of windows that has all that it covers to be read again; None for another one."""
+    if "unread" not in cursor:
+        return None
+    held = WindowsCursor.model_validate(cursor)
+    whole = Window(since=held.covered_from, until=held.covered_to, deep=True)
+    return held.model_copy(update={"unread": [whole]}).model_dump(mode="json")
 
 
 def _due(last: datetime, now: datetime, rhythm: timedelta) -> bool:

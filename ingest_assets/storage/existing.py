@@ -93,6 +93,13 @@ class Existing:
         query = living(self.table, self.account_id, columns)
         return await self._all(query.where(self.table.c[column] == func.any(list(values))))
 
+    async def sample(
+        self, columns: Sequence[str], most: int, *, having: str = "external_id", **equal: object
+    ) -> Sequence[StoredRow]:
+        """Return columns of some living rows at random, of those that have a value in `having`; it reads all."""
+        query = living(self.table, self.account_id, columns, **equal).where(self.table.c[having].is_not(None))
+        return await self._all(query.order_by(func.random()).limit(most))
+
     async def since(self, column: str, moment: object, columns: Sequence[str]) -> Sequence[StoredRow]:
         """Return columns of living rows whose `column` is not less than a value."""
         return await self._all(living(self.table, self.account_id, columns).where(self.table.c[column] >= moment))

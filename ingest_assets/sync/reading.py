@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -36,14 +36,14 @@ from ingest_assets.storage.engine import gave_way, reading, went_away
 from ingest_assets.storage.existing import any_rejected
 from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
-from ingest_assets.storage.schema import Columns, ColumnsView, StoredRow
+from ingest_assets.storage.schema import Columns, ColumnsView
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.breaker import Breaker
 from ingest_assets.sync.commits import committing
 from ingest_assets.sync.oauth import tokens_of
 from ingest_assets.sync.page import PageWriter, RowsByTable
 from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult
-from ingest_assets.sync.worker import Worker, who
+from ingest_assets.sync.worker import Worker, part_of, who
 
 STOPPED = "stopped; the next run goes on"
 NAMED = 10  # unreadable parts in one sentence; the others are counted
@@ -183,7 +183,7 @@ class Reading:
             cursors = writes.load_cursors(conn, self.account.account_id)
             rejected_before = any_rejected(conn, self.account.account_id)
             self.breaker = Breaker.load(conn, self.source, self.account, worker.core.deleted_share)
-            self.unreadable = {row.part: _part_of(row) for row in load_parts(conn, self.account.account_id)}
+            self.unreadable = {row.part: part_of(row) for row in load_parts(conn, self.account.account_id)}
             calls_today: Sequence[tuple[datetime, int]] = ()
             if self.source.daily_calls is not None:
                 since = self.started_at - DAY
@@ -261,20 +261,6 @@ class Reading:
         return UnexpectedResponse(
             f"A bug of ours stopped the sync of {who(self.source, self.account)}: {_where(error)}."
         )
-
-
-def _part_of(row: StoredRow) -> UnreadablePart:
-    return UnreadablePart(
-        part=row.part,
-        name=row.name,
-        code=row.code,
-        action=row.action,
-        since=row.since.astimezone(UTC),
-        attempts=row.attempts,
-        due_at=row.due_at,
-        left_at=row.left_at and row.left_at.astimezone(UTC),
-        acknowledged_at=row.acknowledged_at,
-    )
 
 
 def _few(names: Sequence[str]) -> str:

@@ -1,12 +1,13 @@
 """What every sync of a process shares."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from sqlalchemy import Engine
 
 from ingest_assets.settings import CoreSettings
 from ingest_assets.sources.login import Account, Clock
+from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.vault import Vault
@@ -42,6 +43,21 @@ def account_of(row: StoredRow) -> Account:
         name=row.name,
         external_id=row.external_id,
         settings=row.settings,
+    )
+
+
+def part_of(row: StoredRow) -> UnreadablePart:
+    """Read a part from its row of `ingest.unreadable_parts`."""
+    return UnreadablePart(
+        part=row.part,
+        name=row.name,
+        code=row.code,
+        action=row.action,
+        since=row.since.astimezone(UTC),
+        attempts=row.attempts,
+        due_at=row.due_at,
+        left_at=row.left_at and row.left_at.astimezone(UTC),
+        acknowledged_at=row.acknowledged_at,
     )
 
 

@@ -45,7 +45,7 @@ async def extract(run: FathomExtraction, store: Store) -> None:
     """Store the account's pages; `run.skipped` tells of a login that is shown nothing."""
     async with FathomClient.open(run) as client:
         run.parts.login = partial(client.sees_any, run.started_at - NEIGHBOURS, run.started_at)
-        sessions = _Sessions(run, client, store)
+        sessions = Sessions(run, client, store)
         await sessions.read()
         known = run.cursors.get(VISIBILITY)
         if known is None and not sessions.shown:  # a short look that found nothing tells nothing
@@ -55,10 +55,10 @@ async def extract(run: FathomExtraction, store: Store) -> None:
     if sessions.shown and (silence is None or silence >= DAY):
         await store(Page(stream=VISIBILITY, cursor=Visibility(seen_at=present)))
     if not sessions.shown and (silence is None or silence > QUIET):
-        run.skipped[_Sessions.stream] = "this login sees none"
+        run.skipped[Sessions.stream] = "this login sees none"
 
 
-class _Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
+class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
     """The sessions that one login sees."""
 
     record: ClassVar = FathomSession

@@ -38,6 +38,8 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
     telling: ClassVar = ("transcript_state",)
     kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
 
+    loose: ClassVar = frozenset({"transcript_state"})  # changes with the time
+
     created_at: datetime = Field(description="of the recording's entry at Fathom, which lists filter by")
     title: str | None = Field(description="of the session, else of the calendar's event")
     meeting_type: str | None = Field(description="as Fathom names it")

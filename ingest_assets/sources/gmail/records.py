@@ -133,6 +133,7 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     indexes: ClassVar = (("account_id", "occurred_at"), ("workspace_id", "occurred_at"))
     telling: ClassVar = ("text",)
     parser: ClassVar = 2  # of each message what is new
+    loose: ClassVar = frozenset({"history_id"})  # changes without the thread
 
     subject: str | None = Field(description="of its first message")
     message_count: int = Field(description="how many are kept, without spam, trash and drafts")

@@ -58,7 +58,7 @@ async def extract(run: GongExtraction, store: Store) -> None:
     """Store the account's pages."""
     async with GongClient.open(run, affordable_at=run.affordable_at) as client:
         run.parts.login = partial(client.listable, run.started_at - PROBED, run.started_at)
-        await few([partial(_directory, run, client, store), _Calls(run, client, store).read], at_once=2)
+        await few([partial(_directory, run, client, store), Calls(run, client, store).read], at_once=2)
 
 
 async def _directory(run: GongExtraction, client: GongClient, store: Store) -> None:
@@ -87,7 +87,7 @@ def _parsed(run: GongExtraction, record: type[GongUser] | type[GongWorkspace], i
     return Page(rows.records, rejected=rows.rejected)
 
 
-class _Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
+class Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
     """The calls of one account."""
 
     record: ClassVar = GongCall

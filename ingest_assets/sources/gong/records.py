@@ -46,6 +46,8 @@ class GongCall(ConversationRecord, table="gong_calls"):
     telling: ClassVar = ("transcript_state",)
     kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
 
+    loose: ClassVar = frozenset({"transcript_state"})  # changes with the time
+
     title: str | None = Field(description="of the call")
     duration_seconds: int | None = Field(description="of the recording")
     direction: str | None = Field(description="Inbound, Outbound, Conference or Unknown")

@@ -27,8 +27,9 @@ def _connector() -> Connector[SlackCredential, SlackSettings, SlackOptions]:
     from ingest_assets.sources.slack.client import SlackClient, exchange
     from ingest_assets.sources.slack.extract import extract
     from ingest_assets.sources.slack.probe import probe
+    from ingest_assets.sources.slack.verify import reread, verify
 
-    return Connector(extract, probe, SlackClient.open, exchange)
+    return Connector(extract, probe, SlackClient.open, exchange, verify=verify, reread=reread)
 
 
 SLACK = Source(

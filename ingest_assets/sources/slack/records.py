@@ -22,6 +22,7 @@ from ingest_assets.storage.record_tables import RecordRow
 from ingest_assets.storage.schema import StoredRow
 
 TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)
+NAMING = re.compile(r"<[@#]")  # people and channels
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 SHOWN = "user_profile"  # in a message, or beside a refusal: what Slack shows of its author
@@ -64,6 +65,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
 
     # as of the last complete read of the thread, and how the message was found
     kept: ClassVar = frozenset({"reply_count", "latest_reply", "in_channel"})
+    loose: ClassVar = frozenset({"reply_count", "latest_reply", "in_channel", "author_name"})
 
     channel_id: Id = Field(description="where it was posted, an external_id of raw.slack_channels")
     ts: Id = Field(description="Slack's time and id of the message, unique within its channel")
@@ -175,6 +177,14 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         in_channel, names = payload.get("thread_ts") in (None, ts), item.beside[item.account.account_id]
         made = cls.from_api(item.account, channel_id, payload, names, in_channel=in_channel)
         return made.as_of(item.stored)
+
+    def may_differ(self) -> frozenset[str]:
+        """Return the ledger, and what holds names, which stay as they were when the message was read."""
+        named = NAMING.search(said_by(self.raw).markup or "")
+        return self.loose | {"text", "content_hash"} if named else self.loose
+
+    def edited_at(self) -> datetime | None:
+        return at(self.edited_ts) if self.edited_ts and TS.fullmatch(self.edited_ts) else None
 
     def left_to_read(self) -> tuple[str, str] | None:
         unread = self.raw.get("reply_count") and self.latest_reply != self.raw.get("latest_reply")
