@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ingest_assets.errors import IngestError, SourceError
-from ingest_assets.settings import SettingsGroup
+from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.parts import Parts
@@ -36,7 +36,7 @@ MISSING, DELETED, DIFFERS = "missing here", "marked as deleted here, and shown t
 class Verifier:
     """Verifies one account."""
 
-    def __init__(self, source: Source, row: StoredRow, options: SettingsGroup, worker: Worker) -> None:
+    def __init__(self, source: Source, row: StoredRow, options: SourceOptions, worker: Worker) -> None:
         self._source, self._row, self._options, self._worker = source, row, options, worker
         self._account: Account = account_of(row)
         self._seen: dict[tuple[type[Record], str], tuple[Record, str]] = {}
