@@ -42,10 +42,8 @@ Contents = dict[str, list[str]]
 def _rows(table: Table) -> str:
     """Return a statement: the rows of a table as texts."""
     listed = ", ".join(_compared(table))
-    return (
-        f"select '{table.fullname}', array(select row::text from (select {listed} from {table.fullname}) as row"
-        " order by 1)"
-    )
+    texts = f"select row::text from (select {listed} from {table.fullname}) as row order by 1"
+    return f"select '{table.fullname}' as name, array({texts}) as rows"
 
 
 _ROWS = " union all ".join(_rows(table) for table in TABLES if table.fullname not in ASIDE)
@@ -54,7 +52,7 @@ _ROWS = " union all ".join(_rows(table) for table in TABLES if table.fullname no
 def contents(engine: Engine) -> Contents:
     """Return what all tables hold that are compared."""
     with engine.connect() as conn:
-        return dict(conn.exec_driver_sql(_ROWS).tuples())
+        return {row.name: row.rows for row in conn.exec_driver_sql(_ROWS)}
 
 
 def difference(held: Contents, wanted: Contents) -> str:

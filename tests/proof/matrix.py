@@ -67,7 +67,10 @@ class Matrix:
 
     def __init__(self, bench: Bench, process: subprocess.Popen[str], operation: str, source: str) -> None:
         bench.configure(
-            OPENAI_API_KEY=KEY, OPENAI_BASE_URL=f"{bench.sim.base_url}/openai/v1", OPENAI_MODEL="gpt-test"
+            OPENAI_API_KEY=KEY,
+            OPENAI_BASE_URL=f"{bench.sim.base_url}/openai/v1",
+            OPENAI_MODEL="gpt-test",
+            SLACK_WATCH_DAYS="1",
         )
         self.bench, self._process = bench, process
         self.outcome = Outcome(operation, source)

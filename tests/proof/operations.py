@@ -22,6 +22,7 @@ from tests.sources.tenants import SlackTenant, Tenant
 
 WORKSPACE = "acme"
 KEY = "sk-proof"
+HOURS_AGO = 20 * 24  # further back than any sync but a channel's, a window's or a mailbox's first one looks
 LENGTH = timedelta(minutes=2)  # of leases
 STEP = 2  # rows derived anew in one transaction, so that few rows make several
 ALL = tuple(source.name for source in SOURCES)
@@ -47,12 +48,12 @@ class Operation:
 
 
 def _many(tenant: Tenant) -> None:
-    """Make items for several pages, Slack's with a thread."""
-    made = [tenant.add(hours_ago=1 + place) for place in range(5)]
+    """Make items for several pages, Slack's with a thread: too old to be found by a look at what is recent."""
+    made = [tenant.add(hours_ago=HOURS_AGO + place) for place in range(5)]
     if isinstance(tenant, SlackTenant):
         for place in range(4):
             parent = made[0].partition(":")[2]
-            fields = {"thread_ts": parent, "hours_ago": 0.5, "broadcast": place == 0}
+            fields = {"thread_ts": parent, "hours_ago": HOURS_AGO - 1, "broadcast": place == 0}
             tenant.order("post", channel="general", text=f"reply {place}", **fields)
 
 
