@@ -434,11 +434,15 @@ class TestAKey:
         acme.connect()
         for _ in range(2):
             assert acme.sync().status == "partial"
-            assert acme.account.reason == "not readable: sessions (this login sees none)"
+            assert acme.account.reason.startswith("not readable: sessions (sees_none")
+            covered = acme.bench.run("coverage", "--workspace", "acme")
+            assert covered.returncode == 1
+            assert "This login sees no session of the last 30 days." in covered.stdout
             acme.bench.clock.advance(HOUR)
         seen = meeting(acme, hours_ago=0.1)
         acme.reads()
         assert acme.living == {seen}
+        assert acme.bench.run("coverage", "--workspace", "acme").returncode == 0
 
     def test_that_begins_with_a_quiet_day_is_looked_at_for_longer(self, bench: Bench) -> None:
         acme = FathomTenant(bench, "acme")
@@ -454,7 +458,7 @@ class TestAKey:
             acme.bench.clock.advance(timedelta(days=15))
             acme.reads()
         acme.bench.clock.advance(timedelta(days=16))
-        assert acme.sync().reason == "not readable: sessions (this login sees none)"
+        assert acme.sync().reason == "not readable: sessions (sees_none)"
 
     def test_that_may_not_list_is_to_be_replaced(self, acme: FathomTenant) -> None:
         acme.fault("error", method="meetings.list", status=403, error="forbidden", times=-1)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.fathom.client import GONE, FathomClient
 from ingest_assets.sources.fathom.connect import FathomCredential, FathomExtraction, FathomOptions, FathomSettings
-from ingest_assets.sources.fathom.probe import QUIET
+from ingest_assets.sources.fathom.probe import NOTHING, QUIET
 from ingest_assets.sources.fathom.records import FathomSession, created_at, hash_of, id_of
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.rejected import UNPARSEABLE, rejection
@@ -42,7 +42,7 @@ class Visibility(BaseModel):
 
 
 async def extract(run: FathomExtraction, store: Store) -> None:
-    """Store the account's pages; `run.skipped` tells of a login that is shown nothing."""
+    """Store the account's pages; a login that is shown nothing is told as an unreadable part."""
     async with FathomClient.open(run) as client:
         run.parts.login = partial(client.sees_any, run.started_at - NEIGHBOURS, run.started_at)
         sessions = Sessions(run, client, store)
@@ -55,7 +55,10 @@ async def extract(run: FathomExtraction, store: Store) -> None:
     if sessions.shown and (silence is None or silence >= DAY):
         await store(Page(stream=VISIBILITY, cursor=Visibility(seen_at=present)))
     if not sessions.shown and (silence is None or silence > QUIET):
-        run.skipped[Sessions.stream] = "this login sees none"
+        blind = PartUnreadable(NOTHING, code="sees_none")
+        await store(Page(unreadable=[await run.parts.failed(Sessions.stream, Sessions.stream, blind)]))
+    elif sessions.shown and (seen := run.parts.succeeded(Sessions.stream)):
+        await store(Page(read=seen))
 
 
 class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
