@@ -139,12 +139,12 @@ class ChannelReader:
             await pages.flush()
             raise
         last = pages.last(self.run.parts.succeeded(channel_id))
-        finished = self._finished(plan, pages.cursor, archived=archived, first=saved is None)
+        finished = self._finished(plan, pages.cursor, archived=archived)
         if not over or last.records or last.unreadable or last.read or finished != cursor:
             await self._store(replace(last, cursor=finished))
         self.finished[channel_id] = label, finished
 
-    def _finished(self, plan: Plan, cursor: ChannelCursor, *, archived: bool, first: bool) -> ChannelCursor:
+    def _finished(self, plan: Plan, cursor: ChannelCursor, *, archived: bool) -> ChannelCursor:
         now = self.run.started_at
         changed = {
             "unread": [],
@@ -155,7 +155,7 @@ class ChannelReader:
         done = cursor.model_copy(update=changed)
         if self.run.settings.last_hours is not None:  # what is older is not wanted
             return done
-        return with_zones(done, self.run, self._now(), read_at=now if first else None)
+        return with_zones(done, self.run, self._now())
 
     async def _plan(self, channel_id: str, cursor: ChannelCursor | None) -> Plan:
         limited, now, options = self.client.limited, self._now(), self.run.options

@@ -46,6 +46,8 @@ class ChannelCursor(BaseModel):
     """When each part of the watch window was last read whole, by its age in days."""
     threads_at: datetime
     archived: bool = False
+    begun_at: datetime | None = None
+    """When it was read for the first time; None if that was before this was noted."""
     audited: Audited = Audited()
 
 
@@ -107,6 +109,7 @@ def first_plan(now: Now, history: timedelta, watch: timedelta, *, limited: bool,
         unread=[whole],
         reread_at={part.key: now.ours for part in _parts(watch, limited)},
         threads_at=now.ours,
+        begun_at=now.ours,
     )
     return Plan(cursor, [Step(whole, whole.oldest)], stored=stored)
 

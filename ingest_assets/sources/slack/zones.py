@@ -1,6 +1,6 @@
 """What of a channel the audit looks after: messages older than the watch window, and all threads."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.plan import ChannelCursor, Now, key_of
@@ -11,17 +11,12 @@ OF_ANY_AGE = "0000000000.000000"
 """Threads that began before all that was read are stored, too, where a broadcast told of them."""
 
 
-def with_zones(
-    cursor: ChannelCursor, run: SlackExtraction, now: Now, *, read_at: datetime | None
-) -> ChannelCursor:
-    """Grow what is audited by what has become old since.
-
-    `read_at`: when all of it was read for the first time, if that was now. Else, of a channel that was never
-    audited, a message is known to have been looked at for as long as it was watched.
-    """
+def with_zones(cursor: ChannelCursor, run: SlackExtraction, now: Now) -> ChannelCursor:
+    """Grow what is audited by what has become old since."""
     options, audited = run.options, cursor.audited
     watch = run.at_most(timedelta(days=options.watch_days))
-    known_at = read_at or min(at(cursor.covered_from) + watch, now.ours)
+    # without it a message is known to have been looked at for as long as it was watched
+    known_at = cursor.begun_at or min(at(cursor.covered_from) + watch, now.ours)
     changed: dict[str, object] = {"messages": [], "threads": []}
     if options.audit_days:
         watched_at = cursor.reread_at.get(key_of(watch), at(cursor.covered_from))
