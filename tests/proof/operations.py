@@ -69,6 +69,19 @@ def _changed(tenant: Tenant) -> None:
     tenant.add_malformed()
 
 
+def _changed_of_old(tenant: Tenant) -> None:
+    """Read everything; then what is old changes, and is to be looked at again."""
+    _many(tenant)
+    changed, gone = tenant.add(hours_ago=HOURS_AGO), tenant.add(hours_ago=HOURS_AGO)
+    tenant.reads()
+    tenant.change(changed)
+    tenant.delete(gone)
+    long_ago = (
+        """regexp_replace(cursor::text, '"(read_at|until)": "[^"]+"', '"\\1": "2020-01-01T00:00:00Z"', 'g')"""
+    )
+    tenant.bench.execute(f"update ingest.sync_cursors set cursor = {long_ago}::jsonb")
+
+
 def _set_aside(tenant: Tenant) -> None:
     tenant.add()
     for _ in range(3):
@@ -132,6 +145,7 @@ def _always() -> bool:
 OPERATIONS: dict[str, Operation] = {
     "first sync": Operation(_many, _sync),
     "sync of changes": Operation(_changed, _sync),
+    "audit": Operation(_changed_of_old, _sync, ("slack",)),
     "replay": Operation(_set_aside, _replay),
     "deriving anew": Operation(_of_older_parser, _derive),
     "extraction": Operation(_conversations, _extract, READ_BY_MODEL),

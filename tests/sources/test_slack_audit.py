@@ -140,7 +140,7 @@ class TestTheRequests:
         allowed = allowance(much, NOW + timedelta(minutes=15), days=7, per_minute=50)
         assert allowed.steady == allowed.most == 75
         assert allowed.days == pytest.approx(100_000 / 5 / 60 / 24)
-        assert allowed.after(much, 70).until == NOW + timedelta(minutes=14)
+        assert allowed.after(much, 75).until == NOW + timedelta(minutes=15)
 
     @pytest.mark.parametrize("minutes", [1, 15, 60, 24 * 60])
     def test_are_spread_over_the_days(self, minutes: int) -> None:

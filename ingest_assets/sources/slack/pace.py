@@ -44,8 +44,9 @@ class Allowance:
 
     def after(self, pace: Pace, asked: int) -> Pace:
         """Return the pace after so many requests; what was not enough for one more counts the next time."""
-        caught_up = asked > self.steady or not self._per_second
-        spent = self._now - self._since if caught_up else timedelta(seconds=asked / self._per_second)
+        if asked != self.steady or not self._per_second:  # nothing is left to ask for, or it was late
+            return pace.model_copy(update={"until": self._now})
+        spent = timedelta(seconds=asked / self._per_second)
         return pace.model_copy(update={"until": min(self._since + spent, self._now)})
 
 
