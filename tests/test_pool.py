@@ -48,6 +48,7 @@ ACCOUNT = {
     "rejected",
     "api_calls",
     "left_out",
+    "redacted",
     "read_from",
     "read_to",
     "seconds",

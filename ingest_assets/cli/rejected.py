@@ -9,6 +9,7 @@ import click
 from ingest_assets.app import App
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.sources import BY_NAME, SOURCES
+from ingest_assets.sources.redaction import redacting
 from ingest_assets.storage.rejected import discard_rejected, find_rejected, load_rejected
 from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.sync.replay import replay_all
@@ -90,7 +91,9 @@ def replay(
         items=items,
     )
     left = len(rows)
-    for one in replayed:
+    with redacting(app.core.redactions):
+        outcomes = list(replayed)
+    for one in outcomes:
         who = f"{one.source} account '{one.account}' of workspace {one.workspace_id}"
         left -= one.stored
         echo(f"{who}: " + (one.skipped or f"{one.stored} stored, {len(one.reasons)} remain"))

@@ -9,6 +9,7 @@ import dagster as dg
 
 from ingest_assets.schedules.expiring import delete_old
 from ingest_assets.sources import SOURCES
+from ingest_assets.sources.redaction import redacting
 from ingest_assets.storage import dagster_log, pruning
 from ingest_assets.storage.leases import lease
 from ingest_assets.sync.deriving import derive_anew
@@ -81,7 +82,7 @@ def expire(context: dg.OpExecutionContext) -> None:
 )
 def derive(context: dg.OpExecutionContext) -> None:
     """Derive rows of older parsers anew; what does not end in time goes on in the next night."""
-    with alone(context):
+    with alone(context), redacting(context.resources.limits.core().redactions):
         _derive(context)
 
 
@@ -104,7 +105,7 @@ def _derive(context: dg.OpExecutionContext) -> None:
 )
 def replay(context: dg.OpExecutionContext) -> None:
     """Replay rejected items; accounts that are not reached in time have their turn in another night."""
-    with alone(context):
+    with alone(context), redacting(context.resources.limits.core().redactions):
         _replay(context)
 
 

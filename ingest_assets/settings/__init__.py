@@ -17,6 +17,7 @@ from ingest_assets.errors import ProcessFault
 from ingest_assets.settings.cron import is_cron
 
 RESERVED_PREFIX = "INGEST_"  # every variable that starts with it must be a setting of ours
+PATTERNS = frozenset({"cards", "iban", "keys"})  # see sources.redaction
 WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 NO_DATABASE = (
     "DATABASE_URL is not set; export it as postgresql://user:password@host:5432/database "
@@ -149,6 +150,10 @@ class CoreSettings(SettingsGroup):
     keep_versions_days: int = Field(
         default=90, ge=0, description="How long it is kept what rows held before they changed or were deleted."
     )
+    redact: str = Field(
+        default="",
+        description="What is replaced before a text is stored: `cards`, `keys`, `iban`, separated by commas.",
+    )
     keep_removed_days: int | None = Field(
         default=None, ge=0, description="How long the data of a removed workspace is kept; empty keeps it."
     )
@@ -157,6 +162,18 @@ class CoreSettings(SettingsGroup):
     def connections(self) -> int:
         """How many connections to the database one process keeps; as many again may be open for a while."""
         return 2 * self.parallel_accounts
+
+    @property
+    def redactions(self) -> tuple[str, ...]:
+        """What is replaced before it is stored."""
+        return tuple(filter(None, map(str.strip, self.redact.split(","))))
+
+    @field_validator("redact")
+    @classmethod
+    def _known_patterns(cls, value: str) -> str:
+        if not set(filter(None, map(str.strip, value.split(",")))) <= PATTERNS:
+            raise ValueError(f"is not a list of {', '.join(sorted(PATTERNS))}, separated by commas")
+        return value
 
     @field_validator("database_url")
     @classmethod

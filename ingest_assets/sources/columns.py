@@ -11,6 +11,7 @@ from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Text
 from sqlalchemy.types import TypeEngine
 
 from ingest_assets.sources.json_values import Json
+from ingest_assets.sources.redaction import current
 from ingest_assets.sources.values import (
     EARLIEST,
     LARGEST,
@@ -93,6 +94,7 @@ class Door:
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self._kinds = kinds
         self._words = tuple(name for name, kind in kinds.items() if kind.plain in (str, Id))
+        self._texts = tuple(name for name, kind in kinds.items() if kind.plain in (str, list[str]))
         self._others = tuple(name for name, kind in kinds.items() if kind.plain in (int, datetime, list[str]))
 
     def clean(self, values: Json) -> None:
@@ -117,3 +119,5 @@ class Door:
                 fits = not value
             if not fits:
                 values[name] = self._kinds[name].fitting(name, value)
+        if (redactor := current.get()) is not None:
+            redactor.record(values, self._texts)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ingest_assets.sources.record import Record
+from ingest_assets.sources.redaction import current
 from ingest_assets.sources.values import (
     HASH_BYTES,
     UnusableValue,
@@ -53,7 +54,9 @@ class Rejected:
     @property
     def json(self) -> str:
         """Return the payload for JSONB: whatever it is, and of a huge one the beginning."""
-        return shortened_json(dump_json(self.payload))
+        redactor = current.get()
+        payload = self.payload if redactor is None else redactor.payload(self.payload)
+        return shortened_json(dump_json(payload))
 
 
 def parsed(

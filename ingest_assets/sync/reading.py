@@ -26,6 +26,7 @@ from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.login import Account, Credential
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.record import ConversationRecord
+from ingest_assets.sources.redaction import redacting
 from ingest_assets.sources.retention import only_kept
 from ingest_assets.sources.source import DAY, Extraction, Page, Source, Store
 from ingest_assets.sources.values import storable
@@ -83,6 +84,7 @@ class Reading:
         self.skipped: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
+        self.redacted: Counter[str] = Counter()
         self.unreadable: dict[str, UnreadablePart] = {}
         self.times: list[datetime] = []
 
@@ -117,8 +119,10 @@ class Reading:
         return self._judge()
 
     async def _extracted(self, credential: ColumnsView) -> None:
-        async with committing(self._commit) as store:
-            await self._extract(credential, store)
+        with redacting(self.worker.core.redactions) as redactor:
+            self.redacted = redactor.counts
+            async with committing(self._commit) as store:
+                await self._extract(credential, store)
         await asyncio.to_thread(self.writer.finish)
 
     async def _commit(self, page: Page, rows: RowsByTable) -> None:
@@ -167,6 +171,7 @@ class Reading:
             calls=self.calls,
             left_out=self.left_out,
             ignored=self.ignored,
+            redacted=self.redacted,
             unreadable=list(self.unreadable.values()),
             read_from=min(self.times, default=None),
             read_to=max(self.times, default=None),

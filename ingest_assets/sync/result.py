@@ -42,6 +42,8 @@ class SyncResult:
     """Items that the account's settings keep out, by the reason."""
     ignored: Mapping[str, int] = field(default_factory=dict)
     """Headers of the vendor's that say nothing that anybody understands, by name."""
+    redacted: Mapping[str, int] = field(default_factory=dict)
+    """Items in which something was replaced before they were stored, by what it was."""
     unreadable: Sequence[UnreadablePart] = ()
     """Parts that cannot be read, acknowledged ones included."""
     read_from: datetime | None = None
@@ -62,6 +64,7 @@ class SyncResult:
             "api_calls": dict(sorted(self.calls.items())),
             "left_out": dict(sorted(self.left_out.items())),
             "ignored_headers": dict(sorted(self.ignored.items())),
+            "redacted": dict(sorted(self.redacted.items())),
             "unreadable": [_as_json(part) for part in self.unreadable[:LISTED]],
             "read_from": self.read_from.isoformat() if self.read_from else None,
             "read_to": self.read_to.isoformat() if self.read_to else None,
