@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from ingest_assets.incidents.look import look
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.coverage import find_coverage
 from ingest_assets.storage.decisions import find_held
 from ingest_assets.storage.deletion_tables import ACCEPTED, REFUSED, held_deletions
+from ingest_assets.storage.held_deletions import HeldRow, hold
 from ingest_assets.storage.pruning import delete_removed, prune_history
 from ingest_assets.sync.deciding import Step, accepting, decide_on, refusing, review_of, undoing
 from tests.sources.tenants import TENANTS, SlackTenant, Tenant
@@ -155,6 +157,10 @@ class TestOfSeveralParts:
                 acme.order("delete", channel=name, ts=ts)
         trips(acme, 30)
         assert len(acme.living) == 60
+        look(bench.engine, bench.app.core, bench.app.alerts, datetime.now(UTC), [])
+        [incident] = json.loads(bench.run("incidents", "--json").stdout)
+        assert incident["cause"] == "deletions_held"
+        assert incident["command"] == "ingest-assets deletions review --workspace acme --source slack"
         found = reviewed(bench)
         assert {part["part"]: part["rows"] for part in found["parts"]} == {"#general": 15, "#deals": 15}
         plain = bench.run("deletions", "review", "--workspace", "acme")
@@ -222,6 +228,10 @@ def test_an_account_that_a_run_reads_or_that_is_gone_is_left_alone(bench: Bench)
         acme.order("delete", channel="general", ts=ts)
     trips(acme, 30)
     review = reviewed(bench)["review"]
+    with bench.engine.begin() as conn:  # a page that misses a row twice holds it once
+        twice = [HeldRow(acme.table, row.external_id) for row in acme.stored(held_deletions)] * 2
+        hold(conn, acme.account.account_id, "acme", "#general", twice)
+    assert reviewed(bench)["review"] == review
     bench.execute("update ingest.accounts set lease_owner = 'a run', lease_until = now() + interval '1 hour'")
     done = bench.run("deletions", "accept", "--workspace", "acme", "--review", review)
     assert done.returncode == 1

@@ -4,23 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, func, select, text
 
 from ingest_assets.storage.deletion_tables import ACCEPTED, REFUSED, held_deletions
 from ingest_assets.storage.schema import StoredRow
 
-CHUNK = 10_000  # rows a statement
-
 _LOAD = select(held_deletions.c.table_name, held_deletions.c.external_id, held_deletions.c.decision).where(
     held_deletions.c.account_id == bindparam("account")
 )
-_HELD = insert(held_deletions)
-_HOLD = _HELD.on_conflict_do_update(
-    index_elements=list(held_deletions.primary_key),
-    set_={"last_seen_at": func.now()},
-    where=held_deletions.c.decision.is_(None),
-)
+_HOLD = text("""
+    insert into ingest.held_deletions (account_id, workspace_id, part, table_name, external_id, flagged)
+    select :account_id, :workspace_id, :part, *
+    from unnest(cast(:tables as text[]), cast(:ids as text[]), cast(:flags as bool[]))
+    on conflict (account_id, table_name, external_id) do update set last_seen_at = now()
+    where held_deletions.decision is null
+""")
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,16 @@ def forget_settled(conn: Connection, account_id: int, tables: Sequence[Table]) -
 
 def hold(conn: Connection, account_id: int, workspace_id: str, part: str, rows: Sequence[HeldRow]) -> None:
     """Keep rows for a decision; those that wait already keep their place."""
-    whose = {"account_id": account_id, "workspace_id": workspace_id, "part": part}
-    for start in range(0, len(rows), CHUNK):
-        values = [
-            {**whose, "table_name": row.table.name, "external_id": row.external_id, "flagged": row.flagged}
-            for row in rows[start : start + CHUNK]
-        ]
-        conn.execute(_HOLD, values)
+    once = {
+        (row.table.name, row.external_id): row.flagged for row in rows
+    }  # a walk and a thread may both miss one
+    if once:
+        given = {
+            "tables": [table for table, _id in once],
+            "ids": [external_id for _table, external_id in once],
+            "flags": list(once.values()),
+        }
+        conn.execute(_HOLD, {"account_id": account_id, "workspace_id": workspace_id, "part": part, **given})
 
 
 def release(conn: Connection, account_id: int, table: Table, external_ids: Sequence[str]) -> None:
