@@ -210,6 +210,7 @@ class TestStatus:
             "next_attempt",
             "reason",
             "unreadable",
+            "not_shown",
         }
         assert (after["rows"], after["reason"], after["last_success"] is not None) == (3, None, True)
         assert after["api_calls"] == 3
