@@ -13,6 +13,7 @@ from ingest_assets.sources.source import Source
 from ingest_assets.storage.account_leases import take_lease
 from ingest_assets.storage.rejected import find_rejected
 from ingest_assets.storage.schema import rejected_records, unreadable_parts
+from ingest_assets.storage.vault import Vault
 from ingest_assets.sync.replay import replay_all
 from tests.sources.tenants import TENANTS, GongTenant, SlackTenant, Tenant
 from tests.workbench import Bench
@@ -66,7 +67,9 @@ class TestReplay:
 
     def test_is_done_by_itself_at_night(self, tenant: Tenant) -> None:
         mend(tenant)
-        done = list(replay_all(tenant.bench.engine, SOURCES, lambda: True, owner="a night", length=MINUTE))
+        done = list(
+            replay_all(tenant.bench.engine, SOURCES, lambda: True, owner="a night", length=MINUTE, vault=Vault())
+        )
         assert sum(one.stored for one in done) > 0
         assert tenant.rejected == []
         assert tenant.account.lease_until is None
@@ -81,7 +84,11 @@ def test_an_account_that_takes_the_time_of_a_night_keeps_no_other_waiting_for_ev
 
     def night() -> None:
         turns = iter([True])  # the time is over after one account
-        list(replay_all(bench.engine, SOURCES, lambda: next(turns, False), owner="a night", length=MINUTE))
+        list(
+            replay_all(
+                bench.engine, SOURCES, lambda: next(turns, False), owner="a night", length=MINUTE, vault=Vault()
+            )
+        )
 
     for _ in range(40):  # in vain once in 10^12
         night()

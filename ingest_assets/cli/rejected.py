@@ -86,6 +86,7 @@ def replay(
         lambda: True,
         owner=f"command {uuid4().hex}",
         length=app.worker("").lease_length,
+        vault=app.vault,
         workspace_id=workspace,
         source=source,
         items=items,

@@ -100,7 +100,7 @@ def _derive(context: dg.OpExecutionContext) -> None:
 
 
 @dg.op(
-    required_resource_keys={"database", "limits"},
+    required_resource_keys={"database", "limits", "credentials"},
     description="Parse again what was set aside, without a request: a newer version may be able to.",
 )
 def replay(context: dg.OpExecutionContext) -> None:
@@ -115,7 +115,11 @@ def _replay(context: dg.OpExecutionContext) -> None:
         timedelta(seconds=context.resources.limits.core().lease_seconds),
     )
     engine = context.resources.database.engine()
-    for one in replay_all(engine, SOURCES, lambda: monotonic() < until, owner=context.run.run_id, length=length):
+    vault = context.resources.credentials.vault()
+    tried = replay_all(
+        engine, SOURCES, lambda: monotonic() < until, owner=context.run.run_id, length=length, vault=vault
+    )
+    for one in tried:
         context.log.info(
             "%s, workspace %s: %d rejected items stored, %d remain",
             one.source,

@@ -31,9 +31,11 @@ from sqlalchemy import Connection, Table
 from ingest_assets.sources.columns import Door, Id, Kind
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
+from ingest_assets.sources.personal import Personal
 from ingest_assets.sources.values import HASH_BYTES, dump_json
 from ingest_assets.storage.record_tables import RecordRow, record_table
 from ingest_assets.storage.schema import StoredRow
+from ingest_assets.storage.suppressed import People
 
 Replays = TypeVar("Replays", bound="Record")
 
@@ -59,6 +61,10 @@ class Record(BaseModel):
     """Columns that may differ from what the vendor sends though the content is the same."""
     shared: ClassVar[bool] = False
     """Several accounts of a workspace may see the same item: it is stored once."""
+    personal: ClassVar[Personal] = Personal()
+    """Which of its values are a person's."""
+    sums_up: ClassVar["type[Record] | None"] = None
+    """The class whose records this one is made of, by their `conversation_id`."""
 
     workspace_id: str
     account_id: int
@@ -141,6 +147,36 @@ class Record(BaseModel):
     def after_replay(cls, _conn: Connection, _account: Account, _taken: Sequence["Record"]) -> Sequence["Record"]:
         """Return the records that change with these, which were set aside and are stored now."""
         return ()
+
+    def without(self, people: People) -> Self:
+        """Return the record without erased people; the same one where there are none in it.
+
+        Raises what parsing a malformed item raises.
+        """
+        if self.personal.owned(self, people):
+            return self.emptied(people)
+        if not self.personal.may_hold(self.row().raw, people):
+            return self
+        raw = self.personal.taken_out(self.raw, people, self.personal.names(self, people))
+        return self if raw is self.raw else self._with(raw)
+
+    def emptied(self, people: People) -> Self:
+        """Return the record with its place and nothing of what it holds."""
+        cleared: Json = {"raw": self.personal.kept(self.raw, people)}
+        cleared |= {name: [] if isinstance(getattr(self, name), list) else None for name in self.personal.clears}
+        if all(getattr(self, name) == value for name, value in cleared.items()):
+            return self
+        return self.model_copy(update=cleared)
+
+    def _with(self, raw: Json, **columns: Any) -> Self:
+        """Derive the record anew from another `raw`, beside what it was parsed beside."""
+        changed: Any = self.model_copy(update={"raw": raw, **columns})
+        stays = {name: getattr(changed, name) for name in (*self.kept, "deleted")}
+        return self.rederive(changed, self._beside()).model_copy(update=stays)
+
+    def _beside(self) -> Any:
+        """Return what `beside` gives for this record."""
+        return None
 
     def left_to_read(self) -> tuple[str, str] | None:
         """Return the part that was not read while this item was rejected, and its name; None if there is none."""

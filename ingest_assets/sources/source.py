@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic
 
 from pydantic import BaseModel
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from typing_extensions import TypeVar
 
 from ingest_assets.errors import SourceError
@@ -48,6 +48,8 @@ class Page:
     """Parts that could not be read."""
     read: Sequence[str] = ()
     """Parts that could not be read before, and were read to their end with this page."""
+    then: Callable[[Connection], None] | None = None
+    """Writes what belongs to the rows, after them in their transaction."""
 
 
 Store = Callable[[Page], Awaitable[None]]

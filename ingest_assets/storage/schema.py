@@ -25,7 +25,7 @@ from sqlalchemy import (
     Uuid,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 
 Columns = dict[str, Any]
 """Values of a row by column."""
@@ -173,6 +173,26 @@ unreadable_parts = Table(
     Column("acknowledged_at", timestamp, comment="when an operator said that this is known"),
     schema="ingest",
     comment="Channels, threads, calls ... that could not be read and were not read since.",
+)
+
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("workspace_id", Text, primary_key=True, comment="the customer; empty: all of them"),
+    Column("digest", BYTEA, primary_key=True, comment="keyed hash of an address, an id or a name"),
+    Column("since", timestamp, nullable=False, server_default=func.now(), comment="when it was put on the list"),
+    Column("erased_at", timestamp, comment="when all that is stored was looked through; null: not yet"),
+    schema="ingest",
+    comment="People who were erased, as keyed hashes: no write brings them back.",
+)
+
+suppression_keys = Table(
+    "suppression_keys",
+    metadata,
+    Column("name", Text, primary_key=True, comment="people"),
+    Column("key", JSONB, nullable=False, comment="sealed: what the hashes are made with"),
+    schema="ingest",
+    comment="The key of the list of erased people, encrypted.",
 )
 
 syncs = Table(

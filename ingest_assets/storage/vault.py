@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import Connection, select, update
 
 from ingest_assets.errors import ProcessFault
-from ingest_assets.storage.schema import Columns, ColumnsView, accounts, token_pairs
+from ingest_assets.storage.schema import Columns, ColumnsView, accounts, suppression_keys, token_pairs
 
 NO_KEY = (
     "INGEST_ENCRYPTION_KEYS is not set, so no credential can be stored; make a key with "
@@ -100,5 +100,10 @@ class Vault:
         ).all():
             pair = self.seal(self._open("token", row.pair, "a rotating login"))
             conn.execute(update(token_pairs).where(token_pairs.c.chain == row.chain).values(pair=pair))
+            count += 1
+        for row in conn.execute(select(suppression_keys).with_for_update()).all():
+            fresh = {name: self.seal(value) for name, value in self.open(row.key, who="the list").items()}
+            same = suppression_keys.c.name == row.name
+            conn.execute(update(suppression_keys).where(same).values(key=fresh))
             count += 1
         return count

@@ -105,6 +105,8 @@ class PageWriter:
             counts.deleted += self.breaker.apply(conn, absences)
             if page.left:
                 counts.deleted += len(writes.mark_deleted(conn, main, account_id, page.left))
+            if page.then is not None:
+                page.then(conn)
             counts.rejected = writes.save_rejected(conn, rejected)
             save_parts(conn, [self._part_row(part) for part in page.unreadable])
             forget_parts(conn, account_id, page.read)

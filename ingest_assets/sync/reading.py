@@ -38,9 +38,11 @@ from ingest_assets.storage.existing import any_rejected
 from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
 from ingest_assets.storage.schema import Columns, ColumnsView
+from ingest_assets.storage.suppressed import load_people
 from ingest_assets.storage.writes import Counts
 from ingest_assets.sync.breaker import Breaker
 from ingest_assets.sync.commits import committing
+from ingest_assets.sync.door import Door
 from ingest_assets.sync.oauth import tokens_of
 from ingest_assets.sync.page import PageWriter, RowsByTable
 from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult
@@ -119,10 +121,17 @@ class Reading:
         return self._judge()
 
     async def _extracted(self, credential: ColumnsView) -> None:
+        with reading(self.worker.engine) as conn:
+            people = load_people(conn, self.worker.vault, self.account.workspace_id)
+        door = Door(people, self.account.workspace_id)
         with redacting(self.worker.core.redactions) as redactor:
             self.redacted = redactor.counts
             async with committing(self._commit) as store:
-                await self._extract(credential, store)
+
+                async def without(page: Page) -> None:
+                    await store(door.page(page))
+
+                await self._extract(credential, without if people else store)
         await asyncio.to_thread(self.writer.finish)
 
     async def _commit(self, page: Page, rows: RowsByTable) -> None:

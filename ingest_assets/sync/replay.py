@@ -23,7 +23,10 @@ from ingest_assets.storage.account_leases import Lease, release_lease, renew_lea
 from ingest_assets.storage.parts import save_parts
 from ingest_assets.storage.rejected import find_rejected, load_rejected, note_reason, stored_as
 from ingest_assets.storage.schema import Columns, StoredRow
+from ingest_assets.storage.suppressed import load_people
+from ingest_assets.storage.vault import Vault
 from ingest_assets.storage.writes import forget_rejected, upsert_what_fits
+from ingest_assets.sync.door import Door
 from ingest_assets.sync.worker import account_of
 
 STEP = 200  # items a transaction
@@ -52,6 +55,7 @@ def replay_all(
     *,
     owner: str,
     length: timedelta,
+    vault: Vault,
     **which: Any,
 ) -> Iterator[Replayed]:
     """Replay rejected items, account by account in random order, as long as `goes_on`: none waits for ever.
@@ -66,11 +70,18 @@ def replay_all(
     for (name, account_id), items in accounts:
         if not goes_on():
             return
-        yield _replay(engine, by_name[name], account_id, items, owner=owner, length=length)
+        yield _replay(engine, by_name[name], account_id, items, owner=owner, length=length, vault=vault)
 
 
 def _replay(
-    engine: Engine, source: Source, account_id: int, items: Sequence[StoredRow], *, owner: str, length: timedelta
+    engine: Engine,
+    source: Source,
+    account_id: int,
+    items: Sequence[StoredRow],
+    *,
+    owner: str,
+    length: timedelta,
+    vault: Vault,
 ) -> Replayed:
     total = Replayed(source.name, items[0].workspace_id, items[0].account)
     with engine.begin() as conn:
@@ -80,13 +91,16 @@ def _replay(
         return total
     lease, account = Lease.of(taken), account_of(taken)
     try:
+        with engine.connect() as conn:
+            door = Door(load_people(conn, vault, account.workspace_id), account.workspace_id)
         for record in reversed(source.records):  # names before what names them, mails before threads
             of_record = [row for row in items if row.table_name == record.table.name]
             for start in range(0, len(of_record), STEP):
                 with engine.begin() as conn:
                     if not renew_lease(conn, lease, length):
                         raise LeaseLost("taken over: another run or command has this account now")
-                    _step(conn, record, account, load_rejected(conn, of_record[start : start + STEP]), total)
+                    rows = load_rejected(conn, of_record[start : start + STEP])
+                    _step(conn, record, account, door, rows, total)
     except LeaseLost as error:
         total.skipped = str(error)
     finally:
@@ -96,7 +110,12 @@ def _replay(
 
 
 def _step(
-    conn: Connection, record: type[Record], account: Account, rows: Sequence[StoredRow], total: Replayed
+    conn: Connection,
+    record: type[Record],
+    account: Account,
+    door: Door,
+    rows: Sequence[StoredRow],
+    total: Replayed,
 ) -> None:
     keys = [row.item_key for row in rows]
     before = stored_as(conn, record.table, account.account_id, keys)
@@ -110,12 +129,12 @@ def _step(
             total.reasons[row.item_key] = result.error
         else:
             made[row.item_key] = result
-    refused = _stored(conn, record, account, list(made.values()))
+    refused = _stored(conn, record, account, door, list(made.values()))
     total.reasons |= {key: refused[one.external_id] for key, one in made.items() if one.external_id in refused}
     taken = [one for one in made.values() if one.external_id not in refused]
     total.stored += len(taken)
     for also in record.after_replay(conn, account, taken):
-        _stored(conn, type(also), account, [also])
+        _stored(conn, type(also), account, door, [also])
     for row in rows:
         if (reason := total.reasons.get(row.item_key)) is not None:
             note_reason(conn, row, reason)
@@ -123,12 +142,16 @@ def _step(
     forget_rejected(conn, record.table, account.account_id, stored)
 
 
-def _stored(conn: Connection, record: type[Record], account: Account, made: Sequence[Record]) -> dict[str, str]:
+def _stored(
+    conn: Connection, record: type[Record], account: Account, door: Door, made: Sequence[Record]
+) -> dict[str, str]:
     """Write records; return why PostgreSQL refuses some, by their ids."""
     if not made:
         return {}
+    made, then = door.records(made)
     rows = {one.external_id: one.row() for one in made}
     _counts, refusals = upsert_what_fits(conn, record.table, [rows[key] for key in sorted(rows)])
+    then(conn)
     refused = {refusal.row.external_id: refusal.reason for refusal in refusals}
     taken = [one for one in made if one.external_id not in refused]
     save_parts(conn, [_part(account, *part) for one in taken if (part := one.left_to_read()) is not None])

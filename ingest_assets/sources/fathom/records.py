@@ -9,6 +9,7 @@ from pydantic import Field
 from ingest_assets.sources.fathom.transcript import recorder_of, stretches_of, title_of
 from ingest_assets.sources.json_values import Json, JsonView, list_of, text_of
 from ingest_assets.sources.login import Account
+from ingest_assets.sources.personal import Entries, Personal
 from ingest_assets.sources.record import ConversationRecord, SetAside, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
@@ -37,6 +38,18 @@ class FathomSession(ConversationRecord, table="fathom_sessions"):
     )
     telling: ClassVar = ("transcript_state",)
     kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
+    personal: ClassVar = Personal(
+        entries=(
+            Entries("calendar_invitees", ("email",), ("name", "matched_speaker_display_name")),
+            Entries("recorded_by", ("email",), ("name",)),
+            Entries(
+                "transcript", ("speaker.matched_calendar_invitee_email",), ("speaker.display_name", "speaker")
+            ),
+            Entries("action_items", ("assignee.email",), ("assignee.name",)),
+            Entries("crm_matches.contacts", ("email",), ("name",)),
+        ),
+        clears=("text", "title", "recorded_by", "summary"),
+    )
 
     loose: ClassVar = frozenset({"transcript_state"})  # changes with the time
 

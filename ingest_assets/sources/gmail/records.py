@@ -1,10 +1,11 @@
 """What we keep of Gmail: threads and the messages in them, as text, without attachments' contents."""
 
+import operator
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 from sqlalchemy import Connection, func
@@ -16,10 +17,13 @@ from ingest_assets.sources.gmail.mime import headers_of, stripped
 from ingest_assets.sources.gmail.new_text import new_text_of
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
+from ingest_assets.sources.people import cleaner
+from ingest_assets.sources.personal import Personal
 from ingest_assets.sources.record import ConversationRecord, Record, SetAside, account_of
 from ingest_assets.sources.values import UnusableValue, checked_id
 from ingest_assets.storage.existing import living
 from ingest_assets.storage.schema import StoredRow
+from ingest_assets.storage.suppressed import People
 
 Headers = Mapping[str, Sequence[str]]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +50,13 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
     # `raw` is without the body that these are read from
     kept: ClassVar = frozenset({"text", "text_shortened", "attachment_count", "body_omitted"})
     parser: ClassVar = 2  # lists of addresses, headers that are repeated or broken, new_text
+    personal: ClassVar = Personal(
+        owner=("sender",),
+        keeps=frozenset({"id", "threadId", "internalDate", "labelIds"}),
+        clears=("text", "new_text", "sender", "recipients", "cc", "bcc", "subject", "rfc822_message_id"),
+        also_called=("rfc822_message_id",),
+        named_in=("recipients", "cc", "bcc"),
+    )
 
     thread_id: Id = Field(description="an external_id of raw.gmail_threads")
     rfc822_message_id: Id | None = Field(description="the header Message-ID: the same mail in every mailbox")
@@ -96,6 +107,19 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
             new_text=None if text is None else new_text_of(text, subject),
         )
 
+    def without(self, people: People) -> Self:
+        """Do as every record; of somebody else's mail that names an erased person only what is new in it stays.
+
+        It may quote them, and it names them in its headers: also their mail, by its id, where it answers that.
+        """
+        if self.personal.owned(self, people):
+            return self.emptied(people)
+        names = self.personal.names(self, people)
+        raw, clean = self.personal.taken_out(self.raw, people, names), cleaner(people, None, names)
+        if raw is self.raw and (self.text is None or clean(self.text) == self.text):
+            return self
+        return self._with(raw, text=None if self.text is None else clean(self.new_text or ""))
+
     @classmethod
     def rederive(cls, row: StoredRow, _beside: None) -> "GmailMessage":
         made = cls.from_api(account_of(row), row.raw, {}, max_bytes=sys.maxsize)
@@ -124,7 +148,10 @@ class GmailMessage(ConversationRecord, table="gmail_messages"):
     @classmethod
     def stored(cls, row: StoredRow) -> "GmailMessage":
         """Make the message of its row, without parsing anything."""
-        return cls.model_construct(**{name: getattr(row, name) for name in ("external_id", *cls.own_fields)})
+        return cls.model_construct(**{name: getattr(row, name) for name in STORED})
+
+
+STORED = ("workspace_id", "account_id", "external_id", "raw", *GmailMessage.own_fields)
 
 
 class GmailThread(ConversationRecord, table="gmail_threads"):
@@ -134,18 +161,23 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
     telling: ClassVar = ("text",)
     parser: ClassVar = 2  # of each message what is new
     loose: ClassVar = frozenset({"history_id"})  # changes without the thread
+    sums_up: ClassVar = GmailMessage
+    personal: ClassVar = Personal(clears=("text", "subject"))
 
     subject: str | None = Field(description="of its first message")
     message_count: int = Field(description="how many are kept, without spam, trash and drafts")
     began_at: datetime = Field(description="when its first message was sent")
     history_id: str | None = Field(description="as of the read that last changed this row")
 
+    _messages: ClassVar[Sequence[GmailMessage]] = ()
+    """What it was made of; each instance has its own."""
+
     @classmethod
-    def from_messages(cls, account: Account, thread: Json, messages: Sequence[GmailMessage]) -> "GmailThread":
+    def from_messages(cls, account: Account, thread: Json, messages: Sequence[GmailMessage]) -> Self:
         """Sum up a thread of threads.get and those of its messages that are kept; there must be one."""
         ordered = sorted(messages, key=lambda message: (message.occurred_at, message.external_id))
         first, last = ordered[0], ordered[-1]
-        return cls(
+        made = cls(
             workspace_id=account.workspace_id,
             account_id=account.account_id,
             external_id=thread["id"],
@@ -162,12 +194,23 @@ class GmailThread(ConversationRecord, table="gmail_threads"):
             began_at=first.occurred_at,
             history_id=thread.get("historyId"),
         )
+        made.__dict__["_messages"] = ordered
+        return made
+
+    def without(self, people: People) -> Self:
+        """Sum up the thread's mail without erased people."""
+        messages = [message.without(people) for message in self._messages]
+        if all(map(operator.is_, messages, self._messages)):
+            return self
+        row: Any = self
+        thread = {"id": self.external_id, "historyId": self.history_id}
+        return type(self).from_messages(account_of(row), thread, messages)
 
     @classmethod
     def beside(cls, conn: Connection, rows: Sequence[StoredRow]) -> dict[tuple[int, str], list[GmailMessage]]:
         """Read the mail of some threads."""
         found: dict[tuple[int, str], list[GmailMessage]] = {}
-        columns = ["thread_id", "external_id", *GmailMessage.own_fields]
+        columns = list(STORED)
         for account_id in {row.account_id for row in rows}:
             threads = [row.external_id for row in rows if row.account_id == account_id]
             mail = living(GmailMessage.table, account_id, columns)

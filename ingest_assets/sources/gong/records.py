@@ -10,6 +10,7 @@ from pydantic import Field
 from ingest_assets.sources.gong.transcript import stretches_of
 from ingest_assets.sources.json_values import Json, JsonView, flag_of, text_of, whole_of
 from ingest_assets.sources.login import Account
+from ingest_assets.sources.personal import Entries, Personal
 from ingest_assets.sources.record import ConversationRecord, Record, SetAside, account_of
 from ingest_assets.sources.times import first_time
 from ingest_assets.sources.transcript import written
@@ -45,6 +46,16 @@ class GongCall(ConversationRecord, table="gong_calls"):
 
     telling: ClassVar = ("transcript_state",)
     kept: ClassVar = frozenset({"transcript_state", "details_hash"})  # what the next look is compared with
+    personal: ClassVar = Personal(
+        entries=(
+            Entries("parties", ("emailAddress", "userId"), ("speakerId", "name")),
+            Entries("transcript", called=("speakerId",)),
+            Entries("interaction.speakers", ("userId",), ("id",)),
+            Entries("interaction.personInteractionStats", ("userId",), ("id",)),
+            Entries("collaboration.publicComments", ("commenterUserId",)),
+        ),
+        clears=("text", "title", "primary_user_id"),
+    )
 
     loose: ClassVar = frozenset({"transcript_state"})  # changes with the time
 
@@ -116,6 +127,13 @@ class GongUser(Record, table="gong_users"):
     name: str | None = Field(description="first and last name")
     email: str | None = Field(description="the mail address")
     is_active: bool | None = Field(description="whether the user may log in")
+
+    personal: ClassVar = Personal(
+        owner=("external_id", "email"),
+        keeps=frozenset({"id", "active"}),
+        clears=("name", "email"),
+        also_called=("external_id",),
+    )
 
     @classmethod
     def from_api(cls, account: Account, user: Json) -> "GongUser":

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
+from ingest_assets.sources.people import ERASED_ID
+from ingest_assets.sources.personal import Entries, Personal
 from ingest_assets.sources.record import ConversationRecord, Record, SetAside, account_of
 from ingest_assets.sources.slack.markup import readable
 from ingest_assets.sources.slack.text import Said, said_by
@@ -20,6 +22,7 @@ from ingest_assets.sources.values import HASH_BYTES, UnusableValue
 from ingest_assets.storage.existing import living
 from ingest_assets.storage.record_tables import RecordRow
 from ingest_assets.storage.schema import StoredRow
+from ingest_assets.storage.suppressed import People
 
 TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)
 NAMING = re.compile(r"<[@#]")  # people and channels
@@ -28,6 +31,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SHOWN = "user_profile"  # in a message, or beside a refusal: what Slack shows of its author
 BROADCAST = "thread_broadcast"
 TOMBSTONE = "tombstone"
+PERSON = re.compile(r"([UW](?<![A-Z0-9].)[A-Z0-9]{4,30})(?![A-Z0-9])(?:\|[^<>|]{0,100}(?=>))?")
+"""An id of a user in any text, with the label that stands behind it in markup."""
 
 
 def at(ts: str) -> datetime:
@@ -46,7 +51,7 @@ def ts_of(moment: datetime) -> str:
 class Names:
     """Names by id, for readable text."""
 
-    users: dict[str, str] = field(default_factory=lambda: {"USLACKBOT": "Slackbot"})
+    users: dict[str, str] = field(default_factory=lambda: {"USLACKBOT": "Slackbot", ERASED_ID: "erased"})
     channels: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +71,19 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     # as of the last complete read of the thread, and how the message was found
     kept: ClassVar = frozenset({"reply_count", "latest_reply", "in_channel"})
     loose: ClassVar = frozenset({"reply_count", "latest_reply", "in_channel", "author_name"})
+    personal: ClassVar = Personal(
+        owner=("author_id",),
+        keeps=frozenset(
+            {"type", "subtype", "ts", "thread_ts", "reply_count", "latest_reply", "reply_users_count", "edited"}
+        ),
+        clears=("text", "author_id", "author_name"),
+        entries=(
+            Entries("root", ("user",)),
+            Entries("attachments", ("author_id",), ("author_name",)),
+            Entries("files", ("user",)),
+        ),
+        ids=PERSON,
+    )
 
     channel_id: Id = Field(description="where it was posted, an external_id of raw.slack_channels")
     ts: Id = Field(description="Slack's time and id of the message, unique within its channel")
@@ -80,6 +98,8 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
 
     _unnamed: ClassVar[tuple[str, ...]] = ()
     """People in the text without a known name; an instance has its own only where there are any."""
+    _names: ClassVar[Names] = Names()
+    """The names that the text was made with; each instance has its own."""
 
     @staticmethod
     def id_of(channel_id: str, ts: str) -> str:
@@ -128,9 +148,18 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             reply_count=reply_count if isinstance(reply_count, int) else None,
             latest_reply=message.get("latest_reply"),
         )
+        record.__dict__["_names"] = names
         if said.mentions:
             record.__dict__["_unnamed"] = tuple(sorted(said.mentions - names.users.keys()))
         return record
+
+    def emptied(self, people: People) -> Self:
+        made = super().emptied(people)
+        made.__dict__.pop("_unnamed", None)
+        return made
+
+    def _beside(self) -> dict[int, Names]:
+        return {self.account_id: self._names}
 
     def as_of(self, ledger: StoredRow | None) -> "SlackMessage":
         """Return the message with an earlier ledger of its thread, a row or None: the thread was not read now."""
@@ -226,6 +255,13 @@ class SlackUser(Record, table="slack_users"):
     is_bot: bool | None = Field(description="whether it is no person")
     is_deleted: bool | None = Field(description="whether Slack has deactivated it")
 
+    personal: ClassVar = Personal(
+        owner=("external_id", "email"),
+        keeps=frozenset({"id", "team_id", "deleted", "is_bot"}),
+        clears=("name", "email"),
+        also_called=("external_id",),
+    )
+
     @classmethod
     def from_api(cls, account: Account, user: Json) -> "SlackUser":
         profile: JsonView = user.get("profile") or {}
@@ -246,6 +282,9 @@ class SlackChannel(Record, table="slack_channels"):
     """A channel that the bot is a member of."""
 
     volatile: ClassVar = frozenset({"num_members", "updated"})
+    personal: ClassVar = Personal(
+        entries=(Entries("topic", ("creator",)), Entries("purpose", ("creator",))), ids=PERSON
+    )
 
     name: str | None = Field(description="without #")
     is_private: bool | None = Field(description="whether only its members see it")
