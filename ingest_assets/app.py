@@ -66,6 +66,11 @@ class App:
         return self.any_engine
 
     @cached_property
+    def dagster_engine(self) -> Engine:
+        """Connect to Dagster's own database, which is ours unless DAGSTER_POSTGRES_URL names another."""
+        return connect(os.environ.get("DAGSTER_POSTGRES_URL") or self.database_url, pool_size=1)
+
+    @cached_property
     def vault(self) -> Vault:
         keys = self.core.encryption_keys
         return Vault.from_setting(None if keys is None else keys.get_secret_value())

@@ -14,11 +14,13 @@ from ingest_assets.cli.database import migrate, new_key, rotate_keys
 from ingest_assets.cli.deletions import deletions
 from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
+from ingest_assets.cli.person import person
 from ingest_assets.cli.rejected import rejected
 from ingest_assets.cli.services import dev, metrics
 from ingest_assets.cli.signals import INTERRUPTED, end_by_exception
 from ingest_assets.cli.sync import status, sync
 from ingest_assets.cli.verify import reread, verify
+from ingest_assets.cli.workspace import workspace
 from ingest_assets.errors import IngestError
 from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import echo, echo_usage, guard
@@ -27,7 +29,7 @@ COMMANDS = (
     *(migrate, new_key, rotate_keys),
     *(connect, accounts, pause, resume, disconnect, remove, acknowledge),
     *(sync, status, extract, features),
-    *(coverage, verify, reread, rejected, deletions, incidents, alert),
+    *(coverage, verify, reread, rejected, deletions, person, workspace, incidents, alert),
     *(dev, metrics),
 )
 

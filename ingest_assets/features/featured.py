@@ -34,3 +34,6 @@ FEATURED = tuple(
     for source in SOURCES
     if source.transcript is not None
 )
+
+FEATURE_TABLES = {kind.records: kind.table for kind in FEATURED}
+"""By the table of the conversations."""

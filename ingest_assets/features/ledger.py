@@ -18,6 +18,7 @@ from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.features import (
     count_postponed,
+    hold_conversation,
     load_conversation,
     pending_conversations,
     save_features,
@@ -99,11 +100,15 @@ class Ledger:
         return Stored(row, before, transcript, lines, digest(question, transcript.title, *lines))
 
     async def save(self, values: Columns) -> None:
-        """Write columns of a conversation's row of features."""
+        """Write columns of a conversation's row of features, unless it has changed since: it is read again then.
+
+        So nothing is stored of what was said by somebody who was erased while the model was answering.
+        """
 
         def write() -> None:
             with self.engine.begin() as conn:
-                save_features(conn, self.kind.table, values)
+                if hold_conversation(conn, self.kind.records, values):
+                    save_features(conn, self.kind.table, values)
 
         await asyncio.to_thread(write)
 

@@ -7,18 +7,21 @@ from time import monotonic
 
 import dagster as dg
 
+from ingest_assets.features.featured import FEATURE_TABLES
 from ingest_assets.schedules.expiring import delete_old
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.redaction import redacting
 from ingest_assets.storage import dagster_log, pruning
 from ingest_assets.storage.leases import lease
 from ingest_assets.sync.deriving import derive_anew
+from ingest_assets.sync.erase import finish_erasures
 from ingest_assets.sync.replay import replay_all
 
 MAINTENANCE = "maintenance"
 NIGHTLY = "30 3 * * *"
 DERIVING = timedelta(hours=1)  # of one night, beside the syncs
 REPLAYING = timedelta(minutes=15)  # the same
+UNDER_WAY = timedelta(hours=1)  # an erasure that began later may not be over
 
 
 @contextmanager
@@ -101,6 +104,18 @@ def _derive(context: dg.OpExecutionContext) -> None:
 
 @dg.op(
     required_resource_keys={"database", "limits", "credentials"},
+    description="Finish erasures of people that were interrupted, and those of whom more ids became known.",
+)
+def erase(context: dg.OpExecutionContext) -> None:
+    """Look through what is stored for people whose erasure is older than an hour and did not end."""
+    with alone(context):
+        engine, vault = context.resources.database.engine(), context.resources.credentials.vault()
+        for one in finish_erasures(engine, vault, SOURCES, FEATURE_TABLES, datetime.now(UTC) - UNDER_WAY):
+            context.log.info("workspace %s: %d rows of erased people", one.workspace_id, one.counts.total())
+
+
+@dg.op(
+    required_resource_keys={"database", "limits", "credentials"},
     description="Parse again what was set aside, without a request: a newer version may be able to.",
 )
 def replay(context: dg.OpExecutionContext) -> None:
@@ -140,13 +155,14 @@ def prune_dagster(instance: dg.DagsterInstance, before: datetime, tell: dagster_
 
 @dg.job(
     executor_def=dg.in_process_executor,
-    description="Prune logs and history, rederive rows of older parsers, replay rejected items, delete old rows.",
+    description="Prune logs and history, rederive rows, replay rejected items, delete old rows, finish erasures.",
 )
 def maintenance() -> None:
     prune()
     derive()
     replay()
     expire()
+    erase()
 
 
 @dg.schedule(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Interval, and_, bindparam, func, or_, select, union, update
 
+from ingest_assets.storage.accounts import UNRESERVED
 from ingest_assets.storage.schema import (
     ACTIVE,
     FAILING,
@@ -90,6 +91,15 @@ def renew_lease(conn: Connection, lease: Lease, length: timedelta) -> bool:
 def release_lease(conn: Connection, lease: Lease) -> None:
     """Let go without a result on the sync."""
     conn.execute(_RELEASE, lease.key)
+
+
+def take_away(conn: Connection, account_id: int) -> None:
+    """End a sync that is under way: its next page is not committed, and the account is due again."""
+    conn.execute(
+        update(accounts)
+        .where(accounts.c.account_id == account_id, accounts.c.lease_owner.is_not(None))
+        .values(lease_token=accounts.c.lease_token + 1, lease_until=None, lease_owner=None, **UNRESERVED)
+    )
 
 
 def silent_owners(conn: Connection, owners: Sequence[str], since: datetime) -> set[str]:

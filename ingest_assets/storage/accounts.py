@@ -77,3 +77,12 @@ def set_state(conn: Connection, account_ids: Sequence[int], state: str, reason: 
     if state == DISCONNECTED:
         values |= {"credential": {}}
     conn.execute(update(accounts).where(accounts.c.account_id == func.any(list(account_ids))).values(**values))
+
+
+def rename_account(conn: Connection, account_id: int, name: str) -> None:
+    """Replace what an operator and the vendor call a disconnected account."""
+    conn.execute(
+        update(accounts)
+        .where(accounts.c.account_id == account_id, accounts.c.state == DISCONNECTED)
+        .values(name=name, external_id=name)
+    )

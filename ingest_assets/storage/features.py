@@ -197,6 +197,19 @@ def load_conversation(conn: Connection, records: Table, workspace_id: str, exter
     ).first()
 
 
+def hold_conversation(conn: Connection, records: Table, read: ColumnsView) -> bool:
+    """Keep a conversation as it was read until the transaction ends; False where it is another one by now."""
+    same = (
+        records.c.workspace_id == read["workspace_id"],
+        records.c.external_id == read["external_id"],
+        records.c.content_hash == read["record_hash"],
+    )
+    return (
+        conn.execute(select(records.c.external_id).where(*same).limit(1).with_for_update(read=True)).first()
+        is not None
+    )
+
+
 def stored_features(conn: Connection, features: Table, workspace_id: str, external_id: str) -> StoredRow | None:
     return conn.execute(
         select(*features.c).where(features.c.workspace_id == workspace_id, features.c.external_id == external_id)

@@ -8,8 +8,9 @@ from sqlalchemy import Engine, Table, delete, func, select
 from ingest_assets.storage.deletion_tables import ACCEPTED, held_deletions
 from ingest_assets.storage.feature_tables import model_requests
 from ingest_assets.storage.incident_tables import incidents
+from ingest_assets.storage.purging import purge
 from ingest_assets.storage.record_tables import versions
-from ingest_assets.storage.schema import leases, metadata, sync_counts, syncs, workspaces
+from ingest_assets.storage.schema import leases, sync_counts, syncs, workspaces
 
 CHUNK = 20_000  # rows a transaction
 
@@ -50,17 +51,8 @@ def delete_removed(engine: Engine, before: datetime) -> Iterator[tuple[str, int]
     removed = select(workspaces.c.workspace_id).where(workspaces.c.removed_at < before)
     with engine.connect() as conn:
         gone = conn.execute(removed).scalars().all()
-    tables = [
-        table for table in metadata.sorted_tables if "workspace_id" in table.columns and table is not workspaces
-    ]
     for workspace_id in gone:
-        with engine.begin() as conn:
-            still = removed.where(workspaces.c.workspace_id == workspace_id).with_for_update()
-            if conn.execute(still).one_or_none() is None:
-                continue  # it was taken back meanwhile
-            count = sum(
-                conn.execute(delete(table).where(table.c.workspace_id == workspace_id)).rowcount
-                for table in tables
-            )
-            conn.execute(delete(workspaces).where(workspaces.c.workspace_id == workspace_id))
-        yield workspace_id, count
+        if count := sum(
+            rows for _table, rows in purge(engine, workspace_id)
+        ):  # none if it was taken back meanwhile
+            yield workspace_id, count

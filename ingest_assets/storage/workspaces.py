@@ -35,6 +35,11 @@ def unknown_workspaces(conn: Connection, names: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in known]
 
 
+def is_known(conn: Connection, workspace_id: str) -> bool:
+    """Tell whether there is a workspace, be it removed."""
+    return conn.execute(select(workspaces).where(workspaces.c.workspace_id == workspace_id)).first() is not None
+
+
 def remove_workspace(conn: Connection, workspace_id: str) -> bool:
     """Stop everything of a workspace at once and forget its logins; false if there is none. The data stays."""
     known = conn.execute(

@@ -13,6 +13,7 @@ from ingest_assets.health import WINDOWS
 from ingest_assets.resources.ingestion import forget_engines
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
+from ingest_assets.storage.dagster_forget import forget_words, forget_workspace
 from ingest_assets.storage.history import success_rates
 from ingest_assets.storage.pruning import delete_removed, prune_history
 from ingest_assets.storage.workspaces import register_workspace, remove_workspace
@@ -71,6 +72,21 @@ def test_old_runs_go_and_every_partition_keeps_its_colour(bench: Bench, instance
     assert instance.all_logs(kept)
     dg.materialize([thing], partition_key="w0", instance=instance)
     assert shown(instance) == before
+
+
+def test_a_purged_workspace_and_an_address_are_in_no_event(bench: Bench, instance: dg.DagsterInstance) -> None:
+    for key in KEYS:
+        dg.materialize([thing], partition_key=key, instance=instance, raise_on_error=False)
+    with bench.engine.begin() as conn:
+        conn.execute(text("update event_logs set event = replace(event, 'broken', 'Ada@x.example')"))
+    assert dict(forget_words(bench.engine, "ada@x[.]example", "[erased]"))["Dagster's event_logs"] > 0
+    assert count(bench, "event_logs where event ~* 'ada@x.example'") == 0
+    assert "[erased]" in str(instance.all_logs(instance.get_runs()[0].run_id))
+    deleted = dict(forget_workspace(bench.engine, "w0"))
+    assert {"Dagster's event_logs", "Dagster's runs", "Dagster's dynamic_partitions"} <= deleted.keys()
+    for table in ("event_logs", "runs", "run_tags", "dynamic_partitions", "asset_event_tags", "bulk_actions"):
+        assert count(bench, f"{table} t where to_jsonb(t)::text ~ '\\mw0\\M'") == 0, table
+    assert shown(instance) == {key: "FAILED" if key == BROKEN else "MATERIALIZED" for key in KEYS[1:]}
 
 
 def test_old_syncs_go_but_each_accounts_newest(bench: Bench) -> None:

@@ -117,7 +117,10 @@ def _sync(app: App, source: Source, clock: Clock, owner: str) -> str:
 
 
 def _replay(app: App, source: Source, _clock: Clock, owner: str) -> int:
-    return sum(one.stored for one in replay_all(app.engine, [source], _always, owner=owner, length=LENGTH))
+    return sum(
+        one.stored
+        for one in replay_all(app.engine, [source], _always, owner=owner, length=LENGTH, vault=app.vault)
+    )
 
 
 def _derive(app: App, source: Source, _clock: Clock, _owner: str) -> int:
