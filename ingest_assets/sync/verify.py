@@ -5,7 +5,8 @@ All is compared in the end, with the rows as they are then.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,7 +16,8 @@ from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.parts import Parts
 from ingest_assets.sources.record import ConversationRecord, Record
-from ingest_assets.sources.source import DAY, Extraction, Page, Source, Store
+from ingest_assets.sources.redaction import redacting
+from ingest_assets.sources.source import DAY, Extraction, Look, Page, Source, Store
 from ingest_assets.storage import writes
 from ingest_assets.storage.accounts import get_account
 from ingest_assets.storage.engine import reading
@@ -23,8 +25,10 @@ from ingest_assets.storage.held_deletions import load_held
 from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
 from ingest_assets.storage.schema import PAUSED, StoredRow
+from ingest_assets.storage.suppressed import load_people
 from ingest_assets.storage.verifying import rejected_among, whole_rows
 from ingest_assets.sync.comparing import judged
+from ingest_assets.sync.door import Door
 from ingest_assets.sync.findings import Finding, Verified
 from ingest_assets.sync.oauth import tokens_of
 from ingest_assets.sync.worker import Worker, account_of, part_of, who
@@ -69,23 +73,30 @@ class Verifier:
             return sum(look.cost for look in looks)
 
     async def _verify(self, sample: int) -> None:
-        connector, run = self._source.connector(), self._extraction()
-        if connector.verify is None:
+        run, verify = self._extraction(), self._source.connector().verify
+        if verify is None:
             raise IngestError(f"{self._source.title} cannot be verified.")
+        with reading(self._worker.engine) as conn:
+            people = load_people(conn, self._worker.vault, self._account.workspace_id)
+        self._door = Door(people, self._account.workspace_id)
         try:
-            async with connector.verify(run, sample) as looks:
-                for look in looks:
-                    if self._is_read():
-                        self.result.unverified = BUSY
-                        break
-                    await look.read(self._comparing(look.name))
+            with redacting(self._worker.core.redactions):
+                await self._look(verify(run, sample))
         finally:
             self.result.calls = sum(run.calls.values())
             self._judge()
 
+    async def _look(self, opened: AbstractAsyncContextManager[Sequence[Look]]) -> None:
+        async with opened as looks:
+            for look in looks:
+                if self._is_read():
+                    self.result.unverified = BUSY
+                    break
+                await look.read(self._comparing(look.name))
+
     def _comparing(self, name: str) -> Store:
         async def compare(page: Page) -> None:
-            for record in page.records:
+            for record in (self._door.page(page) if self._door.people else page).records:
                 if isinstance(record, ConversationRecord) and not record.deleted:
                     self._seen.setdefault((type(record), record.external_id), (record, name))
             held = self._held

@@ -30,7 +30,8 @@ from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import UNPARSEABLE
 from ingest_assets.sources.rows import Rows
-from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
+from ingest_assets.sources.slack.names import Names
+from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.record_tables import BOOKKEEPING
 from tests.fuzz import corpus, mail, model_answers, refusals

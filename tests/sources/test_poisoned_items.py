@@ -23,7 +23,8 @@ from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rows import Rows
-from ingest_assets.sources.slack.records import Names, SlackChannel, SlackMessage, SlackUser
+from ingest_assets.sources.slack.names import Names
+from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.source import Connector, Extraction, Page, Store
 from ingest_assets.sources.values import DEEPEST, LONGEST_ID, LONGEST_TEXT
 from ingest_assets.sync.account import sync

@@ -16,7 +16,8 @@ from ingest_assets.sources.login import Account
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.rejected import Rejected, parsed
 from ingest_assets.sources.slack import SLACK
-from ingest_assets.sources.slack.records import Names, SlackMessage
+from ingest_assets.sources.slack.names import Names
+from ingest_assets.sources.slack.records import SlackMessage
 from ingest_assets.sources.source import Connector, Extraction, Page, Store
 from ingest_assets.sources.values import LONGEST_ID, LONGEST_PAYLOAD
 from ingest_assets.sync.account import sync

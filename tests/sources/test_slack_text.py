@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.slack.records import Names, SlackMessage
+from ingest_assets.sources.slack.names import Names
+from ingest_assets.sources.slack.records import SlackMessage
 
 TS = "1785000000.000100"
 ACCOUNT = Account(account_id=1, workspace_id="acme", name="Acme", external_id="T1", settings={})

@@ -14,8 +14,9 @@ from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.errors import UNSEEN
 from ingest_assets.sources.slack.markup import USER
+from ingest_assets.sources.slack.names import Names, name_in
 from ingest_assets.sources.slack.pace import AuditPace
-from ingest_assets.sources.slack.records import SHOWN, Names, SlackChannel, SlackUser, name_in
+from ingest_assets.sources.slack.records import SHOWN, SlackChannel, SlackUser
 from ingest_assets.sources.slack.text import Said
 from ingest_assets.sources.source import Page, Store
 

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 
@@ -13,10 +12,10 @@ from sqlalchemy import Connection
 from ingest_assets.sources.columns import Id
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.people import ERASED_ID
 from ingest_assets.sources.personal import Entries, Personal
 from ingest_assets.sources.record import ConversationRecord, Record, SetAside, account_of
 from ingest_assets.sources.slack.markup import readable
+from ingest_assets.sources.slack.names import Names, author_name, name_in
 from ingest_assets.sources.slack.text import Said, said_by
 from ingest_assets.sources.values import HASH_BYTES, UnusableValue
 from ingest_assets.storage.existing import living
@@ -45,14 +44,6 @@ def ts_of(moment: datetime) -> str:
     """Write a moment the way Slack does; the fixed width makes text order time order."""
     since = moment - EPOCH
     return f"{since.days * 86_400 + since.seconds:010d}.{since.microseconds:06d}"
-
-
-@dataclass
-class Names:
-    """Names by id, for readable text."""
-
-    users: dict[str, str] = field(default_factory=lambda: {"USLACKBOT": "Slackbot", ERASED_ID: "erased"})
-    channels: dict[str, str] = field(default_factory=dict)
 
 
 class SlackMessage(ConversationRecord, table="slack_messages"):
@@ -142,7 +133,7 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
             thread_ts=thread_ts,
             in_channel=in_channel or subtype == BROADCAST,
             author_id=message.get("user") or message.get("bot_id") or message.get("username"),
-            author_name=_author_name(message, names),
+            author_name=author_name(message, names),
             subtype=subtype,
             edited_ts=(message.get("edited") or {}).get("ts"),
             reply_count=reply_count if isinstance(reply_count, int) else None,
@@ -218,28 +209,6 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
     def left_to_read(self) -> tuple[str, str] | None:
         unread = self.raw.get("reply_count") and self.latest_reply != self.raw.get("latest_reply")
         return (self.external_id, f"thread of {self.occurred_at:%Y-%m-%d %H:%M} UTC") if unread else None
-
-
-def _author_name(message: JsonView, names: Names) -> str | None:
-    """Return the name that people were shown; what the directory says of a person goes before what was sent."""
-    user, given = message.get("user"), message.get("username")
-    if given is None and isinstance(user, str) and (known := names.users.get(user, "")).strip():  # most
-        return known
-    profile, bot = message.get("user_profile"), message.get("bot_profile")
-    found = [given] if message.get("bot_id") or message.get("subtype") == "bot_message" else []
-    found.append(names.users.get(user) if isinstance(user, str) else None)
-    found.append(name_in(profile))
-    found.append(bot.get("name") if isinstance(bot, dict) else None)
-    found.append(given)
-    return next((name for name in found if isinstance(name, str) and name.strip()), None)
-
-
-def name_in(profile: object) -> str | None:
-    """Return the name that a profile shows: the chosen one, else the real one, else the handle."""
-    if not isinstance(profile, dict):
-        return None
-    shown = (profile.get(key) for key in ("display_name", "real_name", "name"))
-    return next((name for name in shown if isinstance(name, str) and name.strip()), None)
 
 
 def _names(conn: Connection, record: type[Record], account_id: int) -> dict[str, str]:
