@@ -18,6 +18,7 @@ from ingest_assets.storage.schema import metadata
 from tests.sources.tenants import TENANTS
 from tests.workbench import Bench, Workspace
 
+HIDDEN = "ingest.suppressed"  # no reader's business
 TABLES = sorted(str(table) for table in metadata.sorted_tables if "workspace_id" in table.columns)
 
 
@@ -75,11 +76,20 @@ class TestAReader:
                 "from ingest.accounts where workspace_id = :name",
                 name=name,
             )
+            bench.execute(
+                "insert into ingest.held_deletions (account_id, table_name, external_id, workspace_id, part, flagged) "
+                "select account_id, 'slack_messages', 'C1:1', :name, '#general', false from ingest.accounts "
+                "where workspace_id = :name",
+                name=name,
+            )
+            bench.execute("insert into ingest.suppressed (workspace_id, digest) values (:name, '')", name=name)
             bench.execute("update raw.slack_messages set updated_at = now() where workspace_id = :name", name=name)
             for featured in FEATURED:
                 assert bench.app.extractor("test").run(featured, name).submitted > 0
                 assert bench.app.extractor("test").run(featured, name).extracted > 0
-        for table in (*TABLES, "ingest.coverage", "raw.slack_messages_as_of(now())"):
+        for name in ("acme", "globex", None):
+            assert self.seen(bench, reader, name, HIDDEN) == set()
+        for table in (*sorted({*TABLES} - {HIDDEN}), "ingest.coverage", "raw.slack_messages_as_of(now())"):
             assert self.seen(bench, reader, "acme", table) == {"acme"}, table
             assert self.seen(bench, reader, "globex", table) == {"globex"}, table
             assert self.seen(bench, reader, "nobody", table) == set(), table
