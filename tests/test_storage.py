@@ -77,7 +77,8 @@ class TestAReader:
                 name=name,
             )
             bench.execute(
-                "insert into ingest.held_deletions (account_id, table_name, external_id, workspace_id, part, flagged) "
+                "insert into ingest.held_deletions "
+                "(account_id, table_name, external_id, workspace_id, part, flagged) "
                 "select account_id, 'slack_messages', 'C1:1', :name, '#general', false from ingest.accounts "
                 "where workspace_id = :name",
                 name=name,
