@@ -28,7 +28,8 @@ MESSAGES_DAYS, THREADS_DAYS = 7, 30
 FOUND = "select count(*) from raw.slack_messages where ts = :ts and text = :said"
 READ_AT = (
     "select min((stretch ->> 'read_at')::timestamptz) from ingest.sync_cursors, "
-    "jsonb_array_elements((cursor -> 'audited' -> 'messages') || (cursor -> 'audited' -> 'threads')) as stretch"
+    "jsonb_array_elements((cursor -> 'audited' -> 'messages') || (cursor -> 'audited' -> 'threads')) as stretch "
+    "where (stretch ->> 'oldest')::double precision < :before"
 )
 
 
@@ -74,7 +75,10 @@ def _round(stage: Stage) -> Iterator[Result]:
         account = Account(stage, url, SLACK_AUDIT_DAYS="1", SLACK_AUDIT_THREADS_DAYS="1")
         account.sync()
         begun, asked, syncs = account.now(), 0, 0
-        while account.ask(READ_AT) < begun:
+        before = (
+            begun.timestamp() - OLD["ends_hours_ago"] * 3600
+        )  # all that was said, and nothing that was watched
+        while account.ask(READ_AT, before=before) < begun:
             calls = account.sync(after=HOUR)
             # the watch window is empty, and takes a request a channel with each sync
             asked += calls["conversations.history"] - LARGE["channels"] + calls["conversations.replies"]

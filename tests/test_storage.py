@@ -88,8 +88,8 @@ class TestAReader:
             for featured in FEATURED:
                 assert bench.app.extractor("test").run(featured, name).submitted > 0
                 assert bench.app.extractor("test").run(featured, name).extracted > 0
-        for name in ("acme", "globex", None):
-            assert self.seen(bench, reader, name, HIDDEN) == set()
+        for whose in ("acme", "globex", None):
+            assert self.seen(bench, reader, whose, HIDDEN) == set()
         for table in (*sorted({*TABLES} - {HIDDEN}), "ingest.coverage", "raw.slack_messages_as_of(now())"):
             assert self.seen(bench, reader, "acme", table) == {"acme"}, table
             assert self.seen(bench, reader, "globex", table) == {"globex"}, table

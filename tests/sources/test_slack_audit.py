@@ -10,7 +10,7 @@ import pytest
 
 from ingest_assets.sources.slack.pace import Pace, allowance
 from ingest_assets.sources.slack.records import at, ts_of
-from ingest_assets.sources.slack.stretches import Range, Stretch, extended, longest_ago, marked, next_latest
+from ingest_assets.sources.slack.stretches import MOST, Range, Stretch, extended, longest_ago, marked, most_due
 from tests.workbench import Bench, Workspace
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -178,6 +178,16 @@ class TestOneChannelThatRefuses:
 
 
 class TestStretches:
+    def test_are_walked_on_where_the_walk_has_come_to_whatever_was_read_as_long_ago(self) -> None:
+        first, second, third = (ts_of(NOW - timedelta(days=days)) for days in (100, 50, 20))
+        known = extended([], Range(oldest=first, latest=second), above=NOW, below=NOW, period=7 * DAY)
+        known = marked(known, Range(oldest=ts_of(NOW - 60 * DAY), latest=second), NOW + HOUR)
+        known = extended(known, Range(oldest=first, latest=third), above=NOW, below=NOW, period=7 * DAY)
+        assert [one.read_at for one in known] == [NOW, NOW + HOUR, NOW]
+        assert most_due(known, NOW + 2 * HOUR, 7 * DAY) == Range(oldest=first, latest=ts_of(NOW - 60 * DAY))
+        known = marked(known, Range(oldest=first, latest=ts_of(NOW - 60 * DAY)), NOW + 2 * HOUR)
+        assert most_due(known, NOW + 2 * HOUR, 7 * DAY) == Range(oldest=second, latest=third)
+
     @pytest.mark.parametrize("seed", range(20))
     def test_never_claim_more_than_was_read_and_leave_nothing_out(self, seed: int) -> None:
         rng, period, watch = random.Random(seed), 7 * DAY, 30 * DAY  # noqa: S311  (repeatable on purpose)
@@ -193,20 +203,22 @@ class TestStretches:
                 read |= {ts: now for ts in said if ts >= watched}
             if not known:
                 continue
-            latest = next_latest(known, now, period)
-            below = sorted((ts for ts in said if ts <= latest), reverse=True)[: rng.randint(1, 40)]
-            seen = Range(oldest=below[-1] if below and rng.random() < 0.9 else begun, latest=latest)
-            known = marked(known, seen, now, period)
+            due = most_due(known, now, period)
+            below = sorted((ts for ts in said if due.oldest <= ts <= due.latest), reverse=True)[
+                : rng.randint(1, 40)
+            ]
+            seen = Range(oldest=below[-1] if below and rng.random() < 0.9 else due.oldest, latest=due.latest)
+            known = marked(known, seen, now)
             read |= {ts: now for ts in said if seen.oldest <= ts <= seen.latest}
             assert [one.oldest for one in known[:-1]] == [one.latest for one in known[1:]]
             assert (known[-1].oldest, known[0].latest) >= (begun, ts_of(NOW - watch))
             for ts in said:
                 claimed = [one.read_at for one in known if one.oldest <= ts <= one.latest]
                 assert not claimed or min(claimed) <= read[ts]
-            assert len(known) < 40
+            assert len(known) <= MOST
         for _ in range(60):
-            latest = next_latest(known, now + period, period)
-            below = sorted((ts for ts in said if ts <= latest), reverse=True)[:10]
-            seen = Range(oldest=below[-1] if len(below) == 10 else begun, latest=latest)
-            known = marked(known, seen, now + period, period)
+            due = most_due(known, now + period, period)
+            below = sorted((ts for ts in said if due.oldest <= ts <= due.latest), reverse=True)[:10]
+            seen = Range(oldest=below[-1] if len(below) == 10 else due.oldest, latest=due.latest)
+            known = marked(known, seen, now + period)
         assert longest_ago(known) == now + period

@@ -14,8 +14,8 @@ from ingest_assets.sources.slack.audited import AuditedMessages, AuditedThreads,
 from ingest_assets.sources.slack.channel import ChannelPages, ChannelReader
 from ingest_assets.sources.slack.methods import LIMITED, TIER_3
 from ingest_assets.sources.slack.pace import Allowance, AuditPace, Pace, allowance
-from ingest_assets.sources.slack.plan import ChannelCursor, Plan
-from ingest_assets.sources.slack.stretches import Range, Stretch, longest_ago, marked, next_latest
+from ingest_assets.sources.slack.plan import Plan
+from ingest_assets.sources.slack.stretches import Range, longest_ago, marked, most_due
 from ingest_assets.sources.slack.threads import Reading, is_long_pause
 from ingest_assets.sources.source import Page, Store
 
@@ -48,7 +48,7 @@ class Audit:
 
     async def _spend(self, track: Track, pace: Pace) -> Pace:
         """Look at what was looked at longest ago, channel by channel, for as many requests as are due."""
-        known = {key: longest_ago(_stretches(cursor, track)) for key, (_, cursor) in self.reader.finished.items()}
+        known = {key: longest_ago(track.stretches(cursor)) for key, (_, cursor) in self.reader.finished.items()}
         waiting = {key: ago for key, ago in known.items() if ago and self.run.parts.due(_part(track, key))}
         started = self.run.started_at
         allowed = allowance(
@@ -77,9 +77,8 @@ class Audit:
     async def _channel(self, track: Track, channel_id: str, most: int, allowed: Allowance) -> datetime | None:
         """Look at some of a channel; return since when all of it was looked at, or None if it was refused."""
         label, cursor = self.reader.finished[channel_id]
-        stretches, period = _stretches(cursor, track), timedelta(days=track.days)
-        latest = next_latest(stretches, self.run.started_at, period)
-        within = Range(oldest=stretches[-1].oldest, latest=latest)
+        stretches, period = track.stretches(cursor), timedelta(days=track.days)
+        within = most_due(stretches, self.run.started_at, period)
         pages = ChannelPages(self._store, channel_id, label, cursor)
         part = _part(track, channel_id)
         reading = Reading(channel_id, label, Plan(cursor, [], stored=True), audited=True)
@@ -93,17 +92,12 @@ class Audit:
             else:
                 self._until = self.run.clock.now()
             return None
-        stretches = marked(stretches, Range(oldest=seen, latest=latest), self.run.started_at, period)
+        stretches = marked(stretches, Range(oldest=seen, latest=within.latest), self.run.started_at)
         audited = cursor.audited.model_copy(update={track.name: stretches, f"{track.name}_days": allowed.days})
         cursor = cursor.model_copy(update={"audited": audited})
         await self._store(replace(pages.last(self.run.parts.succeeded(part)), cursor=cursor))
         self.reader.finished[channel_id] = label, cursor
         return longest_ago(stretches)
-
-
-def _stretches(cursor: ChannelCursor, track: Track) -> list[Stretch]:
-    found: list[Stretch] = getattr(cursor.audited, track.name)
-    return found
 
 
 def _part(track: Track, channel_id: str) -> str:

@@ -9,9 +9,9 @@ from ingest_assets.sources.concurrency import few
 from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.slack.channel import ChannelPages, ChannelReader, RowsOfPage
 from ingest_assets.sources.slack.methods import LIMITED_OBJECTS, PAGE
-from ingest_assets.sources.slack.plan import Step
+from ingest_assets.sources.slack.plan import ChannelCursor, Step
 from ingest_assets.sources.slack.records import TOMBSTONE, SlackMessage
-from ingest_assets.sources.slack.stretches import Range, just_after, just_before
+from ingest_assets.sources.slack.stretches import Range, Stretch, just_after, just_before
 from ingest_assets.sources.slack.threads import LEDGER, Reading
 from ingest_assets.storage.schema import StoredRow
 
@@ -37,6 +37,11 @@ class Track(ABC):
     async def total(self) -> int:
         """Return how many requests a whole round takes."""
 
+    def stretches(self, cursor: ChannelCursor) -> list[Stretch]:
+        """Return a channel's stretches of it."""
+        found: list[Stretch] = getattr(cursor.audited, self.name)
+        return found
+
     @abstractmethod
     async def look(self, reading: Reading, within: Range, most: int, pages: ChannelPages) -> str:
         """Look at the newest of a range, in at most so many requests; return the ts down to which it was seen."""
@@ -59,7 +64,8 @@ class AuditedMessages(Track):
         here = {"channel_id": reading.channel_id, "in_channel": True}
         skip = self._page * min(most, PAGES) - 1
         rows = await self.existing.descending("ts", within.latest, ["ts"], skip=skip, limit=1, equal=here)
-        oldest = max(just_before(rows[0].ts), within.oldest) if rows else within.oldest
+        end = self.stretches(pages.cursor)[-1].oldest  # what a page shows beyond what is due costs nothing
+        oldest = max(just_before(rows[0].ts), end) if rows else end
         step = Step(Range(oldest=oldest, latest=within.latest), fresh_from=within.latest)
         await self.reader.walk(reading, step, pages, _nothing_is_unread)
         return oldest
@@ -83,6 +89,7 @@ class AuditedThreads(Track):
             equal={"channel_id": reading.channel_id, "thread_ts": _OWN_TS},
             deleted_as={"subtype": TOMBSTONE},
         )
+        parents = [parent for parent in parents if parent.ts >= within.oldest]
         just_read, is_due = self.reader.threads.read_to_end, self.run.parts.due
         due = [one for one in parents if one.external_id not in just_read and is_due(one.external_id)]
         reading.tried.update(parent.external_id for parent in due)

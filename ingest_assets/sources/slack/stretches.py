@@ -6,14 +6,15 @@ looked at long ago; there it goes on.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from pydantic import BaseModel
 
 from ingest_assets.sources.slack.records import at, ts_of
 
 MICROSECOND = timedelta(microseconds=1)
-GRAIN = 8
-"""Into so many parts of its period an audit divides its memory: neighbours read within one are one stretch."""
+MOST = 12
+"""So many stretches an audit remembers of a channel: those that were read soonest after each other become one."""
 
 
 class Range(BaseModel):
@@ -61,17 +62,16 @@ def extended(
         return [Stretch(oldest=zone.oldest, latest=zone.latest, read_at=below)]
     grown, newest, oldest = list(known), known[0], known[-1]
     if zone.latest > newest.latest:
-        one = Stretch(oldest=newest.latest, latest=zone.latest, read_at=above)
-        if abs(above - newest.read_at) < period / GRAIN:
-            grown[0] = one.model_copy(update={"oldest": newest.oldest, "read_at": min(above, newest.read_at)})
+        if timedelta(0) <= above - newest.read_at < period / MOST:
+            grown[0] = newest.model_copy(update={"latest": zone.latest})
         else:
-            grown.insert(0, one)
+            grown.insert(0, Stretch(oldest=newest.latest, latest=zone.latest, read_at=above))
     if zone.oldest < oldest.oldest:
         grown.append(Stretch(oldest=zone.oldest, latest=oldest.oldest, read_at=below))
-    return grown
+    return _joined(grown)
 
 
-def marked(known: Stretches, done: Range, now: datetime, period: timedelta) -> list[Stretch]:
+def marked(known: Stretches, done: Range, now: datetime) -> list[Stretch]:
     """Take note that a range was looked at."""
     pieces = [Stretch(oldest=done.oldest, latest=done.latest, read_at=now)]
     for one in known:
@@ -79,7 +79,7 @@ def marked(known: Stretches, done: Range, now: datetime, period: timedelta) -> l
             pieces.append(one.model_copy(update={"oldest": max(one.oldest, done.latest)}))
         if one.oldest < done.oldest:
             pieces.append(one.model_copy(update={"latest": min(one.latest, done.oldest)}))
-    return _joined(sorted(pieces, key=lambda one: one.latest, reverse=True), period)
+    return _joined(sorted(pieces, key=lambda one: one.latest, reverse=True))
 
 
 def longest_ago(known: Stretches) -> datetime | None:
@@ -87,24 +87,26 @@ def longest_ago(known: Stretches) -> datetime | None:
     return min((one.read_at for one in known), default=None)
 
 
-def next_latest(known: Stretches, now: datetime, period: timedelta) -> str:
-    """Return from where to walk down: the upper end of what was looked at longest ago, and of what follows soon.
+def most_due(known: Stretches, now: datetime, period: timedelta) -> Range:
+    """Return what was looked at longest ago, and beside it what will have its turn in the next half of the period.
 
-    What lies above it and will have its turn in the next half of the period costs no request of its own then.
+    Of several that were read together the oldest comes first: there a walk from new to old has come to.
     """
-    place = min(range(len(known)), key=lambda place: known[place].read_at)
-    while place > 0 and now - known[place - 1].read_at > period / 2:
-        place -= 1
-    return known[place].latest
+    ago = min(one.read_at for one in known)
+    first = last = max(place for place, one in enumerate(known) if one.read_at == ago)
+    while first > 0 and now - known[first - 1].read_at > period / 2:
+        first -= 1
+    while last + 1 < len(known) and now - known[last + 1].read_at > period / 2:
+        last += 1
+    return Range(oldest=known[last].oldest, latest=known[first].latest)
 
 
-def _joined(pieces: Stretches, period: timedelta) -> list[Stretch]:
-    """Join neighbours that were read one after the other, from new to old, within a grain."""
-    joined = [pieces[0]]
-    for one in pieces[1:]:
-        above = joined[-1]
-        if timedelta(0) <= one.read_at - above.read_at < period / GRAIN:
-            joined[-1] = above.model_copy(update={"oldest": one.oldest})
-        else:
-            joined.append(one)
-    return joined
+def _joined(pieces: list[Stretch]) -> list[Stretch]:
+    """Join the neighbours that were read soonest after each other, as long as there are too many."""
+    while len(pieces) > MOST:
+        pairs = list(pairwise(pieces))
+        place = min(range(len(pairs)), key=lambda place: abs(pairs[place][0].read_at - pairs[place][1].read_at))
+        above, below = pairs[place]
+        read_at = min(above.read_at, below.read_at)
+        pieces[place : place + 2] = [Stretch(oldest=below.oldest, latest=above.latest, read_at=read_at)]
+    return pieces
