@@ -8,7 +8,7 @@ WORKERS := 3  # on two cores: tests of deployments mostly wait
 PROGRAMS := redis-server chromium docker-compose pgbouncer prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all pictures fuzz check bench bench-scale clean
+.PHONY: help demo dev test test-all pictures fuzz soup proof check bench bench-scale clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -41,6 +41,12 @@ pictures: $(READY)  ## the pages of the web UI that the documents show, as the b
 fuzz: $(READY)  ## N mutated payloads for every parser (SEED=1), or ONLY=slack_messages; KEEP=index AS=name makes one a test
 	@$(BIN)/python -m tests.fuzz $(if $(N),--count $(N)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(KEEP),--keep $(KEEP) --as $(AS))
+
+soup: $(READY)  ## SECONDS of random life, faults, kills and races at every source, from SEED on; each claim is checked
+	@$(BIN)/python -m tests.proof soup --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+proof: $(READY)  ## a kill at each commit of each operation, then the soup; writes docs/reliability.md
+	@$(BIN)/python -m tests.proof write --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 check: $(READY)  ## all static checks
 	@echo "Checking format and style ..."

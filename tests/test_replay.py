@@ -15,17 +15,11 @@ from ingest_assets.storage.rejected import find_rejected
 from ingest_assets.storage.schema import rejected_records, unreadable_parts
 from ingest_assets.storage.vault import Vault
 from ingest_assets.sync.replay import replay_all
+from tests.proof.operations import MENDED
 from tests.sources.tenants import TENANTS, GongTenant, SlackTenant, Tenant
 from tests.workbench import Bench
 
 MINUTE = timedelta(minutes=1)
-MENDED = {
-    "slack": "payload - 'edited'",
-    "gong": """jsonb_set(payload, '{metaData,started}', '"2026-11-01T10:00:00Z"')""",
-    "fathom": """jsonb_set(payload, '{created_at}', '"2026-11-01T10:00:00Z"')""",
-    "gmail": """payload || '{"internalDate": "1761991200000", "labelIds": ["INBOX"]}'""",
-}
-"""Makes of a malformed payload what a newer version of the program would make of it: one that can be parsed."""
 
 
 @pytest.fixture(params=SOURCES, ids=lambda source: source.name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -66,6 +67,15 @@ class VirtualClock:
                     self.advance(rest)
         finally:  # one that was cancelled must hold up nobody
             self._due.remove(due)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait for none of those who are due earlier, and cannot go on until the block is done."""
+        due, self._due = self._due, []
+        try:
+            yield
+        finally:
+            self._due = due
 
     def go_wrong(self, by: timedelta) -> None:
         """Move our clock alone."""

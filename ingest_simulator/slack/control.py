@@ -81,11 +81,12 @@ class AddChannel(ChannelSpec):
 
 
 class SetMembership(Order):
-    """Whether the bot is in a channel."""
+    """Whether the bot is in a channel, and whether that is closed to new messages."""
 
     team: str
     channel: str
     member: bool
+    archived: bool | None = None
 
 
 class AddUser(Order):
@@ -207,7 +208,9 @@ def _set_membership(simulator: Simulator, wanted: SetMembership) -> Json:
         channel.members.add(team.bot.id)
     else:
         channel.members.discard(team.bot.id)
-    return {"channel": channel.id, "member": wanted.member}
+    if wanted.archived is not None:
+        channel.is_archived = wanted.archived
+    return {"channel": channel.id, "member": wanted.member, "archived": channel.is_archived}
 
 
 def _add_user(simulator: Simulator, wanted: AddUser) -> Json:

@@ -7,68 +7,50 @@ nothing of ours runs after it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
-
-import psycopg
-from psycopg.pq import TransactionStatus
 
 from ingest_assets.app import App
 from ingest_assets.sources import BY_NAME, SOURCES
 from ingest_assets.sources.login import Clock
+from tests.proof.commits import counted_commits
 from tests.proof.operations import OPERATIONS
 
 FAILED = 3  # the exit code of a fork that raised something
 
 
-class Commits:
-    """Counts the commits of this process, and kills it before or after one of them."""
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, at: int, *, before: bool) -> None:
-        self.number = 0
-        self._at, self._before, self._lock = at, before, threading.Lock()
 
-    def watch(self) -> None:
-        commit = psycopg.Connection.commit
+def _clock(now: datetime) -> Clock:
+    """Make a clock on which only pauses take time, and those none of ours."""
+    passed = timedelta()
 
-        def counted(connection: psycopg.Connection[Any]) -> None:
-            number = self._next(connection)
-            if number == self._at and self._before:
-                os.kill(os.getpid(), signal.SIGKILL)
-            commit(connection)
-            if number == self._at:
-                os.kill(os.getpid(), signal.SIGKILL)
+    async def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
 
-        psycopg.Connection.commit = counted  # type: ignore[method-assign, assignment]  # here alone
-
-    def _next(self, connection: psycopg.Connection[Any]) -> int:
-        """Return the number of a commit; 0 for one of nothing."""
-        if connection.info.transaction_status is TransactionStatus.IDLE:
-            return 0
-        with self._lock:
-            self.number += 1
-            return self.number
+    return Clock(now=lambda: now + passed, sleep=sleep)
 
 
 def carry_out(order: Mapping[str, Any]) -> None:
     """Do what is ordered in this process, and print how many commits it took; a kill prints nothing."""
-    commits = Commits(order["at"], before=order["before"])
-    now = datetime.fromisoformat(order["now"])
     app = App.load(order["environ"])
     app.engine  # noqa: B018  (what it takes to begin is not part of the operation)
-    commits.watch()
     known = set(sys.modules)
-    outcome = OPERATIONS[order["operation"]].run(
-        app, BY_NAME[order["source"]], Clock(now=lambda: now), f"worker {order['at']}"
-    )
+    operation, clock = OPERATIONS[order["operation"]], _clock(datetime.fromisoformat(order["now"]))
+    with counted_commits(order["at"], _kill, before=order["before"]) as commits:
+        outcome = operation.run(app, BY_NAME[order["source"]], clock, f"worker {order['at']}")
     imported = sorted(sys.modules.keys() - known)
     told = {"killed": False, "commits": commits.number, "outcome": outcome, "imported": imported}
     print(json.dumps(told), flush=True)

@@ -6,19 +6,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import certifi
+import httpx
 
 from ingest_assets.sources.login import Clock
+from tests.databases import Databases
 from tests.proof.contents import Contents, Snapshot, contents, difference
 from tests.proof.operations import KEY, OPERATIONS, WORKSPACE
 from tests.sources.tenants import TENANTS, Tenant
-from tests.workbench import Bench
+from tests.workbench import Bench, VirtualClock
 
 MOST = 200  # commits of an operation; more is a loop
 ROUNDS = 2  # runs until nothing is left to do: Gong's lists of names take turns, a list a sync
@@ -145,3 +147,12 @@ class Matrix:
         self._process.stdin.flush()
         told: dict[str, Any] = json.loads(self._process.stdout.readline())
         return told | {"calls": self.bench.requests() - since}
+
+
+def outcomes(sim: httpx.Client, databases: Databases, process: subprocess.Popen[str]) -> Iterator[Outcome]:
+    """Run the whole matrix."""
+    for operation, one in OPERATIONS.items():
+        for source in one.sources:
+            sim.post("/_sim/reset").raise_for_status()
+            with databases.one() as url, closing(Bench(sim, url, VirtualClock(sim))) as bench:
+                yield Matrix(bench, process, operation, source).run(whole=True)

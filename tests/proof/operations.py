@@ -33,7 +33,7 @@ MENDED = {
     "fathom": """jsonb_set(payload, '{created_at}', '"2026-11-01T10:00:00Z"')""",
     "gmail": """payload || '{"internalDate": "1761991200000", "labelIds": ["INBOX"]}'""",
 }
-"""Makes of a malformed payload one that can be parsed."""
+"""Makes of a malformed payload what a newer version of the program would make of it: one that can be parsed."""
 
 
 @dataclass(frozen=True)

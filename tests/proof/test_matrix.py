@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
-from tests.proof.matrix import Matrix, killer, one_authority
+from tests.proof.matrix import Matrix
 from tests.proof.operations import OPERATIONS
 from tests.workbench import Bench
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", one_authority(tmp_path_factory.mktemp("authorities")))
-        with killer() as process:
-            yield process
 
 
 @pytest.mark.parametrize(

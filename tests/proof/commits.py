@@ -1,0 +1,79 @@
+"""Something is done at the n-th commit or request of this process, from outside of the product."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+import httpx
+import psycopg
+from psycopg.pq import TransactionStatus
+
+Connection = psycopg.Connection[Any]
+
+
+class Commits:
+    """Counts commits, but for those of nothing."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._lock = threading.Lock()
+
+    def next(self, connection: Connection) -> int:
+        """Return the number of a commit; 0 for one of nothing."""
+        if connection.info.transaction_status is TransactionStatus.IDLE:
+            return 0
+        with self._lock:
+            self.number += 1
+            return self.number
+
+
+@contextmanager
+def counted_commits(at: int, act: Callable[[], object], *, before: bool = False) -> Iterator[Commits]:
+    """Count the block's commits, and act once before or after one of them, in the thread that makes it."""
+    commits, commit = Commits(), psycopg.Connection.commit
+
+    def counted(connection: Connection) -> None:
+        number = commits.next(connection)
+        if number == at and before:
+            act()
+        commit(connection)
+        if number == at and not before:
+            act()
+
+    psycopg.Connection.commit = counted  # type: ignore[method-assign, assignment]  # of the library, in the block
+    try:
+        yield commits
+    finally:
+        psycopg.Connection.commit = commit  # type: ignore[method-assign]
+
+
+@contextmanager
+def counted_requests(at: int, act: Callable[[], object]) -> Iterator[None]:
+    """Act once before the block's n-th request to a vendor: nothing of ours goes on meanwhile."""
+    number, send, request = 0, httpx.AsyncClient.send, aiohttp.ClientSession._request
+
+    def count() -> None:
+        nonlocal number
+        number += 1
+        if number == at:
+            act()
+
+    async def sent(client: httpx.AsyncClient, *args: Any, **kwargs: Any) -> httpx.Response:
+        count()
+        return await send(client, *args, **kwargs)
+
+    async def requested(session: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> aiohttp.ClientResponse:
+        count()
+        return await request(session, *args, **kwargs)
+
+    httpx.AsyncClient.send = sent  # type: ignore[method-assign, assignment]  # of the library, in the block
+    aiohttp.ClientSession._request = requested  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        httpx.AsyncClient.send = send  # type: ignore[method-assign]
+        aiohttp.ClientSession._request = request  # type: ignore[method-assign]
