@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from ingest_assets.storage.coverage import NO_GAPS
 from ingest_assets.storage.schema import StoredRow
 from ingest_assets.sync.result import PARTIAL, SUCCESS, SyncResult
 from tests.proof.worlds import Shown, World
 
-TOLD = {"covered", "rejected", "pending", "acknowledged"}
+TOLD = NO_GAPS | {"rejected", "pending", "audit due"}
 """What coverage may say after a success: rejected items and missing transcripts are counted apart."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from ingest_assets.storage.coverage import find_coverage
+from ingest_assets.storage.coverage import NO_GAPS, find_coverage
 from ingest_assets.sync.account import sync
 from ingest_assets.sync.replay import replay_all
 from ingest_assets.sync.result import SyncResult
@@ -250,7 +250,8 @@ class Episode:
         tenant.revoke(revoked=False)
         self.world.mend()
         self.bench.clock.go_wrong(-self.skew)
-        list(replay_all(self.bench.engine, [tenant.source], lambda: True, owner="night", length=SOON))
+        vault = self.bench.app.vault
+        list(replay_all(self.bench.engine, [tenant.source], lambda: True, owner="night", length=SOON, vault=vault))
         for pause in (timedelta(), DAY + SOON, WEEK + DAY):
             self.bench.clock.advance(pause)
             self.world.settled_at = self.world.settled_at or (self.bench.clock.now() if pause else None)
@@ -286,5 +287,5 @@ class Episode:
         return [
             f"gap: {row.part} {row.state} {row.reason}"
             for row in coverage
-            if row.state not in ("covered", "pending")
+            if row.state not in NO_GAPS | {"pending"}
         ]
