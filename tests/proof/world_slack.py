@@ -13,9 +13,7 @@ from tests.sources.tenants import SlackTenant, Tenant
 
 ARCHIVED = "old-room"  # and opened again
 CHANNELS = ("general", "deals", ARCHIVED, "secret")
-REREAD = timedelta(days=3)  # since its last reply, a thread is read anew daily
-
-
+WATCHED = timedelta(days=5)
 YOUNG = timedelta(hours=1)  # messages that every sync of an app with a request a minute looks at again
 
 
@@ -54,9 +52,9 @@ class SlackLife(World):
         return chosen(self.bench, WORKSPACE)
 
     def configuration(self) -> Mapping[str, str]:
-        """Watch for longer than an episode lasts, and ask an app with a request a minute no more often."""
+        """Watch for less than an episode lasts, and ask an app with a request a minute no more often."""
         pacing = "true" if self.limited else "false"
-        return {"SLACK_WATCH_DAYS": "120", "SLACK_HISTORY_DAYS": "30", "SLACK_PACING": pacing}
+        return {"SLACK_WATCH_DAYS": f"{WATCHED.days}", "SLACK_HISTORY_DAYS": "30", "SLACK_PACING": pacing}
 
     @property
     def limited(self) -> bool:
@@ -167,24 +165,16 @@ class SlackLife(World):
         }
 
     def promised(self, item: Item, began: datetime) -> bool:
-        """Tell so of all but what an app with a request a minute looks at more rarely."""
-        return not self.limited or item.at > began - YOUNG + MARGIN
+        """Tell so of what is watched; the rest has its turn in the audit, with its thread."""
+        thread_ts = item.content[1]
+        said_at = item.at if thread_ts is None else at(thread_ts)
+        return said_at > began - (YOUNG if self.limited else WATCHED) + MARGIN
 
     def alike(self, external_id: str, stored: Item, shown: Sequence[Item], *, settled: bool) -> bool:
-        """Tell the same, but for the text of replies, which is looked at daily for some days."""
+        """Tell the same, but for the text of replies, which only the audit looks at after some days."""
         if super().alike(external_id, stored, shown, settled=settled):
             return True
         thread_ts = stored.content[1]
         is_reply = thread_ts is not None and not external_id.endswith(thread_ts)
-        if settled and is_reply and not self.limited:  # which asks for what is new in a thread alone
-            return not self._reread(external_id.partition(":")[0], thread_ts)
         # on a parent thread_ts comes and goes with its replies
-        return is_reply and stored.content[1] in [one.content[1] for one in shown]
-
-    def _reread(self, channel_id: str, thread_ts: str) -> bool:
-        """Tell whether a thread was young enough when everything was read for the last time but one."""
-        rows = [
-            row for row in self.tenant.rows.values() if (row.channel_id, row.thread_ts) == (channel_id, thread_ts)
-        ]
-        newest = max(at(row.ts) for row in rows)
-        return self.settled_at is not None and newest > self.settled_at - REREAD + timedelta(hours=1)
+        return not settled and is_reply and stored.content[1] in [one.content[1] for one in shown]
