@@ -1,8 +1,8 @@
-"""What it costs that nothing is lost: coverage of many workspaces, versions, and the audit of what is old."""
+"""What it costs that nothing is lost: coverage of many workspaces, the audit, versions, and erasing."""
 
 from collections.abc import Iterator
 
-from benchmarks import audit, coverage, versions
+from benchmarks import audit, coverage, erasing, versions
 from benchmarks.results import Result
 from benchmarks.stage import Stage
 
@@ -12,3 +12,4 @@ def benchmark(stage: Stage) -> Iterator[Result]:
     yield from coverage.benchmark(stage)
     yield from audit.benchmark(stage)
     yield from versions.benchmark(stage)
+    yield from erasing.benchmark(stage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,67 +18,66 @@ TOLD = NO_GAPS | {"rejected", "pending", "audit due"}
 """What coverage may say after a success: rejected items and missing transcripts are counted apart."""
 
 
-def untrue(
-    world: World,
-    result: SyncResult,
-    coverage: Sequence[StoredRow] | None,
-    before: Shown,
-    after: Shown,
-    began: datetime,
-    account: Row[Any],
-) -> list[str]:
-    """Return a line for each claim of an account's sync that does not hold."""
-    found = [
-        *_always(world, result, (before.keys() & after.keys()) & world.seen_by(account)),
-        *_coverage(result, coverage),
-    ]
-    if result.status == SUCCESS:
-        found += _success(world, before, after, began, account)
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a sync says, and what there was to be read."""
 
+    world: World
+    account: Row[Any]
+    result: SyncResult
+    coverage: Sequence[StoredRow] | None
+    """None where another sync came in between."""
+    before: Shown
+    after: Shown
+    began: datetime
+    """By the clock that is behind."""
+    fresh: bool
+    """Nothing was read before."""
+    marked: set[str]
+    """What was marked as deleted before."""
 
-def _always(world: World, result: SyncResult, there: set[str]) -> Iterator[str]:
-    """Yield what no sync may do, however it ends."""
-    for external_id in sorted(world.marked() & there):
-        yield f"marked as deleted while it is shown: {external_id}"
-    reason = result.reason or ""
-    if "bug of ours" in reason:
-        yield "a bug"
-    if "said-" in reason:
-        yield "contents in a reason"
+    def untrue(self) -> list[str]:
+        """Return a line for each claim that does not hold."""
+        found = [*self._always(), *self._of_coverage()]
+        return [*found, *self._of_success()] if self.result.status == SUCCESS else found
 
+    def _always(self) -> Iterator[str]:
+        """Yield what no sync may do, however it ends."""
+        # what this login sees no more is marked, until another one that sees it reads it again
+        there = self.before.keys() & self.after.keys() & self.world.seen_by(self.account)
+        for external_id in sorted((self.world.marked() - self.marked) & there):
+            yield f"marked as deleted while it is shown: {external_id}"
+        reason = self.result.reason or ""
+        if "bug of ours" in reason:
+            yield "a bug"
+        if "said-" in reason:
+            yield "contents in a reason"
 
-def _coverage(result: SyncResult, coverage: Sequence[StoredRow] | None) -> Iterator[str]:
-    if coverage is None:
-        return
-    gaps = [row for row in coverage if row.state not in TOLD]
-    if result.status == SUCCESS and gaps:
-        yield from (f"success with a gap: {row.part} {row.state} {row.reason}" for row in gaps)
-    if result.status == PARTIAL and not result.unfinished and not gaps:
-        yield "partial without a gap in coverage"
+    def _of_coverage(self) -> Iterator[str]:
+        if self.coverage is None:
+            return
+        gaps = [row for row in self.coverage if row.state not in TOLD]
+        if self.result.status == SUCCESS and gaps:
+            yield from (f"success with a gap: {row.part} {row.state} {row.reason}" for row in gaps)
+        if self.result.status == PARTIAL and not self.result.unfinished and not gaps:
+            yield "partial without a gap in coverage"
 
-
-def _success(world: World, before: Shown, after: Shown, began: datetime, account: Row[Any]) -> Iterator[str]:
-    """Yield what a success says and is not so: all that was there is stored as it was, or as it is by now."""
-    first = account.last_success_at is None  # `account` is from before the sync: all of its history is new
-    stored, seen, owned = world.stored(), world.seen_by(account), world.owned_by(account)
-    for external_id, item in sorted(before.items()):
-        told = external_id in after and external_id in seen and item.at <= began
-        if not told or not (first or world.promised(item, began)):
-            continue
-        held = stored.get(external_id)
-        if held is None:
-            yield f"lost: {external_id} {item}"
-        elif external_id in owned and not world.alike(
-            external_id, held, [item, after[external_id]], settled=False
-        ):
-            yield f"stale: {external_id} stored {held.content} shown {item.content} {after[external_id].content}"
-    for external_id, item in sorted(stored.items()):
-        gone = (
-            external_id in owned
-            and external_id not in before
-            and external_id not in after
-            and external_id not in world.malformed
-        )
-        if gone and item.at <= began and world.promised(item, began):
-            yield f"not marked: {external_id} {item}"
+    def _of_success(self) -> Iterator[str]:
+        """Yield what was there and is not stored as it was or is by now, and what is gone and not marked."""
+        world = self.world
+        stored, seen, owned = world.stored(), world.seen_by(self.account), world.owned_by(self.account)
+        for external_id, item in sorted(self.before.items()):
+            now = self.after.get(external_id)
+            if now is None or external_id not in seen or not (self.fresh or world.promised(item, self.began)):
+                continue
+            held = stored.get(external_id)
+            if item.at > self.began:  # the clock that is behind does not claim it
+                continue
+            if held is None:
+                yield f"lost: {external_id} {item}"
+            elif external_id in owned and not world.alike(external_id, held, [item, now], settled=False):
+                yield f"stale: {external_id} stored {held.content} shown {item.content} {now.content}"
+        for external_id in sorted(owned & stored.keys() - self.before.keys() - self.after.keys()):
+            item = stored[external_id]
+            if external_id not in world.malformed and item.at <= self.began and world.promised(item, self.began):
+                yield f"not marked: {external_id} {item}"

@@ -10,14 +10,17 @@ from sqlalchemy import Table
 
 from ingest_assets.app import App
 from ingest_assets.features.extract import Extractor
-from ingest_assets.features.featured import FEATURED
+from ingest_assets.features.featured import FEATURE_TABLES, FEATURED
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.login import Clock
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.sync.account import sync
 from ingest_assets.sync.deriving import derive_anew
+from ingest_assets.sync.erase import erase
+from ingest_assets.sync.person import Person
 from ingest_assets.sync.replay import replay_all
+from tests.canaries import EMAIL, TALKS
 from tests.sources.tenants import SlackTenant, Tenant
 
 WORKSPACE = "acme"
@@ -110,6 +113,24 @@ def _conversations(tenant: Tenant) -> None:
     tenant.reads()
 
 
+def _to_be_erased(tenant: Tenant) -> None:
+    """Read what somebody says who is to be erased; the list of erased people has its key already."""
+    TALKS[tenant.source.name](tenant)
+    tenant.reads()
+    _erased(tenant.bench.app, "somebody@else.example")
+
+
+def _erase(app: App, _source: Source, _clock: Clock, _owner: str) -> int:
+    return _erased(app, EMAIL)
+
+
+def _erased(app: App, email: str) -> int:
+    people = erase(
+        app.engine, app.vault, SOURCES, FEATURE_TABLES, Person(email), workspace_id=WORKSPACE, write=True
+    )
+    return sum(one.counts.total() for one in people)
+
+
 def _sync(app: App, source: Source, clock: Clock, owner: str) -> str:
     with app.engine.connect() as conn:
         [row] = find_accounts(conn, source=source.name)
@@ -151,6 +172,7 @@ OPERATIONS: dict[str, Operation] = {
     "audit": Operation(_changed_of_old, _sync, ("slack",)),
     "replay": Operation(_set_aside, _replay),
     "deriving anew": Operation(_of_older_parser, _derive),
+    "erasing a person": Operation(_to_be_erased, _erase),
     "extraction": Operation(_conversations, _extract, READ_BY_MODEL),
     "extraction by batch": Operation(_conversations, _extract_by_batch, READ_BY_MODEL),
 }

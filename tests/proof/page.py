@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.numbers import filled
-from tests.proof.episode import Tally
 from tests.proof.matrix import Outcome
 from tests.proof.soup import Failure
+from tests.proof.tally import Tally
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 LOST = ("lost", "not marked", "stale", "marked as deleted while it is shown")

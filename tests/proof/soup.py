@@ -11,8 +11,9 @@ from time import monotonic
 import httpx
 
 from tests.databases import Databases
-from tests.proof.episode import Episode, Tally, Untrue
+from tests.proof.episode import Episode
 from tests.proof.steps import LENGTH, NAMES, Step, steps_of, without
+from tests.proof.tally import Tally, Untrue
 from tests.workbench import Bench, VirtualClock
 
 PATIENCE = 90.0  # seconds that a failure is shortened
