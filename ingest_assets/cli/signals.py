@@ -22,10 +22,13 @@ def end_by_exception() -> None:
 @contextmanager
 def stopping(stop: Stop) -> Iterator[None]:
     """Request a stop by the first signal, and end the process by the second."""
+    asked = False
 
     def ask(_number: int, _frame: FrameType | None) -> None:
-        if stop.requested:
+        nonlocal asked
+        if asked or stop.requested:
             os._exit(INTERRUPTED)
+        asked = True  # before anybody is told: the second may come while the first is being handled
         os.write(STDERR, MESSAGE)  # not by a buffered stream, which we may have interrupted
         stop.request()
 

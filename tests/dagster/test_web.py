@@ -106,7 +106,7 @@ def _checks_show_who_is_not_well(browser: Browser) -> None:
     assert (
         len(browser.ask("select run_id from runs where status = 'FAILURE'")) == 1
     )  # the broken workspace's still
-    browser.open(CHECKS)
+    browser.open(f"{CHECKS}&checkDetail=fresh")
     browser.sees("2 of 3 workspaces are fresh")
     browser.picture("checks")
     _judged(browser, passed=2, failed=1)

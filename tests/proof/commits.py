@@ -38,11 +38,11 @@ def counted_commits(at: int, act: Callable[[], object], *, before: bool = False)
     commits, commit = Commits(), psycopg.Connection.commit
 
     def counted(connection: Connection) -> None:
-        number = commits.next(connection)
-        if number == at and before:
+        now = commits.next(connection) == at > 0
+        if now and before:
             act()
         commit(connection)
-        if number == at and not before:
+        if now and not before:
             act()
 
     psycopg.Connection.commit = counted  # type: ignore[method-assign, assignment]  # of the library, in the block
