@@ -30,6 +30,8 @@ EVERYTHING = "cards,keys,iban"
         (f"1: {AMEX}; 2: 3782 822463 10005; {LONG}", "1: [card number]; 2: [card number]; [card number]"),
         (" ".join(VISA.replace(" ", "")), "[card number]"),
         (VISA.replace(" ", "\u00a0"), "[card number]"),
+        (VISA.replace(" ", "\u200b"), "[card number]"),  # what nobody sees
+        (f"2026 {VISA}", "2026 [card number]"),
     ],
 )
 def test_a_card_number_is_found(said: str, stored: str) -> None:
@@ -61,6 +63,7 @@ def test_another_number_is_no_card(said: str) -> None:
         (f"to {ACCOUNT}, BIC COBADEFF", "to [IBAN], BIC COBADEFF"),
         ("gb29nwbk60161331926819", "[IBAN]"),
         ("NO93-8601-1117-947.", "[IBAN]."),
+        ("NO93\u200b8601\u2060111\u00ad7947", "[IBAN]"),
         ("DE89 3704 0044 0532 0130 01 and DE00 and ZZ89370400440532013000", None),
         ("XDE89370400440532013000 DE893704004405320130001", None),
     ],
@@ -119,16 +122,11 @@ def test_ids_addresses_and_numbers_stay_and_depth_is_bounded() -> None:
         "A",
     ],
 )
-def test_hostile_texts_take_time_in_proportion(kind: str, piece: str) -> None:
-    def seconds(length: int) -> float:
-        text = piece * (length // len(piece))
-        began = process_time()
-        KINDS[kind](text)
-        return process_time() - began
-
-    seconds(1_000)
-    assert seconds(400_000) < max(0.2, 20 * min(seconds(40_000), seconds(40_000)))
-    assert seconds(400_000) < 2
+def test_a_hostile_text_is_soon_looked_through(kind: str, piece: str) -> None:
+    text = piece * (400_000 // len(piece))
+    began = process_time()
+    KINDS[kind](text)
+    assert process_time() - began < 10  # half a second where nothing else runs; what is quadratic takes hours
 
 
 class TestStored:

@@ -11,7 +11,8 @@ from functools import cache
 CARD = "[card number]"
 SHORTEST, LONGEST = 13, 19  # digits
 SHORTEST_GROUP = 3  # digits; a number that is spelled in smaller ones has to stand alone
-GAP = "[ \u00a0\u202f\u2010\u2011-]"
+GAP = "[ \u00a0\u202f\u2010\u2011\u00ad\u200b\u200c\u200d\u2060\ufeff-]"
+"""Spaces, dashes, and what is not seen at all."""
 _RUN = re.compile(f"[0-9]+(?:{GAP}[0-9]+)*", re.ASCII)
 _GROUP = re.compile("[0-9]+", re.ASCII)
 _DOUBLED = str.maketrans("0123456789", "0246813579")

@@ -3,7 +3,7 @@
 import re
 
 IBAN = "[IBAN]"
-GAPS = " \u00a0\u202f-"
+GAPS = " \u00a0\u202f\u00ad\u200b\u200c\u200d\u2060\ufeff-"
 LENGTHS = {
     country: length
     for length, countries in {
