@@ -83,6 +83,11 @@ class TestAReader:
                 "where workspace_id = :name",
                 name=name,
             )
+            bench.execute(
+                "insert into ingest.sightings (account_id, table_name, external_id, workspace_id) "
+                "select account_id, 'fathom_sessions', '1', :name from ingest.accounts where workspace_id = :name",
+                name=name,
+            )
             bench.execute("insert into ingest.suppressed (workspace_id, digest) values (:name, '')", name=name)
             bench.execute("update raw.slack_messages set updated_at = now() where workspace_id = :name", name=name)
             for featured in FEATURED:

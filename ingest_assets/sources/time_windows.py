@@ -101,6 +101,10 @@ class WindowReader(ABC, Generic[C, S, O]):
     async def again(self, rows: Sequence[StoredRow]) -> None:
         """Look again at stored items without a transcript (external_id and moment)."""
 
+    async def doubted(self, _columns: Sequence[str]) -> Sequence[StoredRow]:
+        """Return columns of stored items of which it is to be seen whether the login is still shown them."""
+        return []
+
     @abstractmethod
     def called(self, part: str) -> str:
         """Return what an operator calls a part."""
@@ -228,6 +232,7 @@ class WindowReader(ABC, Generic[C, S, O]):
             and not any(window.holds(getattr(row, self.moment)) for window in self._finished)
         ]
         rows += await self._waiting({row.external_id for row in rows})
+        rows += await self.doubted(columns)
         if rows:
             await self.again(rows)
         if gone := await self.gone(sorted(self._waiting_ids((PRESENCE,)))):

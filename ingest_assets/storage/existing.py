@@ -13,12 +13,14 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    exists,
     func,
     literal,
     select,
     union_all,
 )
 
+from ingest_assets.storage import sightings
 from ingest_assets.storage.engine import reading
 from ingest_assets.storage.schema import (
     DISCONNECTED,
@@ -79,6 +81,21 @@ class Existing:
             .where(table.c.workspace_id == self.workspace_id, table.c.external_id == func.any(list(external_ids)))
         )
         return {row.external_id: row for row in await self._all(query)}
+
+    async def seen_by_others(self, external_ids: Sequence[str]) -> list[str]:
+        """Return those of some rows whose items another working login of the workspace sees, too."""
+        query = sightings.seen_by_others(self.table, self.workspace_id, self.account_id, external_ids)
+        return [row.external_id for row in await self._all(query)]
+
+    async def handed_over(self, columns: Sequence[str]) -> Sequence[StoredRow]:
+        """Return columns of living rows that another login gave to this one, and that it did not look at since."""
+        noted = sightings.sightings
+        mine = exists().where(
+            noted.c.account_id == self.account_id,
+            noted.c.table_name == self.table.name,
+            noted.c.external_id == self.table.c.external_id,
+        )
+        return await self._all(living(self.table, self.account_id, columns).where(mine))
 
     async def where(self, columns: Sequence[str], **equal: object) -> Sequence[StoredRow]:
         """Return columns of living rows whose other columns have these values."""

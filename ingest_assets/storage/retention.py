@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Table, delete, exists, func, select, 
 
 from ingest_assets.storage.record_tables import versions
 from ingest_assets.storage.schema import StoredRow, rejected_records, sync_cursors
+from ingest_assets.storage.sightings import sightings
 
 CHUNK = 1_000  # rows a transaction, each with its versions
 
@@ -79,6 +80,9 @@ def _and_what_was_made(conn: Connection, account: StoredRow, kind: Kind, ids: li
     whose: dict[str, Any] = {"workspace_id": account.workspace_id, "table_name": kind.table.name}
     if "account_id" in kind.table.primary_key:  # else the workspace's accounts share the row
         whose["account_id"] = account.account_id
+    else:
+        seen = sightings.c.workspace_id == account.workspace_id, sightings.c.table_name == kind.table.name
+        conn.execute(delete(sightings).where(*seen, sightings.c.external_id == func.any(ids)))
     of_rows = (versions.c[name] == value for name, value in whose.items())
     conn.execute(delete(versions).where(*of_rows, versions.c.external_id == func.any(ids)))
     item = rejected_records.c

@@ -38,7 +38,13 @@ class Door:
 
     def page(self, page: Page) -> Page:
         """Return a page without erased people."""
-        records, then = self.records(page.records)
+        records, suppressing = self.records(page.records)
+
+        def then(conn: Connection) -> None:
+            suppressing(conn)
+            if page.then is not None:
+                page.then(conn)
+
         return replace(page, records=records, rejected=[self._item(item) for item in page.rejected], then=then)
 
     def _item(self, item: Rejected) -> Rejected:

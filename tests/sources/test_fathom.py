@@ -13,6 +13,7 @@ from ingest_assets.errors import SourceError
 from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.storage.accounts import find_accounts, set_state
 from ingest_assets.storage.schema import DISCONNECTED
+from ingest_assets.storage.sightings import sightings
 from tests.sources.tenants import FathomTenant
 from tests.workbench import Bench
 
@@ -320,6 +321,37 @@ class TestTwoKeys:
         acme.sync(second)  # what nobody else can keep in step is taken over
         assert acme.rows[changed].title == "Another title"
         assert acme.living == made
+
+    def test_hand_a_session_to_the_one_that_still_sees_it(self, acme: FathomTenant) -> None:
+        """And it is deleted once neither is shown it, within one sync of each."""
+        kept, gone = meeting(acme), meeting(acme)
+        acme.order("user", api_key="another", email="eve@vendor.example", sees="all")
+        acme.secrets = {"api_key": "another"}
+        acme.connect(name="eve")
+        with acme.bench.engine.connect() as conn:
+            first, second = find_accounts(conn, source="fathom")
+        held = acme.bench.ask("fathom/state", org=acme.vendor_id)["meetings"][0]["visible_to"]
+        [owner] = set(held) - {"eve@vendor.example"}
+        for account in (first, second):
+            acme.sync(account)
+        for made in (kept, gone):
+            acme.order("hide", recording=int(made), email=owner)
+        assert acme.sync(first).counts.deleted == 0
+        assert {acme.rows[made].account_id for made in (kept, gone)} == {second.account_id}
+        acme.order("hide", recording=int(gone), email="eve@vendor.example")
+        acme.bench.clock.advance(timedelta(days=2))  # beyond what each sync lists
+        since = acme.bench.requests()
+        acme.sync(second)
+        assert acme.living == {kept}
+        assert acme.stored(sightings) == []
+        listed = acme.calls(since)["meetings.list"]
+        since = acme.bench.requests()
+        acme.sync(second)
+        assert acme.calls(since)["meetings.list"] < listed  # it has looked
+        acme.bench.clock.advance(timedelta(days=8))
+        for account in (first, second):
+            acme.sync(account)
+        assert acme.living == {kept}
 
 
 class TestAnApp:

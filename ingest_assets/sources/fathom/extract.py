@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from ingest_assets.errors import PartUnreadable, SourceError
 from ingest_assets.sources.fathom.client import GONE, FathomClient
@@ -22,6 +24,7 @@ from ingest_assets.sources.time_window_plan import Window
 from ingest_assets.sources.time_windows import PRESENCE, Listed, WindowReader
 from ingest_assets.sources.transcript_state import READY
 from ingest_assets.storage.schema import StoredRow
+from ingest_assets.storage.sightings import forget_sightings, hand_over, note_sightings
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
 SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
@@ -82,6 +85,7 @@ class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
         self.client = client
         self.shown = False
         """Whether Fathom lists anything of late."""
+        self._handed_over: set[str] = set()
 
     def called(self, part: str) -> str:
         kind, _, recording_id = part.partition(":")
@@ -124,12 +128,37 @@ class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
                     await self.store(await self.page([one for one in meetings if _id(one) in ids], deep=True))
         if gone := await self.gone(sorted(ids - self.listed)):
             await self.store(Page(gone=gone))
+        if looked_at := ids & self._handed_over:
+            await self._noted(forget_sightings, sorted(looked_at))
+
+    async def doubted(self, columns: Sequence[str]) -> Sequence[StoredRow]:
+        rows = await self.existing.handed_over(columns)
+        self._handed_over = {row.external_id for row in rows}
+        return rows
+
+    async def gone(self, external_ids: Sequence[str]) -> list[str]:
+        """Leave out those that another login of the workspace sees: their rows go to it."""
+        gone = await super().gone(external_ids)
+        if theirs := await self.existing.seen_by_others(gone):
+            await self._noted(hand_over, theirs)
+        if lost := sorted(set(gone) - set(theirs)):
+            await self._noted(forget_sightings, lost)
+        return lost
+
+    async def _noted(self, write: Callable[..., None], external_ids: Sequence[str]) -> None:
+        await self.store(Page(then=self._note(write, external_ids)))
+
+    def _note(self, write: Callable[..., None], external_ids: Sequence[str]) -> Callable[[Connection], None]:
+        account = self.run.account
+        return lambda conn: write(
+            conn, FathomSession.table, account.workspace_id, account.account_id, external_ids
+        )
 
     async def page(self, items: Sequence[Any], *, deep: bool) -> Page:
         quiet_since = self.run.started_at - QUIET
         self.shown = self.shown or any((self.listed_at(item) or quiet_since) >= quiet_since for item in items)
         meetings: dict[str, Json] = {}
-        rows = Rows()
+        rows, theirs = Rows(), list[str]()
         for item in items:
             try:
                 meetings[id_of(item)] = item
@@ -141,7 +170,7 @@ class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             row: Any = known.get(external_id)
             elsewhere = self._elsewhere(row)
             if elsewhere and row.transcript_state == READY:
-                self.run.left_out[ELSEWHERE] += 1
+                theirs.append(external_id)
                 continue
             if not self.client.inline:
                 held = _held(row, meeting)
@@ -153,10 +182,14 @@ class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             if record is None:
                 continue
             if elsewhere and record.transcript_state != READY:
-                self.run.left_out[ELSEWHERE] += 1
+                theirs.append(external_id)
                 continue
             rows.records.append(record)
-        return Page(rows.records, rejected=rows.rejected)
+        page = Page(rows.records, rejected=rows.rejected)
+        if not theirs:
+            return page
+        self.run.left_out[ELSEWHERE] += len(theirs)
+        return replace(page, then=self._note(note_sightings, theirs))
 
     async def _apart(self, external_id: str, *, transcript: bool) -> Json:
         """Fetch what the list does not bring to an OAuth app, each part whatever became of the other.
