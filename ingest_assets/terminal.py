@@ -9,9 +9,12 @@ direction, combining marks, and joiners and variation selectors where they belon
 
 import json
 import logging
+import os
 import re
 import sys
+import threading
 import traceback
+from datetime import timedelta
 from io import TextIOWrapper
 from types import TracebackType
 
@@ -44,6 +47,8 @@ _ESCAPED = (
 )
 _UNSAFE = re.compile(f"(?P<kept>{'|'.join(_KEPT)})|{'|'.join(_ESCAPED)}")
 
+USUAL_COLUMNS = 80  # of a terminal that does not know its width
+CLEAR = "\x1b[2K"  # erases the line that the cursor is on
 _MARKUP = re.compile(r"[\\\[\]<|]")
 
 
@@ -67,10 +72,63 @@ def _escaped(match: re.Match[str]) -> str:
     return match[0] if match.lastgroup == "kept" else match[0].encode("unicode_escape").decode()
 
 
+def duration(length: timedelta) -> str:
+    """Return a length of time as people say it: 40 s, 3 min, 2 h 10 min, 5 days."""
+    seconds = max(0, round(length.total_seconds()))
+    minutes, hours = seconds // 60, seconds // 3600
+    if minutes < 1:
+        return f"{seconds} s"
+    if hours < 1:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{hours} h" + (f" {minutes % 60} min" if minutes % 60 and hours < 10 else "")
+    return f"{hours // 24} days"
+
+
 def echo(line: object = "", *, err: bool = False, bold: bool = False) -> None:
     """Print one line for people."""
     shown = printable(line)
-    click.echo(click.style(shown, bold=True) if bold else shown, err=err)
+    with _LAST_LINE:
+        click.echo(click.style(shown, bold=True) if bold else shown, err=err)
+
+
+class _LastLine:
+    """The last line of the terminal: it is rewritten, and what is printed meanwhile comes above it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a signal's handler prints, too
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        with self._lock:
+            self._write(text)
+            self._shown = text
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._shown:
+            self._write("")
+
+    def __exit__(self, *_error: object) -> None:
+        if self._shown:
+            self._write(self._shown)
+        self._lock.release()
+
+    @staticmethod
+    def _write(text: str) -> None:
+        from rich.cells import set_cell_size
+
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS
+        cut = set_cell_size(text, columns - 1).rstrip()
+        click.echo(f"\r{CLEAR}{cut}", err=True, nl=False, color=True)
+
+
+_LAST_LINE = _LastLine()
+
+
+def rewrite(line: str) -> None:
+    """Put a line at the bottom of stderr, which is a terminal, in place of the one before; "" removes it."""
+    _LAST_LINE.show(printable(line))
 
 
 def echo_json(value: object) -> None:

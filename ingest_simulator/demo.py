@@ -18,7 +18,9 @@ from typing import Any
 import httpx
 
 from ingest_assets.app import App
-from ingest_assets.cli.output import feature_entries, print_features, print_status, print_table, status_entries
+from ingest_assets.cli.account_entries import status_entries
+from ingest_assets.cli.feature_output import feature_entries, print_features
+from ingest_assets.cli.output import print_table
 from ingest_assets.cli.processes import (
     LOOPBACK,
     dagster_command,
@@ -28,6 +30,7 @@ from ingest_assets.cli.processes import (
     process,
     require_free,
 )
+from ingest_assets.cli.status import print_status
 from ingest_assets.errors import IngestError
 from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
@@ -75,7 +78,7 @@ def demo() -> int:
         )
         web = f"http://{LOOPBACK}:{app.core.web_port}"
         reason = _watch(app, web, dagster)
-        print_status(app, status_entries(app))
+        print_status(app)
         reason = _show_missing(app) or reason
         _show_one(app)
         echo()

@@ -20,15 +20,23 @@ ACKNOWLEDGED = "from the next sync on the account is complete without it."
 
 
 @click.command()
+@click.option("--workspace", "workspaces", multiple=True, help="a workspace; may be repeated")
+@click.option("--source", "sources", multiple=True, type=click.Choice(list(BY_NAME)), help="may be repeated")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj
-def accounts(app: App, as_json: bool) -> None:
+def accounts(app: App, workspaces: tuple[str, ...], sources: tuple[str, ...], as_json: bool) -> None:
     """List the connected accounts."""
-    from ingest_assets.cli.output import NOTHING_UNREADABLE, print_table, print_unreadable, unreadable_entries
+    from ingest_assets.cli.account_entries import NOTHING_UNREADABLE, unreadable_entries
+    from ingest_assets.cli.output import print_table
+    from ingest_assets.cli.problems import unreadable
 
     with app.engine.connect() as conn:
-        rows = find_accounts(conn)
-        unreadable = unreadable_entries(conn)
+        rows = [
+            row
+            for row in find_accounts(conn, workspace_ids=workspaces or None)
+            if not sources or row.source in sources
+        ]
+        parts = unreadable_entries(conn)
     entries = [
         {
             "workspace": row.workspace_id,
@@ -37,7 +45,7 @@ def accounts(app: App, as_json: bool) -> None:
             "id": row.external_id,
             "state": row.state,
             "settings": {key: value for key, value in row.settings.items() if value},
-            "unreadable": unreadable.get(row.account_id, NOTHING_UNREADABLE),
+            "unreadable": parts.get(row.account_id, NOTHING_UNREADABLE),
         }
         for row in rows
     ]
@@ -45,7 +53,8 @@ def accounts(app: App, as_json: bool) -> None:
         echo_json(entries)
     else:
         print_table(["workspace", "source", "account", "id", "state", "settings"], entries)
-        print_unreadable(entries)
+        for problem in unreadable(entries):
+            echo(f"{problem.who}: {problem.sentence}")
 
 
 def _set_state(

@@ -1,15 +1,21 @@
 """Have conversations read by the language model, and show what was found."""
 
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.progress import progress
+from ingest_assets.cli.signals import interruptible
 from ingest_assets.errors import NO_WORKSPACE, IngestError
-from ingest_assets.features.featured import FEATURED
+from ingest_assets.features.featured import FEATURED, Featured
 from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.sync.result import SKIPPED, SUCCESS
 from ingest_assets.terminal import echo, echo_json
+
+if TYPE_CHECKING:
+    from ingest_assets.features.extract import Extractor
 
 
 @click.command()
@@ -24,9 +30,10 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
     with app.engine.connect() as conn:
         if unknown := unknown_workspaces(conn, workspaces):
             raise IngestError(NO_WORKSPACE.format(unknown[0], source))
-    reports = []
+    reports, extractor = [], app.extractor(f"command-{uuid4()}")
     for workspace_id in workspaces:
-        report = app.extractor(f"command-{uuid4()}").run(kind, workspace_id)
+        with interruptible(), progress(lambda: _under_way(kind, extractor)):
+            report = extractor.run(kind, workspace_id)
         reports.append(report)
         if not as_json:
             echo(
@@ -41,6 +48,14 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
     ctx.exit(0 if all(report.status in {SUCCESS, SKIPPED} for report in reports) else 1)
 
 
+def _under_way(kind: Featured, extractor: "Extractor") -> str:
+    if not extractor.reports:
+        return f"{kind.source.title} ..."
+    report = extractor.reports[-1]
+    done = report.extracted + report.rejected + report.unchanged
+    return f"{kind.source.title} {report.workspace_id}: {done:,} {kind.noun}s read, {report.remaining:,} remain"
+
+
 @click.command()
 @click.option("--workspace", required=True)
 @click.option("--call", help="the id of one call or session; default: the newest that was read")
@@ -49,7 +64,8 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
 @click.pass_obj
 def features(app: App, workspace: str, call: str | None, every: bool, as_json: bool) -> None:
     """Show what was found in a conversation, with quotes and times."""
-    from ingest_assets.cli.output import feature_entries, print_features, print_table
+    from ingest_assets.cli.feature_output import feature_entries, print_features
+    from ingest_assets.cli.output import print_table
 
     entries = feature_entries(app, workspace)
     if every:

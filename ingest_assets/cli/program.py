@@ -18,7 +18,8 @@ from ingest_assets.cli.person import person
 from ingest_assets.cli.rejected import rejected
 from ingest_assets.cli.services import dev, metrics
 from ingest_assets.cli.signals import INTERRUPTED, end_by_exception
-from ingest_assets.cli.sync import status, sync
+from ingest_assets.cli.status import status
+from ingest_assets.cli.sync import sync
 from ingest_assets.cli.verify import reread, verify
 from ingest_assets.cli.workspace import workspace
 from ingest_assets.errors import IngestError

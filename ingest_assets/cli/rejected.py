@@ -7,12 +7,14 @@ from uuid import uuid4
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.progress import progress
+from ingest_assets.cli.signals import interruptible
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.sources import BY_NAME, SOURCES
 from ingest_assets.sources.redaction import redacting
 from ingest_assets.storage.rejected import discard_rejected, find_rejected, load_rejected
 from ingest_assets.storage.workspaces import unknown_workspaces
-from ingest_assets.sync.replay import replay_all
+from ingest_assets.sync.replay import Replayed, replay_all
 from ingest_assets.terminal import echo, echo_json
 
 SHOWN = 100  # items of a list for people
@@ -92,8 +94,10 @@ def replay(
         items=items,
     )
     left = len(rows)
-    with redacting(app.core.redactions):
-        outcomes = list(replayed)
+    outcomes: list[Replayed] = []
+    telling = progress(lambda: f"Parsing {len(rows)} items again: {len(outcomes)} accounts are done")
+    with interruptible(), telling, redacting(app.core.redactions):
+        outcomes.extend(replayed)
     for one in outcomes:
         who = f"{one.source} account '{one.account}' of workspace {one.workspace_id}"
         left -= one.stored

@@ -1,4 +1,4 @@
-"""Sync without Dagster, and show how all accounts are."""
+"""Sync without Dagster."""
 
 from functools import partial
 from uuid import uuid4
@@ -8,28 +8,17 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli import CANNOT
 from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.progress import progress
 from ingest_assets.cli.signals import INTERRUPTED, stopping
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.retention import tell_shortened
+from ingest_assets.sources.source import Source
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.sync.result import SKIPPED, SUCCESS, SyncResult, report
+from ingest_assets.sync.worker import Worker
 from ingest_assets.terminal import echo, echo_json
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.pass_obj
-def status(app: App, as_json: bool) -> None:
-    """Show each account: state, rows, API calls of the last 24 hours, last success, and why not."""
-    from ingest_assets.cli.output import print_status, status_entries
-
-    entries = status_entries(app)
-    if as_json:
-        echo_json(entries)
-    else:
-        print_status(app, entries)
 
 
 @click.command()
@@ -52,9 +41,11 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
     worker = app.worker(f"command-{uuid4()}")
     names, options = sorted(known) if everything else workspaces, app.options_of(BY_NAME[source])
     tell_shortened(BY_NAME[source], options, partial(echo, err=True))
-    with stopping(worker.stop):
+    done: list[str] = []
+    with stopping(worker.stop), progress(lambda: _under_way(BY_NAME[source], worker, len(done), len(names))):
         for workspace_id, found in sync_workspaces(BY_NAME[source], names, options, worker):
             results += found
+            done.append(workspace_id)
             if not as_json:
                 for one in found:
                     echo(_line(workspace_id, one))
@@ -68,6 +59,17 @@ def sync(ctx: click.Context, source: str, workspaces: tuple[str, ...], everythin
     if any(result.by_process for result in results):
         ctx.exit(CANNOT)
     ctx.exit(0 if summary["status"] in {SUCCESS, SKIPPED} else 1)
+
+
+def _under_way(source: Source, worker: Worker, done: int, total: int) -> str:
+    """Return what is being read, of one account, and of how many more."""
+    reads, now = list(worker.under_way.values()), worker.clock.now()
+    counted = f"{source.title}: {done} of {total} workspaces done" if total > 1 else source.title
+    if not reads:
+        return f"{counted} ..."
+    account = reads[0].account
+    more = f" (and {len(reads) - 1} more accounts)" if len(reads) > 1 else ""
+    return f"{counted}; {account.workspace_id} '{account.name}': {reads[0].stage().words(now)}{more}"
 
 
 def _line(workspace_id: str, result: SyncResult) -> str:

@@ -9,6 +9,8 @@ import click
 
 from ingest_assets.app import App
 from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.progress import progress
+from ingest_assets.cli.signals import interruptible
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts
@@ -40,7 +42,9 @@ def verify(
     verifiers = [Verifier(of, row, app.options_of(of), worker) for of, row in zip(sources, rows, strict=True)]
     if not _agreed([verifier.cost(sample) for verifier in verifiers], yes=yes):
         ctx.exit(0)
-    results = [verifier.verify(sample) for verifier in verifiers]
+    results: list[Verified] = []
+    with interruptible(), progress(lambda: f"Comparing: {len(results)} of {len(verifiers)} accounts are done"):
+        results.extend(verifier.verify(sample) for verifier in verifiers)
     right = bool(results) and not any(one.findings or one.unverified for one in results)
     if as_json:
         echo_json({"workspace": workspace, "verified": right, "accounts": [asdict(one) for one in results]})

@@ -39,6 +39,8 @@ class Extractor:
     """How long an extraction that died keeps its workspace. A living one renews."""
     endpoint: Endpoint = field(default_factory=Endpoint)
     """What was learned about the model at its address."""
+    reports: list[Report] = field(default_factory=list)
+    """Of its workspaces, the last one as it is while it is being read."""
 
     def run(self, kind: Featured, workspace_id: str) -> Report:
         """Extract what is pending in a workspace. Raises OperationalError when the database went away."""
@@ -59,6 +61,8 @@ class Extractor:
                 owner=self.owner,
                 clock=self.clock,
             )
-            report = asyncio.run(Workspace(ledger, lease=held, endpoint=self.endpoint).run())
+            workspace = Workspace(ledger, lease=held, endpoint=self.endpoint)
+            self.reports.append(workspace.report)
+            report = asyncio.run(workspace.run())
         report.forgotten = forgotten
         return report

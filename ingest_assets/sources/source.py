@@ -16,6 +16,7 @@ from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account, AccountSettings, C, Credential, Login, O, Probe, S, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
+from ingest_assets.sources.progress import Progress
 from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.rejected import Rejected
 from ingest_assets.sources.transcript import Transcript
@@ -84,6 +85,8 @@ class Extraction(Login[C, S, O]):
     """What was not read for reasons of ours (a day's share of requests), by name."""
     parts: Parts = field(default_factory=Parts)
     """Parts that the vendor does not let us read; what happens to them rides on pages."""
+    progress: Progress = field(default_factory=Progress)
+    """What is told of the sync while it is under way."""
     waiting: frozenset[str] = frozenset()
     """External ids of rows that the vendor did not show, too many to mark: an operator is to decide."""
     kept: frozenset[str] = frozenset()

@@ -19,7 +19,7 @@ from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
-from ingest_assets.sources.source import Extraction, Page, Store
+from ingest_assets.sources.source import DAY, Extraction, Page, Store
 from ingest_assets.sources.time_window_plan import Reach, Window, WindowsCursor, plan
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.transcript_state import UNREADY, due
@@ -150,7 +150,8 @@ class WindowReader(ABC, Generic[C, S, O]):
 
     async def read(self) -> None:
         """Read the newest window, then the others, oldest first, then what was not ready."""
-        live = True
+        live, left = True, _days(self._cursor.unread)
+        self.run.progress.expect(left, "days", self.run.clock.now())
         while self._cursor.unread:
             if not live and (until := self.history_waits()):
                 self.run.skipped["history"] = f"waits until {until:%Y-%m-%d %H:%M} UTC for its share of requests"
@@ -158,6 +159,8 @@ class WindowReader(ABC, Generic[C, S, O]):
             window = self._cursor.unread[-1 if live else 0]
             await self._window(window)
             live = live and window not in self._finished  # it was cut: its newest piece comes next
+            before, left = left, _days(self._cursor.unread)
+            self.run.progress.advance(before - left)
         await self._unready()
 
     async def _window(self, window: Window) -> None:
@@ -253,3 +256,7 @@ class WindowReader(ABC, Generic[C, S, O]):
     def _waiting_ids(self, kinds: Iterable[str]) -> set[str]:
         waiting = {part for kind in kinds for part in self.run.parts.waiting(f"{kind}:")} - self._asked
         return {part.partition(":")[2] for part in waiting}
+
+
+def _days(windows: Iterable[Window]) -> float:
+    return sum((window.until - window.since) / DAY for window in windows)

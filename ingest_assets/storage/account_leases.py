@@ -33,6 +33,7 @@ _TAKE = (
         lease_owner=bindparam("owner"),
         lease_until=func.now() + bindparam("length", type_=Interval),
         lease_token=accounts.c.lease_token + 1,
+        stage=bindparam("stage", type_=accounts.c.stage.type),
     )
     .returning(*accounts.c)
 )
@@ -46,10 +47,10 @@ _TAKE_RESERVED = _TAKE.where(
     ),
 )
 HELD = and_(accounts.c.account_id == bindparam("held"), accounts.c.lease_token == bindparam("token"))
-_RENEW = (
-    update(accounts).where(HELD).values(lease_until=func.clock_timestamp() + bindparam("length", type_=Interval))
-)
-_RELEASE = update(accounts).where(HELD).values(lease_until=None, lease_owner=None)
+_LASTS = {"lease_until": func.clock_timestamp() + bindparam("length", type_=Interval)}
+_RENEW = update(accounts).where(HELD).values(**_LASTS)
+_RENEW_WITH_STAGE = _RENEW.values(stage=bindparam("stage", type_=accounts.c.stage.type))
+_RELEASE = update(accounts).where(HELD).values(lease_until=None, lease_owner=None, stage=None)
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,36 @@ class Lease:
 
 
 def take_lease(
-    conn: Connection, account_id: int, owner: str, length: timedelta, *, now: datetime, reservation: str | None
+    conn: Connection,
+    account_id: int,
+    owner: str,
+    length: timedelta,
+    *,
+    now: datetime,
+    reservation: str | None,
+    stage: Columns | None = None,
 ) -> StoredRow | None:
     """Begin a sync: return the account as it is now, with its lease's token, or None where it may not be read.
 
     The same owner may take a lease again. With a `reservation`, an account is not taken that is due later than
     `now`, is reserved for another run (see `queue.reserve`), or needs a new login. Without, a person asks.
+    `stage`: what is told of the sync until it tells more.
     """
-    given = {"account": account_id, "owner": owner, "length": length}
+    given = {"account": account_id, "owner": owner, "length": length, "stage": stage}
     if reservation is None:
         return conn.execute(_TAKE, given).one_or_none()
     return conn.execute(_TAKE_RESERVED, {**given, "now": now, "reservation": reservation}).one_or_none()
 
 
-def renew_lease(conn: Connection, lease: Lease, length: timedelta) -> bool:
-    """Keep the account; false when it was taken away. Locks the row until the transaction ends."""
-    return bool(conn.execute(_RENEW, {**lease.key, "length": length}).rowcount)
+def renew_lease(conn: Connection, lease: Lease, length: timedelta, *, stage: Columns | None = None) -> bool:
+    """Keep the account; false when it was taken away. Locks the row until the transaction ends.
+
+    `stage`: how far its sync has come; by default that stays as it is.
+    """
+    given = {**lease.key, "length": length}
+    if stage is None:
+        return bool(conn.execute(_RENEW, given).rowcount)
+    return bool(conn.execute(_RENEW_WITH_STAGE, {**given, "stage": stage}).rowcount)
 
 
 def release_lease(conn: Connection, lease: Lease) -> None:
@@ -98,7 +113,9 @@ def take_away(conn: Connection, account_id: int) -> None:
     conn.execute(
         update(accounts)
         .where(accounts.c.account_id == account_id, accounts.c.lease_owner.is_not(None))
-        .values(lease_token=accounts.c.lease_token + 1, lease_until=None, lease_owner=None, **UNRESERVED)
+        .values(
+            lease_token=accounts.c.lease_token + 1, lease_until=None, lease_owner=None, stage=None, **UNRESERVED
+        )
     )
 
 

@@ -19,6 +19,7 @@ _FRESH: Columns = {
     "lease_token": accounts.c.lease_token + 1,
     "lease_until": None,
     "lease_owner": None,
+    "stage": None,
 }
 
 

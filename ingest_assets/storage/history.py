@@ -24,6 +24,7 @@ _FINISH = (
         ),
         lease_until=None,
         lease_owner=None,
+        stage=None,
         **UNRESERVED,
     )
     .returning(accounts.c.workspace_id, accounts.c.source)

@@ -1,6 +1,6 @@
 """What operators ask: how each account and each workspace is, and what Dagster knows of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,8 +77,12 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
             accounts.c.name,
             _STATE.label("state"),
             _WORDS.label("reason"),
+            accounts.c.state_since,
+            accounts.c.error_since,
             accounts.c.due_at,
             accounts.c.last_success_at,
+            accounts.c.lease_until,
+            accounts.c.stage,
             case(*((accounts.c.source == source, count) for source, count in rows.items()), else_=0).label("rows"),
             func.coalesce(calls.c.api_calls, 0).label("api_calls"),
         )
@@ -86,6 +90,18 @@ def account_overview(conn: Connection, tables: dict[str, Table], since: datetime
         .where(accounts.c.state != DISCONNECTED)
         .order_by(accounts.c.workspace_id, accounts.c.source, accounts.c.name)
     ).all()
+
+
+def unready_by_account(conn: Connection, tables: Iterable[Table], states: Sequence[str]) -> dict[int, int]:
+    """Count stored conversations whose transcript has one of some states, by account, of tables that know them."""
+    found: dict[int, int] = {}
+    for table in tables:
+        if "transcript_state" not in table.columns:
+            continue
+        waits = table.c.transcript_state.in_(states), table.c.deleted_at.is_(None)
+        query = select(table.c.account_id, func.count().label("rows")).where(*waits).group_by(table.c.account_id)
+        found |= {row.account_id: row.rows for row in conn.execute(query)}
+    return found
 
 
 def account_states(conn: Connection) -> Sequence[StoredRow]:

@@ -37,6 +37,14 @@ def find_rejected(
     return conn.execute(query).all()
 
 
+def rejected_by_account(conn: Connection) -> dict[int, int]:
+    """Count what is set aside, by account."""
+    query = select(rejected_records.c.account_id, func.count().label("items")).group_by(
+        rejected_records.c.account_id
+    )
+    return {row.account_id: row.items for row in conn.execute(query)}
+
+
 def load_rejected(conn: Connection, rows: Sequence[StoredRow]) -> Sequence[StoredRow]:
     """Return those of some rejected items that are still there, whole."""
     keys = [(row.account_id, row.table_name, row.item_key) for row in rows]

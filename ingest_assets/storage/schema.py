@@ -100,6 +100,11 @@ accounts = Table(
     Column("lease_owner", Text, comment="the Dagster run or the command that reads it now"),
     Column("lease_token", BigInteger, nullable=False, server_default="0", comment="fences off zombies"),
     Column("lease_until", timestamp, comment="when the lease ends, unless its owner renews it"),
+    Column(
+        "stage",
+        JSONB(none_as_null=True),
+        comment="how far the sync under way has come: parts done, items, requests; null between syncs",
+    ),
     Column("last_sync_at", timestamp, comment="when the last sync began"),
     Column("last_success_at", timestamp, comment="when the last complete sync began"),
     Column(

@@ -23,6 +23,7 @@ from ingest_assets.storage.history import finish_sync
 from ingest_assets.storage.schema import DISCONNECTED, NEEDS_RECONNECT, PAUSED, StoredRow
 from ingest_assets.sync.reading import Reading
 from ingest_assets.sync.result import FAILED, SKIPPED, SyncResult, next_state, report
+from ingest_assets.sync.stage import Stage
 from ingest_assets.sync.worker import Worker, account_of
 
 LEFT_ALONE = {
@@ -45,6 +46,7 @@ def sync(source: Source, row: StoredRow, options: SourceOptions, worker: Worker)
             worker.lease_length,
             now=worker.clock.now(),
             reservation=worker.reservation,
+            stage=Stage.begun(worker.clock.now()).as_json(),
         )
         if taken is None:
             return _left_alone(get_account(conn, row.account_id), worker)

@@ -1,6 +1,6 @@
 """One page into the database: rows, deletions, rejected items, parts and the cursor, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -39,16 +39,18 @@ class PageWriter:
         started_at: datetime,
         breaker: Breaker,
         *,
+        stage: Callable[[], Columns],
         is_first: bool,
         any_rejected: bool,
     ) -> None:
-        """`is_first`: nothing was read before, so that most rows are new.
+        """`stage`: how far the sync has come, which its account's row tells until it ends.
 
+        `is_first`: nothing was read before, so that most rows are new.
         `any_rejected`: the account has rejected items, which go when they are stored after all.
         """
         self.source, self.account, self.lease, self.started_at = source, account, lease, started_at
         self._worker, self.breaker = worker, breaker
-        self._is_first, self._any_rejected = is_first, any_rejected
+        self._stage, self._is_first, self._any_rejected = stage, is_first, any_rejected
 
     def write(self, page: Page, rows: RowsByTable) -> Counts:
         """Commit a page; where PostgreSQL refuses rows of it, in a second try all but these.
@@ -87,7 +89,7 @@ class PageWriter:
         account_id, workspace_id, main = self.account.account_id, self.account.workspace_id, self.source.main.table
         counts, rejected = Counts(seen=len(page.rejected)), [self._rejected_row(item) for item in page.rejected]
         with self._worker.engine.begin() as conn:
-            if not renew_lease(conn, self.lease, self._worker.lease_length):
+            if not renew_lease(conn, self.lease, self._worker.lease_length, stage=self._stage()):
                 raise LeaseLost("taken over: another run or command has this account now")
             for table, by_id in rows.items():
                 # in order, so that two accounts that see the same items cannot lock each other out

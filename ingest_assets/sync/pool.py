@@ -22,9 +22,9 @@ from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.engine import require_clock
 from ingest_assets.storage.schema import PAUSED, StoredRow
 from ingest_assets.sync.account import sync
-from ingest_assets.sync.reading import STOPPED, process_ends
+from ingest_assets.sync.reading import STOPPED
 from ingest_assets.sync.result import SKIPPED, SyncResult
-from ingest_assets.sync.stop import Stop
+from ingest_assets.sync.stop import Stop, process_ends
 from ingest_assets.sync.worker import Worker, account_of
 
 DOWN = 10

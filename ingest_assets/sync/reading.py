@@ -4,7 +4,6 @@ import asyncio
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +24,7 @@ from ingest_assets.errors import (
 from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.login import Account, Credential
 from ingest_assets.sources.parts import Parts, UnreadablePart
+from ingest_assets.sources.progress import Progress
 from ingest_assets.sources.record import ConversationRecord
 from ingest_assets.sources.redaction import redacting
 from ingest_assets.sources.retention import only_kept
@@ -46,6 +46,8 @@ from ingest_assets.sync.door import Door
 from ingest_assets.sync.oauth import tokens_of
 from ingest_assets.sync.page import PageWriter, RowsByTable
 from ingest_assets.sync.result import FAILED, PARTIAL, SKIPPED, SUCCESS, SyncResult
+from ingest_assets.sync.stage import Stage
+from ingest_assets.sync.stop import process_ends
 from ingest_assets.sync.worker import Worker, part_of, who
 
 STOPPED = "stopped; the next run goes on"
@@ -55,20 +57,6 @@ TOLERATED_REJECTIONS = 10  # below this the rejected share says nothing
 
 class OutOfTime(Exception):
     """INGEST_SYNC_MINUTES are over: a page is committed, and the next run goes on."""
-
-
-def process_ends() -> bool:
-    """Tell whether no thread can be started any more, so that nothing can be read.
-
-    So a run ends whose step failed between two results, while other threads read the accounts that are left:
-    Python waits for them, and gives them no new thread.
-    """
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(int)
-    except RuntimeError:
-        return True
-    return False
 
 
 class Reading:
@@ -89,9 +77,21 @@ class Reading:
         self.redacted: Counter[str] = Counter()
         self.unreadable: dict[str, UnreadablePart] = {}
         self.times: list[datetime] = []
+        self.progress = Progress()
+
+    def stage(self) -> Stage:
+        """Return how far it has come."""
+        return Stage.of(
+            self.progress,
+            since=self.started_at,
+            rows=self.counts.seen,
+            calls=self.calls.total(),
+            now=self.worker.clock.now(),
+        )
 
     async def read(self, credential: ColumnsView) -> SyncResult:
         """Commit page after page. Raises what comes of a database that went away, or of a process that ends."""
+        self.worker.under_way[self.account.account_id] = self
         heartbeat = asyncio.create_task(self._keep_lease())
         loop, extracting = asyncio.get_running_loop(), asyncio.create_task(self._extracted(credential))
         try:
@@ -118,6 +118,7 @@ class Reading:
             return self._result(FAILED, str(failure), error=failure)
         finally:
             heartbeat.cancel()
+            self.worker.under_way.pop(self.account.account_id, None)
         return self._judge()
 
     async def _extracted(self, credential: ColumnsView) -> None:
@@ -209,6 +210,7 @@ class Reading:
             self.lease,
             self.started_at,
             self.breaker,
+            stage=lambda: self.stage().as_json(),
             is_first=not cursors,
             any_rejected=rejected_before,
         )
@@ -227,7 +229,8 @@ class Reading:
             cursors=cursors,
             started_at=self.started_at,
             engine=self.worker.engine,
-            clock=self.worker.clock,
+            clock=self.progress.noting(self.worker.clock),
+            progress=self.progress,
             calls=self.calls,
             calls_today=calls_today,
             skipped=self.skipped,
@@ -246,7 +249,7 @@ class Reading:
 
     def _renew(self) -> None:
         with self.worker.engine.begin() as conn:
-            renew_lease(conn, self.lease, self.worker.lease_length)
+            renew_lease(conn, self.lease, self.worker.lease_length, stage=self.stage().as_json())
 
     def _count(self, page: Page, counts: Counts) -> None:
         self.counts += counts

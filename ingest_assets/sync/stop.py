@@ -2,7 +2,22 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
+
+def process_ends() -> bool:
+    """Tell whether no thread can be started any more, so that nothing can be read.
+
+    So a run ends whose step failed between two results, while other threads read the accounts that are left:
+    Python waits for them, and gives them no new thread.
+    """
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(int)
+    except RuntimeError:
+        return True
+    return False
 
 
 class Stop:

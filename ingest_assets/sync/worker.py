@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
+from typing import Protocol
 
 from sqlalchemy import Engine
 
@@ -11,7 +12,17 @@ from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.vault import Vault
+from ingest_assets.sync.stage import Stage
 from ingest_assets.sync.stop import Stop
+
+
+class Reads(Protocol):
+    """A sync that is under way."""
+
+    account: Account
+
+    def stage(self) -> Stage:
+        """Return how far it has come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +40,8 @@ class Worker:
 
     stop: Stop = field(default_factory=Stop)
     """Ends all syncs of the process at a safe place."""
+    under_way: dict[int, "Reads"] = field(default_factory=dict)
+    """The syncs of the process that are under way, by account."""
 
     @property
     def lease_length(self) -> timedelta:

@@ -588,8 +588,8 @@ class TestCrash:
         while len(calls.rows) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)  # between looks at another process
         process.send_signal(number)
-        process.communicate(timeout=20)
-        assert process.returncode == 130
+        _, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (130, "Stopping at a safe place ... (once more: at once)\n")
         calls.bench.sim.delete("/_sim/fault")
         assert calls.extract().extracted == 4  # its lease was let go
 

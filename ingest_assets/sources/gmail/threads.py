@@ -50,11 +50,13 @@ class Threads:
 
         `expected`: of which something else says that they may be gone.
         """
-        parts = self.run.parts
+        parts, progress = self.run.parts, self.run.progress
+        progress.expect(len(ids), "threads", self.run.clock.now())
         async with aclosing(self.client.threads(ids, lambda one: parts.tries(part_of(one)))) as batches:
             async for threads in batches:
                 believed = {one: self._believed(one, thread, expected) for one, thread in threads.items()}
                 await store(threads.keys(), await self._page(believed))
+                progress.advance(len(threads))
 
     def _believed(self, thread_id: str, thread: Thread, expected: Collection[str]) -> Thread:
         """Believe that a thread is gone if something else says so too, or if that was the answer for a day."""

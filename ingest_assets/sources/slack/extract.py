@@ -52,7 +52,13 @@ async def _channels(
         await store(Page(unreadable=unreadable))
     channels = sorted(selected, key=lambda channel: _order(run, channel))
     at_once = 1 if client.limited else CHANNELS_AT_ONCE  # a request a minute ends nothing that is begun at once
-    await few([partial(reader.read, channel) for channel in channels], at_once=at_once)
+    run.progress.expect(len(channels), "channels", run.clock.now())
+
+    async def read(channel: Json) -> None:
+        await reader.read(channel)
+        run.progress.advance()
+
+    await few([partial(read, channel) for channel in channels], at_once=at_once)
     if reader.held is not None and not reader.any_read:
         raise reader.held
     return reader

@@ -1,0 +1,49 @@
+"""What goes on meanwhile, on stderr: on a terminal a line that rewrites itself, else a line now and then."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from ingest_assets.terminal import echo, rewrite
+
+FIRST, EVERY = 2.0, 0.25
+"""Seconds until the first line on a terminal, and between two of them: what is done sooner needs none."""
+PLAIN = 15.0
+"""The same for both where stderr is a file or a pipe."""
+
+
+@contextmanager
+def progress(words: Callable[[], str], *, plain: float = PLAIN) -> Iterator[None]:
+    """Tell what `words` returns, again and again for as long as the block lasts."""
+    done = threading.Event()
+    tell = partial(_on_terminal, words, done) if _rewrites() else partial(_plainly, words, done, plain)
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        done.set()
+        telling.join()
+
+
+def _rewrites() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _on_terminal(words: Callable[[], str], done: threading.Event) -> None:
+    if done.wait(FIRST):
+        return
+    try:
+        rewrite(words())
+        while not done.wait(EVERY):
+            rewrite(words())
+    finally:
+        rewrite("")
+
+
+def _plainly(words: Callable[[], str], done: threading.Event, every: float) -> None:
+    while not done.wait(every):
+        echo(words(), err=True)
