@@ -13,12 +13,18 @@ from benchmarks.numbers import filled
 from ingest_assets.app import setting_groups
 from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
-from ingest_assets.storage import deletion_tables, incident_tables
+from ingest_assets.storage import deletion_tables, incident_tables, operations
 from ingest_assets.storage.schema import metadata
 
 DOCS = Path(__file__).parent.parent / "docs"
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
-KNOWN = (SOURCES, FEATURED, deletion_tables, incident_tables)  # whose tables are known once they are imported
+KNOWN = (
+    SOURCES,
+    FEATURED,
+    deletion_tables,
+    incident_tables,
+    operations,
+)  # whose tables are known once they are imported
 
 
 def settings() -> Iterator[str]:

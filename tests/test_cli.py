@@ -150,7 +150,7 @@ class TestAccounts:
         assert bench.run("resume", "slack", "--workspace", "acme").returncode == 0
         assert bench.run("sync", "slack", "--workspace", "acme").returncode == 0
         assert len(acme.rows) == 3
-        assert bench.run("disconnect", "slack", "--workspace", "acme").returncode == 0
+        assert bench.run("disconnect", "slack", "--workspace", "acme", "--yes").returncode == 0
         assert (acme.account.state, acme.account.credential, len(acme.rows)) == ("disconnected", {}, 3)
         assert json.loads(bench.run("accounts", "--json").stdout) == []
         refused(bench.run("sync", "slack", "--workspace", "acme"), "'acme'")
@@ -529,12 +529,12 @@ class TestAWorkspace:
         acme = bench.workspace("acme", "general")
         acme.say_many("general", 3)
         acme.reads()
-        done = bench.run("remove", "acme")
+        done = bench.run("remove", "acme", "--yes")
         assert done.returncode == 0, done.stderr
         assert "Its data stays until somebody deletes it" in done.stdout
         assert acme.account.state == "disconnected"
         assert acme.account.credential == {}
-        again = bench.run("remove", "acme")
+        again = bench.run("remove", "acme", "--yes")
         assert again.returncode == 2
         assert "There is no workspace 'acme'" in again.stderr
         bench.connect(acme)

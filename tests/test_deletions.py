@@ -236,7 +236,7 @@ def test_an_account_that_a_run_reads_or_that_is_gone_is_left_alone(bench: Bench)
     done = bench.run("deletions", "accept", "--workspace", "acme", "--review", review)
     assert done.returncode == 1
     assert "0 rows marked as deleted; another run reads this account" in done.stdout
-    bench.run("disconnect", "slack", "--workspace", "acme")
+    bench.run("disconnect", "slack", "--workspace", "acme", "--yes")
     assert reviewed(bench)["parts"] == []
     acme.connect()
     assert reviewed(bench)["review"] == review
@@ -250,6 +250,6 @@ def test_an_account_that_a_run_reads_or_that_is_gone_is_left_alone(bench: Bench)
         " select account_id, 'slack_messages', 'C1:1', 'acme', '#general', false from ingest.accounts"
     )
     acme.reads()  # a row that is not stored any more is not waited for
-    bench.run("remove", "acme")
+    bench.run("remove", "acme", "--yes")
     list(delete_removed(bench.engine, datetime.now(UTC) + timedelta(days=1)))
     assert acme.stored(held_deletions) == []

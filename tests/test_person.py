@@ -360,7 +360,7 @@ class TestTheCommands:
         done = bench.run("person", "erase", gmail.vendor_id, "--yes")
         assert done.returncode == 1
         assert f"The gmail account '{gmail.vendor_id}' of workspace acme is the person's own" in done.stdout
-        assert bench.run("disconnect", "gmail", "--workspace", "acme").returncode == 0
+        assert bench.run("disconnect", "gmail", "--workspace", "acme", "--yes").returncode == 0
         assert bench.run("person", "erase", gmail.vendor_id, "--yes").returncode == 0
         assert traces(bench, gmail.vendor_id) == []
 

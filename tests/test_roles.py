@@ -59,7 +59,7 @@ def test_the_writer_runs_everything_and_changes_no_table(separated: Bench) -> No
     assert (done.returncode, done.stderr) == (0, "")
     seen = look(separated.engine, separated.app.core, separated.app.alerts, datetime.now(UTC), ["webhook"])
     assert seen.open == 0
-    for command in (["status"], ["accounts"], ["incidents"], ["rotate-keys"], ["remove", "acme"]):
+    for command in (["status"], ["accounts"], ["incidents"], ["rotate-keys"], ["remove", "acme", "--yes"]):
         assert separated.run(*command).returncode == 0
     with psycopg.connect(separated.database_url, autocommit=True) as conn:
         for forbidden in ("drop table raw.slack_messages", "alter table ingest.accounts add x int",

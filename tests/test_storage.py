@@ -84,6 +84,10 @@ class TestAReader:
                 name=name,
             )
             bench.execute(
+                "insert into ingest.operations (workspace_id, command, options, who) values (:name, '', '{}', '')",
+                name=name,
+            )
+            bench.execute(
                 "insert into ingest.sightings (account_id, table_name, external_id, workspace_id) "
                 "select account_id, 'fathom_sessions', '1', :name from ingest.accounts where workspace_id = :name",
                 name=name,

@@ -259,14 +259,17 @@ class TestNoCommandPrintsRaw:
         assert "Köln \\U0001f600" in shown
 
 
-def on_terminal(bench: Bench, *arguments: str, encoding: str = "utf-8", **environment: str) -> str:
-    """Return what a command writes to a pseudo-terminal."""
+def on_terminal(
+    bench: Bench, *arguments: str, encoding: str = "utf-8", typed: str = "", **environment: str
+) -> str:
+    """Return what a command writes to a pseudo-terminal, on which something is typed."""
     environ = bench.shell(TERM="xterm", PYTHONIOENCODING=encoding, **environment)
     ours, theirs = pty.openpty()
     with subprocess.Popen(  # noqa: S603  (our own command)
         [COMMAND, *arguments], env=environ, stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
+        os.write(ours, typed.encode())
         said = b""
         try:
             while chunk := os.read(ours, 65536):

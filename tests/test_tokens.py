@@ -142,10 +142,10 @@ class TestAChainThatIsGivenUp:
         twin = rotating_twin(acme)
         assert self.chains(acme.bench) == 1
         name = acme.source.name
-        assert acme.bench.run("disconnect", name, "--workspace", "acme").returncode == 0
+        assert acme.bench.run("disconnect", name, "--workspace", "acme", "--yes").returncode == 0
         twin.reads()
         assert self.chains(acme.bench) == 1
-        assert acme.bench.run("remove", "twin").returncode == 0
+        assert acme.bench.run("remove", "twin", "--yes").returncode == 0
         assert self.chains(acme.bench) == 0
 
     def test_stays_where_another_login_cannot_be_read(self, acme: Tenant) -> None:
@@ -155,7 +155,7 @@ class TestAChainThatIsGivenUp:
             "update ingest.accounts set credential = credential || jsonb_build_object('refresh_token', "
             "jsonb_build_object('env', 'NOT_SET_HERE')) where workspace_id = 'twin'"
         )
-        assert acme.bench.run("disconnect", acme.source.name, "--workspace", "acme").returncode == 0
+        assert acme.bench.run("disconnect", acme.source.name, "--workspace", "acme", "--yes").returncode == 0
         assert self.chains(acme.bench) == 1
 
 

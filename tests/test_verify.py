@@ -144,7 +144,7 @@ class TestTheCommand:
         asks = bench.run("verify", "--workspace", "acme")
         assert (asks.returncode, asks.stdout) == (2, "")
         assert "requests to the vendors, of 1 accounts" in asks.stderr
-        assert "Pass --yes" in asks.stderr
+        assert "pass --yes" in asks.stderr
         assert bench.run("verify", "--workspace", "acme", "--yes").stdout.endswith("requests.\n")
         bench.execute("update raw.gong_calls set title = 'a secret'")
         done = bench.run("verify", "--workspace", "acme", "--yes")

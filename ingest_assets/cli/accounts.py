@@ -1,18 +1,19 @@
-"""Commands for accounts: list, pause, resume, disconnect, remove, acknowledge."""
+"""Commands for accounts: list, disconnect, remove, acknowledge."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
-from sqlalchemy import Connection
 
 from ingest_assets.app import App
+from ingest_assets.cli.asking import require_yes
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts, set_state
-from ingest_assets.storage.schema import ACTIVE, DISCONNECTED, FAILING, NEEDS_RECONNECT, PAUSED, StoredRow
-from ingest_assets.storage.workspaces import remove_workspace
+from ingest_assets.storage.schema import DISCONNECTED, StoredRow
+from ingest_assets.storage.workspaces import remove_workspace, unknown_workspaces
+from ingest_assets.storage.writes import stored_rows
 from ingest_assets.sync.oauth import forget_pairs
 from ingest_assets.terminal import echo, echo_json
 
@@ -57,38 +58,32 @@ def accounts(app: App, workspaces: tuple[str, ...], sources: tuple[str, ...], as
             echo(f"{problem.who}: {problem.sentence}")
 
 
-def _set_state(
-    conn: Connection, source: str, workspace: str, name: str | None, state: str, reason: str | None
-) -> Sequence[StoredRow]:
-    """Set the state of a workspace's accounts at a source; return them as they were."""
-    rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
-    if not rows:
-        raise IngestError(no_account(source, workspace, name))
-    set_state(conn, [row.account_id for row in rows], state, reason)
+@click.command()
+@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.option("--workspace", required=True)
+@click.option("--name", help="one account; default: all of the workspace at this source")
+@click.option("--yes", is_flag=True, help="do not ask")
+@click.pass_obj
+def disconnect(app: App, source: str, workspace: str, name: str | None, *, yes: bool) -> None:
+    """Forget the login; the data stays."""
+    with app.engine.connect() as conn:
+        rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
+        if not rows:
+            raise IngestError(no_account(source, workspace, name))
+        stored = sum(stored_rows(conn, BY_NAME[source].main.table, row.account_id) for row in rows)
+    named = ", ".join(repr(row.name) for row in rows)
+    what = f"Forget the login of {counted(rows)} ({named}) of workspace {workspace}"
+    require_yes(f"{what}? The {stored:,} rows that are stored stay.", yes=yes)
+    with app.engine.begin() as conn:
+        set_state(conn, [row.account_id for row in rows], DISCONNECTED, "disconnected by an operator")
+        forget_pairs(conn, app.vault, rows)
     for row in rows:
-        echo(f"{source} account '{row.name}' of workspace {workspace} is now {state}.")
-    return rows
+        echo(f"{source} account '{row.name}' of workspace {workspace} is now {DISCONNECTED}.")
 
 
-def _state_command(name: str, state: str, reason: str | None, help_text: str) -> click.Command:
-    @click.command(name, help=help_text)
-    @click.argument("source", type=click.Choice(list(BY_NAME)))
-    @click.option("--workspace", required=True)
-    @click.option("--name", help="one account; default: all of the workspace at this source")
-    @click.pass_obj
-    def run(app: App, source: str, workspace: str, name: str | None) -> None:
-        with app.engine.begin() as conn:
-            rows = _set_state(conn, source, workspace, name, state, reason)
-            if state == DISCONNECTED:
-                forget_pairs(conn, app.vault, rows)
-
-    return run
-
-
-pause = _state_command("pause", PAUSED, "paused by an operator", "Stop syncing until resumed.")
-disconnect = _state_command(
-    "disconnect", DISCONNECTED, "disconnected by an operator", "Forget the login; the data stays."
-)
+def counted(rows: Sequence[StoredRow]) -> str:
+    """Return how many accounts these are, in words."""
+    return f"{len(rows)} account{'' if len(rows) == 1 else 's'}"
 
 
 @click.command()
@@ -124,35 +119,6 @@ def acknowledge(
         echo(f"No part of workspace {workspace} at {source} waits to be acknowledged.")
 
 
-@click.command(help="Sync again, from where it stopped, and ask the vendor again where a new login was needed.")
-@click.argument("source", type=click.Choice(list(BY_NAME)))
-@click.option("--workspace")
-@click.option("--name", help="one account; default: all of the workspace at this source")
-@click.option(
-    "--all", "everything", is_flag=True, help="all accounts that fail or need a new login; not the paused"
-)
-@click.pass_obj
-def resume(app: App, source: str, workspace: str | None, name: str | None, everything: bool) -> None:
-    if everything == (workspace is not None) or (everything and name):
-        raise IngestError("Name the workspace with --workspace, or pass --all.")
-    with app.engine.begin() as conn:
-        if workspace is not None:
-            _set_state(conn, source, workspace, name, ACTIVE, None)
-            return
-        rows = find_accounts(conn, source=source)
-        again = [row for row in rows if row.state in {FAILING, NEEDS_RECONNECT}]
-        set_state(conn, [row.account_id for row in again], ACTIVE)
-    paused = sum(row.state == PAUSED for row in rows)
-    echo(
-        f"{len(again)} of {len(rows)} {source} accounts are asked again."
-        + (
-            f" {paused} stay paused; `ingest-assets resume {source} --workspace ...` resumes them."
-            if paused
-            else ""
-        )
-    )
-
-
 def no_account(source: str, workspace: str, name: str | None) -> str:
     """Return the sentence that a workspace has no such account, and what to do."""
     which = f"account {name!r}" if name else "account"
@@ -164,15 +130,21 @@ def no_account(source: str, workspace: str, name: str | None) -> str:
 
 @click.command()
 @click.argument("workspace")
+@click.option("--yes", is_flag=True, help="do not ask")
 @click.pass_obj
-def remove(app: App, workspace: str) -> None:
+def remove(app: App, workspace: str, *, yes: bool) -> None:
     """Stop everything of a WORKSPACE at once and forget its logins; the data stays for its retention."""
-    with app.engine.begin() as conn:
+    with app.engine.connect() as conn:
+        if unknown_workspaces(conn, [workspace]):
+            raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")
         before = find_accounts(conn, workspace_ids=[workspace])
-        known = remove_workspace(conn, workspace)
-        forget_pairs(conn, app.vault, before)
-    if not known:
-        raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")
+        stored = sum(stored_rows(conn, BY_NAME[row.source].main.table, row.account_id) for row in before)
     days = app.core.keep_removed_days
     kept = "until somebody deletes it" if days is None else f"for {days} days"
+    what = f"Remove workspace {workspace} and forget the logins of {counted(before)}"
+    require_yes(f"{what}? The {stored:,} rows that are stored stay {kept}.", yes=yes)
+    with app.engine.begin() as conn:
+        before = find_accounts(conn, workspace_ids=[workspace])
+        remove_workspace(conn, workspace)
+        forget_pairs(conn, app.vault, before)
     echo(f"Workspace {workspace} was removed. Its data stays {kept}; connecting an account takes it back.")

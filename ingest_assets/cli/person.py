@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.asking import require_yes
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.features.featured import FEATURE_TABLES
 from ingest_assets.sources import SOURCES
@@ -79,7 +80,7 @@ def erase_person(
         if dry_run:
             return
         where = f"workspace {workspace}" if workspace else "all workspaces, and all to come"
-        click.confirm(f"Erase this person from {where}? This cannot be undone.", abort=True, err=True)
+        require_yes(f"Erase this person from {where}? This cannot be undone.", yes=yes)
     app.vault.require_key()
     done = _erase(app, who, workspace, write=True)
     if any(one.own for one in done):

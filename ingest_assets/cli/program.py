@@ -7,14 +7,17 @@ import click
 
 from ingest_assets.app import App
 from ingest_assets.cli import CANNOT
-from ingest_assets.cli.accounts import accounts, acknowledge, disconnect, pause, remove, resume
+from ingest_assets.cli.accounts import accounts, acknowledge, disconnect, remove
 from ingest_assets.cli.connect import connect
 from ingest_assets.cli.coverage import coverage
 from ingest_assets.cli.database import migrate, new_key, rotate_keys
 from ingest_assets.cli.deletions import deletions
 from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
+from ingest_assets.cli.operations import operations
+from ingest_assets.cli.pausing import pause, resume
 from ingest_assets.cli.person import person
+from ingest_assets.cli.recording import recorded
 from ingest_assets.cli.rejected import rejected
 from ingest_assets.cli.services import dev, metrics
 from ingest_assets.cli.signals import INTERRUPTED, end_by_exception
@@ -26,13 +29,14 @@ from ingest_assets.errors import IngestError
 from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import echo, echo_usage, guard
 
-COMMANDS = (
-    *(migrate, new_key, rotate_keys),
-    *(connect, accounts, pause, resume, disconnect, remove, acknowledge),
-    *(sync, status, extract, features),
-    *(coverage, verify, reread, rejected, deletions, person, workspace, incidents, alert),
-    *(dev, metrics),
+READING = (accounts, status, features, coverage, verify, incidents, operations)
+CHANGING = (
+    *(rotate_keys, connect, pause, resume, disconnect, remove, acknowledge),
+    *(reread, rejected, deletions, person, workspace),
 )
+"""Each call of these is noted in `ingest.operations`."""
+RUNNING = (migrate, new_key, sync, extract, alert, dev, metrics)
+COMMANDS = (*READING, *map(recorded, CHANGING), *RUNNING)
 
 
 def main() -> None:

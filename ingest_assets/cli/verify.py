@@ -1,7 +1,5 @@
 """`ingest-assets verify`, which compares what is stored with what vendors show, and `reread`, which mends it."""
 
-import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -9,6 +7,7 @@ import click
 
 from ingest_assets.app import App
 from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.asking import require_yes
 from ingest_assets.cli.progress import progress
 from ingest_assets.cli.signals import interruptible
 from ingest_assets.errors import NO_WORKSPACE, IngestError
@@ -40,8 +39,9 @@ def verify(
     worker = app.worker(f"command-{uuid4()}")
     sources = [BY_NAME[row.source] for row in rows]
     verifiers = [Verifier(of, row, app.options_of(of), worker) for of, row in zip(sources, rows, strict=True)]
-    if not _agreed([verifier.cost(sample) for verifier in verifiers], yes=yes):
-        ctx.exit(0)
+    cost = sum(verifier.cost(sample) for verifier in verifiers)
+    echo(f"At most {cost:,} requests to the vendors, of {len(verifiers)} accounts.", err=True)
+    require_yes("Make them?", yes=yes)
     results: list[Verified] = []
     with interruptible(), progress(lambda: f"Comparing: {len(results)} of {len(verifiers)} accounts are done"):
         results.extend(verifier.verify(sample) for verifier in verifiers)
@@ -52,16 +52,6 @@ def verify(
         for one in results:
             _print(one)
     ctx.exit(0 if right else 1)
-
-
-def _agreed(costs: Sequence[int], *, yes: bool) -> bool:
-    """Say what it costs, and ask."""
-    echo(f"At most {sum(costs)} requests to the vendors, of {len(costs)} accounts.", err=True)
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise IngestError("Pass --yes, where nobody can be asked whether to make these requests.")
-    return click.confirm("Make them?", err=True)
 
 
 def _print(one: Verified) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.accounts import counted
+from ingest_assets.cli.asking import require_yes
 from ingest_assets.errors import NO_WORKSPACE, IngestError
 from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
@@ -37,8 +39,8 @@ def purge_workspace(app: App, name: str, *, yes: bool, as_json: bool) -> None:
     if not yes:
         _print(counts)
         rows = sum(counts.values())
-        sentence = f"Delete workspace {name}, its {len(accounts)} accounts and {rows} rows? This cannot be undone."
-        click.confirm(sentence, abort=True, err=True)
+        sentence = f"Delete workspace {name}, its {counted(accounts)} and {rows:,} rows?"
+        require_yes(f"{sentence} This cannot be undone.", yes=yes)
     with app.engine.begin() as conn:
         before = find_accounts(conn, workspace_ids=[name])
         remove_workspace(conn, name)

@@ -19,12 +19,15 @@ from ingest_assets.features.workspace import Workspace
 from ingest_assets.sources.login import Clock
 from ingest_assets.storage.features import forget_gone
 from ingest_assets.storage.leases import lease
+from ingest_assets.storage.workspaces import features_paused
 
 LEASE = timedelta(seconds=120)  # as INGEST_LEASE_SECONDS by default
 BUSY = (
     "another run is reading this workspace's conversations; if it was killed, its lease ends at "
     "{:%Y-%m-%d %H:%M:%S} UTC"
 )
+
+PAUSED = "paused since {:%Y-%m-%d %H:%M} UTC; `ingest-assets resume features --workspace {}` lets it go on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,12 @@ class Extractor:
         """Extract what is pending in a workspace. Raises OperationalError when the database went away."""
         with self.engine.begin() as conn:  # with or without a model: nobody may read on what was deleted
             forgotten = forget_gone(conn, kind.records, kind.table, workspace_id)
+            paused = features_paused(conn).get(workspace_id)
         if self.settings.api_key is None:
             return Report(workspace_id, SKIPPED, NO_KEY, forgotten=forgotten)
+        if paused is not None:
+            reason = PAUSED.format(paused.astimezone(UTC), workspace_id)
+            return Report(workspace_id, SKIPPED, reason, forgotten=forgotten)
         name = f"{kind.table.fullname} {workspace_id}"
         with lease(self.engine, name, owner=self.owner, length=self.lease_length) as held:
             if not held.taken:

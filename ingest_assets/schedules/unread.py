@@ -16,6 +16,7 @@ from ingest_assets.features.settings import ModelSettings
 from ingest_assets.schedules.due import live_runs, requested
 from ingest_assets.storage.features import due_workspaces, forget_gone
 from ingest_assets.storage.model_requests import live_batches, told_to_wait
+from ingest_assets.storage.workspaces import features_paused
 
 LOOK_SECONDS = 30
 
@@ -56,7 +57,7 @@ def features_sensor(kind: Featured, job: Any) -> dg.SensorDefinition:
             name = kind.source.name
             due = due_workspaces(conn, kind.records, kind.table, version(settings.model), now, name)
             live = live_batches(conn, name)
-            told = told_to_wait(conn, now)
+            told = told_to_wait(conn, now) | features_paused(conn).keys()
         asked_about = [one.batch_id for one in live if one.batch_id and one.workspace_id not in told]
         over = {None, *_ended(settings, asked_about)}
         ready = {row.workspace_id for row in live if row.batch_id in over} - told

@@ -125,6 +125,11 @@ class CoreSettings(SettingsGroup):
         le=1,
         description="Where a sync misses a larger share of an account's rows, an operator decides on them.",
     )
+    operator: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Who is noted in `ingest.operations`; the system's user and machine if empty.",
+    )
     web_port: int = Field(
         default=3000, ge=1, le=65535, description="Where `make dev` and `make demo` serve the web UI."
     )

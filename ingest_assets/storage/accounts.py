@@ -20,7 +20,10 @@ _FRESH: Columns = {
     "lease_until": None,
     "lease_owner": None,
     "stage": None,
+    "paused_with": None,
 }
+ALL = "all"
+"""`paused_with` of accounts that were paused with all others of their source."""
 
 
 def save_account(conn: Connection, values: ColumnsView) -> bool:
@@ -72,9 +75,16 @@ def get_account(conn: Connection, account_id: int) -> StoredRow:
     return conn.execute(select(accounts).where(accounts.c.account_id == account_id)).one()
 
 
-def set_state(conn: Connection, account_ids: Sequence[int], state: str, reason: str | None = None) -> None:
+def set_state(
+    conn: Connection,
+    account_ids: Sequence[int],
+    state: str,
+    reason: str | None = None,
+    *,
+    paused_with: str | None = None,
+) -> None:
     """Pause, resume or disconnect accounts. Disconnecting forgets the credential and keeps the data."""
-    values = {"state": state, "reason": reason, "state_since": func.now(), **_FRESH}
+    values = {"state": state, "reason": reason, "state_since": func.now(), **_FRESH, "paused_with": paused_with}
     if state == DISCONNECTED:
         values |= {"credential": {}}
     conn.execute(update(accounts).where(accounts.c.account_id == func.any(list(account_ids))).values(**values))

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ingest_assets.storage.feature_tables import model_batches, model_requests
 from ingest_assets.storage.schema import ColumnsView, StoredRow
-from ingest_assets.storage.workspaces import customers
+from ingest_assets.storage.workspaces import customers, with_features
 
 READY, RETRY, REJECTED = "ready", "retry", "rejected"
 HAS_TRANSCRIPT = "ready"  # in transcript_state
@@ -46,7 +46,7 @@ def _pending(records: Table, features: Table, version: str, now: datetime | None
             ),
         )
         .where(
-            records.c.workspace_id.in_(customers()),
+            records.c.workspace_id.in_(with_features()),
             records.c.deleted_at.is_(None),
             records.c.transcript_state == HAS_TRANSCRIPT,
             or_(
@@ -153,7 +153,7 @@ def unread_conversations(
             ),
         )
         .where(
-            records.c.workspace_id.in_(customers()),
+            records.c.workspace_id.in_(with_features()),
             records.c.deleted_at.is_(None),
             records.c.transcript_state == HAS_TRANSCRIPT,
             records.c.updated_at < before,

@@ -1,18 +1,20 @@
 """Delete our own history by age, and the data of workspaces that were removed long ago."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, Table, delete, func, select
 
 from ingest_assets.storage.deletion_tables import ACCEPTED, held_deletions
 from ingest_assets.storage.feature_tables import model_requests
 from ingest_assets.storage.incident_tables import incidents
+from ingest_assets.storage.operations import operations
 from ingest_assets.storage.purging import purge
 from ingest_assets.storage.record_tables import versions
 from ingest_assets.storage.schema import leases, sync_counts, syncs, workspaces
 
 CHUNK = 20_000  # rows a transaction
+OPERATIONS_KEPT = timedelta(days=365)  # longer than other history: few, and asked for late
 
 
 def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]:
@@ -24,6 +26,7 @@ def prune_history(engine: Engine, before: datetime) -> Iterator[tuple[str, int]]
         conn.execute(delete(leases).where(leases.c.until < before))
         accepted = held_deletions.c.decision == ACCEPTED
         conn.execute(delete(held_deletions).where(accepted, held_deletions.c.decided_at < before))
+        conn.execute(delete(operations).where(operations.c.began_at < before - OPERATIONS_KEPT))
         conn.execute(delete(incidents).where(incidents.c.closed_at < before))  # with their messages
     over = (model_requests.c.made_at < before, func.coalesce(model_requests.c.wait_until < func.now(), True))
     yield "features.model_requests", _delete(engine, model_requests, *over)

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, Engine, Table, delete, func, or_, select, text, tuple_, update
 
+from ingest_assets.storage import deletion_tables, operations
 from ingest_assets.storage.incident_tables import incident_messages, incidents
 from ingest_assets.storage.schema import accounts, leases, metadata, workspaces
 
 CHUNK = 5_000  # rows a transaction
+KNOWN = (deletion_tables, operations)  # whose tables are known once they are imported
 
 
 def tables_of_workspaces() -> Sequence[Table]:

@@ -63,6 +63,7 @@ workspaces = Table(
         "created_at", timestamp, nullable=False, server_default=func.now(), comment="when it was connected first"
     ),
     Column("removed_at", timestamp, comment="null while the workspace is a customer"),
+    Column("features_paused_at", timestamp, comment="since when the language model reads nothing of it"),
     # a workspace is a Dagster partition key, which may hold neither comma nor space
     CheckConstraint("workspace_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'", name="slug"),
     schema="ingest",
@@ -90,6 +91,7 @@ accounts = Table(
     Column(
         "state_since", timestamp, nullable=False, server_default=func.now(), comment="since when it has this state"
     ),
+    Column("paused_with", Text, comment="all: with all of its source; null: by itself, or not"),
     Column("attempts", Integer, nullable=False, server_default="0", comment="failures since the last success"),
     Column("error_kind", Text, comment="what the last sync failed with, as in syncs; null: it did not fail"),
     Column("error_since", timestamp, comment="when the first of the failures in a row ended"),

@@ -1,6 +1,7 @@
 """Workspaces: the customers that we serve, and those that were removed."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -21,6 +22,28 @@ def register_workspace(conn: Connection, workspace_id: str) -> None:
 def customers() -> Select[str]:
     """Select the workspaces that were not removed."""
     return select(workspaces.c.workspace_id).where(workspaces.c.removed_at.is_(None))
+
+
+def with_features() -> Select[str]:
+    """Select the customers whose conversations the language model may read."""
+    return customers().where(workspaces.c.features_paused_at.is_(None))
+
+
+def pause_features(conn: Connection, workspace_id: str | None, *, paused: bool) -> int:
+    """Let the language model read nothing of a workspace, or of all, or again; return how many changed."""
+    now = workspaces.c.features_paused_at
+    changed = update(workspaces).where(now.is_(None) if paused else now.is_not(None))
+    if workspace_id is not None:
+        changed = changed.where(workspaces.c.workspace_id == workspace_id)
+    return conn.execute(changed.values(features_paused_at=func.now() if paused else None)).rowcount
+
+
+def features_paused(conn: Connection) -> dict[str, datetime]:
+    """Return since when the language model reads nothing, by workspace."""
+    paused = select(workspaces.c.workspace_id, workspaces.c.features_paused_at).where(
+        workspaces.c.features_paused_at.is_not(None)
+    )
+    return {row.workspace_id: row.features_paused_at for row in conn.execute(paused)}
 
 
 def workspace_ids(conn: Connection) -> list[str]:

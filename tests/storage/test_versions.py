@@ -159,7 +159,7 @@ def test_the_data_of_a_removed_workspace_takes_its_versions_along(acme: Workspac
     edit(acme, ts, "two")
     acme.reads()
     assert kept(bench) == [("one", False)]
-    assert bench.run("remove", "acme").returncode == 0
+    assert bench.run("remove", "acme", "--yes").returncode == 0
     assert [name for name, _rows in delete_removed(bench.engine, datetime.now(UTC) + timedelta(days=1))] == [
         "acme"
     ]
