@@ -1,5 +1,7 @@
 """Commands for the database and the keys of what is encrypted in it."""
 
+import os
+
 import click
 
 from ingest_assets.app import App
@@ -18,9 +20,21 @@ def migrate(app: App) -> None:
 
 
 @click.command("new-key")
-def new_key() -> None:
+@click.option("--save", is_flag=True, help="put it into the file .env, which only you may read, and print nothing")
+def new_key(*, save: bool) -> None:
     """Print a key for INGEST_ENCRYPTION_KEYS."""
-    echo(vault.new_key())
+    key = vault.new_key()
+    if not save:
+        echo(key)
+        return
+    from ingest_assets.cli.environment import ENV, KEYS, save_key
+
+    before = save_key(key)
+    echo(f"{ENV} holds the key as the first of {KEYS}. Keep a copy: it opens stored credentials.")
+    if before:
+        echo("`ingest-assets rotate-keys` encrypts with it what is stored; the older keys may go afterwards.")
+    if os.environ.get(KEYS, before) != before:
+        echo(f"{KEYS} is set in the environment, too, and that one counts; unset it.", err=True)
 
 
 @click.command("rotate-keys")

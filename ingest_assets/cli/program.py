@@ -8,10 +8,12 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli import CANNOT
 from ingest_assets.cli.accounts import accounts, acknowledge, disconnect, remove
+from ingest_assets.cli.apply import apply
 from ingest_assets.cli.connect import connect
 from ingest_assets.cli.coverage import coverage
 from ingest_assets.cli.database import migrate, new_key, rotate_keys
 from ingest_assets.cli.deletions import deletions
+from ingest_assets.cli.environment import read_environment
 from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
 from ingest_assets.cli.operations import operations
@@ -31,7 +33,7 @@ from ingest_assets.terminal import echo, echo_usage, guard
 
 READING = (accounts, status, features, coverage, verify, incidents, operations)
 CHANGING = (
-    *(rotate_keys, connect, pause, resume, disconnect, remove, acknowledge),
+    *(rotate_keys, apply, connect, pause, resume, disconnect, remove, acknowledge),
     *(reread, rejected, deletions, person, workspace),
 )
 """Each call of these is noted in `ingest.operations`."""
@@ -45,6 +47,7 @@ def main() -> None:
     guard()
     end_by_exception()
     try:
+        read_environment()
         app = App.load()
         code = cli.main(obj=app, standalone_mode=False)  # what ctx.exit() was given
         sys.exit(code if isinstance(code, int) else 0)

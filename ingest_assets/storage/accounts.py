@@ -40,6 +40,7 @@ def save_account(conn: Connection, values: ColumnsView) -> bool:
                 **{key: values[key] for key in ("name", "credential", "settings")},
                 "state": ACTIVE,
                 "reason": None,
+                "applied": None,
                 "state_since": case((accounts.c.state == ACTIVE, accounts.c.state_since), else_=func.now()),
                 **_FRESH,
             },
@@ -88,6 +89,21 @@ def set_state(
     if state == DISCONNECTED:
         values |= {"credential": {}}
     conn.execute(update(accounts).where(accounts.c.account_id == func.any(list(account_ids))).values(**values))
+
+
+def note_applied(
+    conn: Connection, workspace_id: str, source: str, names: Sequence[str], applied: Columns | None
+) -> None:
+    """Keep what a file says of accounts, after they were connected so."""
+    conn.execute(
+        update(accounts)
+        .where(
+            accounts.c.workspace_id == workspace_id,
+            accounts.c.source == source,
+            accounts.c.name == func.any(list(names)),
+        )
+        .values(applied=applied)
+    )
 
 
 def rename_account(conn: Connection, account_id: int, name: str) -> None:

@@ -81,6 +81,11 @@ accounts = Table(
     Column("credential", JSONB, nullable=False, comment="per field: a sealed value or the name of a variable"),
     Column("settings", JSONB, nullable=False, comment="what was chosen when it was connected"),
     Column(
+        "applied",
+        JSONB(none_as_null=True),
+        comment="what a file of `apply` says of it, secrets by reference; null: it was connected by hand",
+    ),
+    Column(
         "state",
         Text,
         nullable=False,
