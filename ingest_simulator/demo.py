@@ -25,11 +25,13 @@ from ingest_assets.cli.processes import (
     LOOPBACK,
     dagster_command,
     dagster_environment,
-    end_with_sigterm,
     output,
     process,
     require_free,
+    stop_by_signal,
 )
+from ingest_assets.cli.progress import progress
+from ingest_assets.cli.signals import INTERRUPTED
 from ingest_assets.cli.status import print_status
 from ingest_assets.errors import IngestError
 from ingest_assets.features.featured import FEATURED
@@ -37,7 +39,7 @@ from ingest_assets.sources import SOURCES
 from ingest_assets.storage.migrate import migrate
 from ingest_assets.storage.vault import new_key
 from ingest_assets.terminal import echo
-from ingest_simulator import demo_world, embedded
+from ingest_simulator import demo_query, demo_world, embedded
 from ingest_simulator.wire import Json
 
 FOLDER = Path(".demo")
@@ -55,47 +57,82 @@ PARTITIONS = """query($key: AssetKeyInput!) {
 
 def demo() -> int:
     """Run the demo; return the exit code."""
+    stop_by_signal()
+    try:
+        with ExitStack() as running:
+            reason = _run(running)
+            if reason is None and sys.stdout.isatty() and not os.environ.get("CI"):
+                echo("Ctrl-C stops everything.")
+                signal.pause()  # until the user has seen enough
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0 if reason is None else 1
+
+
+class _Step:
+    """What the demo is about, for the line that tells it."""
+
     began = time.monotonic()
-    end_with_sigterm()
-    with ExitStack() as stack:
-        stack.enter_context(_only_one())
+    now = "Starting"
+
+    @classmethod
+    def words(cls) -> str:
+        return f"{cls.now} ... ({time.monotonic() - cls.began:.0f} s)"
+
+
+def _run(running: ExitStack) -> str | None:
+    """Start everything and show it; return why it did not end well, or None."""
+    running.enter_context(_only_one())
+    with progress(_Step.words):
         app = App.load()
         require_free(app.core.web_port, "INGEST_WEB_PORT")
-        echo("Starting PostgreSQL ...")
+        _step("Starting PostgreSQL")
         server = embedded.start(FOLDER / "postgres")
         server.drop_database(DATABASE)  # the simulated vendors forget; so must we
-        environ = dagster_environment(server.create_database(DATABASE), FOLDER / "dagster", {})
-        echo("Starting the simulated vendors ...")
-        vendors = stack.enter_context(_simulator(environ))
+        url = server.create_database(DATABASE)
+        environ = dagster_environment(url, FOLDER / "dagster", {})
+        _step("Starting the simulated vendors")
+        vendors = running.enter_context(_simulator(environ))
         environ |= {**demo_world.environ(vendors), "INGEST_ENCRYPTION_KEYS": new_key()}
         app = App.load(environ)
         migrate(app.any_engine)
         demo_world.connect_everything(app, vendors, FOLDER)
-        echo("Starting Dagster: web UI, daemon, code server ...")
-        log = stack.enter_context(output(FOLDER / "dagster.log"))
-        dagster = stack.enter_context(
+        _step("Starting Dagster: web UI, daemon, code server")
+        log = running.enter_context(output(FOLDER / "dagster.log"))
+        dagster = running.enter_context(
             process(dagster_command(app.core.web_port), environ, stdout=log, stderr=subprocess.STDOUT)
         )
         web = f"http://{LOOPBACK}:{app.core.web_port}"
         reason = _watch(app, web, dagster)
-        print_status(app)
-        reason = _show_missing(app) or reason
-        _show_one(app)
-        echo()
-        echo(f"{time.monotonic() - began:.0f} s. Web UI: {web}/assets")
-        if reason is not None:
-            echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
-            return 1
-        if sys.stdout.isatty() and not os.environ.get("CI"):
-            echo(
-                "The schedules are off again, so that the pages keep still; switch them on under Automation, or "
-                "materialize a partition from its page. Ctrl-C stops everything."
-            )
-            try:
-                signal.pause()  # until the user has seen enough
-            except KeyboardInterrupt:
-                echo("Stopping.")
-    return 0
+    print_status(app)
+    reason = _show_missing(app) or reason
+    _show_one(app)
+    echo()
+    demo_query.show(app.engine, url)
+    _end(web, reason)
+    return reason
+
+
+def _step(what: str) -> None:
+    _Step.now = what
+    echo(f"{what} ...")
+
+
+def _end(web: str, reason: str | None) -> None:
+    """Print where to look, and what is red there on purpose."""
+    echo()
+    echo(f"{time.monotonic() - _Step.began:.0f} s. Web UI: {web}/assets")
+    echo(
+        f"Red on purpose: the partition {demo_world.REVOKED_SLACK} of raw/slack_messages, and checks that tell of "
+        "what is missing."
+    )
+    if reason is not None:
+        echo(f"{reason} Dagster's log: {FOLDER / 'dagster.log'}", err=True)
+        return
+    echo(
+        "The schedules are off again, so that the pages keep still; switch them on under Automation, or "
+        "materialize a partition from its page."
+    )
 
 
 @contextmanager
@@ -165,7 +202,7 @@ def _switch_on(web: str) -> list[str]:
         if answer["__typename"] != "ScheduleStateResult":
             return []
         started.append(answer["scheduleState"]["id"])
-    echo("Switched the schedules on; they tick at the next full minute ...")
+    _step("Switched the schedules on; they tick at the next full minute")
     return started
 
 

@@ -27,7 +27,6 @@ LONGER_FUNCTIONS = {
     "ingest_assets/sources/slack/records.py:from_api": "one field a line",
     "ingest_assets/sources/gmail/threads.py:_page": "one page: what is stored, gone, left and unreadable",
     "ingest_assets/definitions.py:build": "one list of definitions",
-    "ingest_simulator/demo.py:demo": "the demo, step by step",
     "ingest_simulator/fathom/seeding.py:add_meeting": "one field a line",
     "ingest_simulator/gmail/writing.py:_payload": "one field a line",
     "ingest_simulator/gong/seeding.py:add_call": "one field a line",

@@ -6,18 +6,23 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
+
+import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.signals import INTERRUPTED, MESSAGE, SIGNALS, STDERR
 from ingest_assets.errors import IngestError
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.terminal import echo
 
 LOOPBACK = "127.0.0.1"
-STOP_SECONDS = 20
+STOP_SECONDS = 1.4  # a sync ends after the page under way, which takes less
+LOOK_SECONDS = 0.05
 INSTANCE, WORKSPACE = Path("deploy/dagster.yaml"), Path("workspace.yaml")
 HOME = Path(".dagster")
 LOG = HOME / "dagster.log"
@@ -36,14 +41,17 @@ def process(command: list[str], environ: Mapping[str, str], **popen: object) -> 
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(child.pid, number)
-            child.wait(timeout=STOP_SECONDS)
-        except ProcessLookupError:
-            return
-        except (subprocess.TimeoutExpired, KeyboardInterrupt, SystemExit):
-            continue  # a second Ctrl-C does not wait any longer, and leaves nobody behind
+    """End a group: what is at a safe place within a moment ends by itself; a second signal waits no longer."""
+    with suppress(ProcessLookupError):  # all of them have ended
+        with suppress(KeyboardInterrupt, SystemExit):
+            os.killpg(child.pid, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < deadline:
+                child.poll()  # the group's first process is ours to bury
+                os.killpg(child.pid, 0)
+                time.sleep(LOOK_SECONDS)
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def dagster_environment(database_url: str, home: Path, more: Mapping[str, str]) -> dict[str, str]:
@@ -86,9 +94,23 @@ def end_with_sigterm() -> None:
             signal.signal(number, lambda number, _frame: sys.exit(128 + number))
 
 
+def stop_by_signal() -> None:
+    """Let Ctrl-C and SIGTERM end what was started, with a sentence; the second one kills it."""
+    end_with_sigterm()
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+        os.write(STDERR, MESSAGE)
+        raise KeyboardInterrupt
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
+
+
 def dev(app: App) -> None:
     """Run Dagster on the user's database until Ctrl-C. Raises IngestError where it ends before."""
-    end_with_sigterm()
+    stop_by_signal()
     app.engine  # noqa: B018  (raises before anything is started)
     require_free(app.core.web_port, "INGEST_WEB_PORT")
     environ = dagster_environment(app.database_url, HOME, {})
@@ -102,7 +124,7 @@ def dev(app: App) -> None:
         ):
             child.wait()
     except KeyboardInterrupt:
-        return
+        raise click.exceptions.Exit(INTERRUPTED) from None
     raise IngestError(f"Dagster stopped by itself; {LOG} says why.")
 
 
