@@ -31,6 +31,8 @@ class Account:
     name: str
     external_id: str
     settings: Json
+    history_from: datetime | None = None
+    """From when on it is read; None: as the source's setting says."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,10 @@ class Progress:
         """Note that so much more was read."""
         self.done = min(self.total, self.done + parts)
 
+    def leave(self, parts: float) -> None:
+        """Note that so much is left."""
+        self.done = max(0.0, self.total - parts)
+
     @property
     def waits_until(self) -> datetime | None:
         """Until when a request waits at least, for the vendor's limit or between two tries."""

@@ -23,6 +23,8 @@ from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.existing import Existing
 
 DAY = timedelta(days=1)
+LEFT = "the next sync goes on"
+"""Why history is not read by a sync that was to read what is older first."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class Extraction(Login[C, S, O]):
     """The same where the decision was to keep them: they are not asked for."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Items that are not stored on purpose, by the reason."""
+    history_until: datetime | None = None
+    """Of the history that was not read yet, this sync reads what lies before; None: all of it."""
+    half_time: datetime | None = None
+    """When half of the sync's time is over."""
 
     def existing(self, record: type[Record]) -> Existing:
         """Return what is stored of the account's records of a kind."""
@@ -107,6 +113,13 @@ class Extraction(Login[C, S, O]):
         """Shorten a span to what the account chose, and to what is kept."""
         kept, chosen = self.kept_since, self.settings.at_most(span)
         return chosen if kept is None else min(chosen, self.started_at - kept)
+
+    @property
+    def history(self) -> timedelta:
+        """How far back the account is read."""
+        chosen = self.account.history_from
+        span = timedelta(days=self.options.history_days) if chosen is None else self.started_at - chosen
+        return self.at_most(max(span, timedelta(0)))
 
     @property
     def missed(self) -> frozenset[str]:

@@ -35,6 +35,10 @@ class Window(BaseModel):
         cuts = [self.since + step * place for place in range(pieces)] + [self.until]
         return [self.model_copy(update={"since": since, "until": until}) for since, until in pairwise(cuts)]
 
+    def cut(self, moment: datetime) -> tuple["Window", "Window"]:
+        """Cut in two at a moment within."""
+        return self.model_copy(update={"until": moment}), self.model_copy(update={"since": moment})
+
     def holds(self, moment: datetime) -> bool:
         return self.since <= moment < self.until
 
@@ -85,7 +89,7 @@ def plan(cursor: WindowsCursor | None, now: datetime, reach: Reach) -> WindowsCu
     oldest = min(start, cursor.covered_from) if reach.all_read else start
     deep = _due(cursor.deep_at, now, DEEP_RHYTHM)
     unread = [window for window in cursor.unread if oldest < window.until and window.since < window.until]
-    if start < cursor.covered_from:  # the history setting was raised
+    if start < cursor.covered_from:  # more history is wanted than before
         unread.insert(0, Window(since=start, until=cursor.covered_from))
     since = max(cursor.covered_to - (DEEP_LOOK_BACK if deep else reach.look_back), start)
     if cursor.covered_to > now + CLOCK_TOLERANCE:  # a clock was wrong, and nobody knows how much was read

@@ -19,7 +19,7 @@ from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
-from ingest_assets.sources.source import DAY, Extraction, Page, Store
+from ingest_assets.sources.source import DAY, LEFT, Extraction, Page, Store
 from ingest_assets.sources.time_window_plan import Reach, Window, WindowsCursor, plan
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.transcript_state import UNREADY, due
@@ -56,7 +56,6 @@ class WindowReader(ABC, Generic[C, S, O]):
         store: Store,
         clock: VendorClock,
         *,
-        history_days: float,
         newest: int | None,
     ) -> None:
         self.run, self.newest, self._store, self._clock = run, newest, store, clock
@@ -73,11 +72,12 @@ class WindowReader(ABC, Generic[C, S, O]):
         position = run.cursors.get(self.stream)
         known = None if position is None else WindowsCursor.model_validate(position)
         reach = Reach(
-            history=run.at_most(timedelta(days=history_days)),
+            history=run.history,
             look_back=self.look_back,
             wide=newest is None,
             all_read=run.settings.last_hours is None,
         )
+        self._is_first = known is None
         self._covered_before = BEGINNING if known is None else min(known.covered_to, run.started_at)
         self._cursor = plan(known, run.started_at, reach)
 
@@ -149,19 +149,42 @@ class WindowReader(ABC, Generic[C, S, O]):
         await self.store(Page(stream=self.stream, cursor=self._cursor.until(present, self._covered_before)))
 
     async def read(self) -> None:
-        """Read the newest window, then the others, oldest first, then what was not ready."""
-        live, left = True, _days(self._cursor.unread)
-        self.run.progress.expect(left, "days", self.run.clock.now())
-        while self._cursor.unread:
-            if not live and (until := self.history_waits()):
-                self.run.skipped["history"] = f"waits until {until:%Y-%m-%d %H:%M} UTC for its share of requests"
-                break
-            window = self._cursor.unread[-1 if live else 0]
+        """Read the newest window, then what was not ready, then the other windows, oldest first.
+
+        A first sync looks for what was not ready in the end, as nothing was stored before.
+        """
+        self.run.progress.expect(_days(self._cursor.unread), "days", self.run.clock.now())
+        live = True
+        while live and self._cursor.unread:
+            window = self._cursor.unread[-1]
             await self._window(window)
-            live = live and window not in self._finished  # it was cut: its newest piece comes next
-            before, left = left, _days(self._cursor.unread)
-            self.run.progress.advance(before - left)
-        await self._unready()
+            live = window not in self._finished  # it was cut: its newest piece comes next
+        if not self._is_first:
+            await self._unready()
+        await self._history()
+        if self._is_first:
+            await self._unready()
+
+    async def _history(self) -> None:
+        while window := self._oldest_wanted():
+            if until := self.history_waits():
+                self.run.skipped["history"] = f"waits until {until:%Y-%m-%d %H:%M} UTC for its share of requests"
+                return
+            await self._window(window)
+        if self._cursor.unread:
+            self.run.skipped["history"] = LEFT
+
+    def _oldest_wanted(self) -> Window | None:
+        """Return the oldest window that this sync is to read; what lies after `history_until` is cut off it."""
+        until = self.run.history_until
+        for window in self._cursor.unread[:1]:
+            if until is None or window.until <= until:
+                return window
+            if window.since < until:
+                before, after = window.cut(until)
+                self._cursor = self._cursor.replacing(window, [before, after])
+                return before
+        return None
 
     async def _window(self, window: Window) -> None:
         """Read a window to its end, or cut it."""
@@ -180,6 +203,7 @@ class WindowReader(ABC, Generic[C, S, O]):
             return
         self._finished.append(window)
         self._cursor = self._cursor.replacing(window, [])
+        self.run.progress.leave(_days(self._cursor.unread))
         if self.newest is None:
             held = await self.existing.ids_between(self.moment, window.since, window.until)
             if gone := await self.gone(sorted(held - self.listed)):

@@ -80,6 +80,7 @@ accounts = Table(
     Column("external_id", Text, nullable=False, comment="the vendor's id of the login, a Slack team for one"),
     Column("credential", JSONB, nullable=False, comment="per field: a sealed value or the name of a variable"),
     Column("settings", JSONB, nullable=False, comment="what was chosen when it was connected"),
+    Column("history_from", timestamp, comment="from when on it is read; null: as the source's HISTORY_DAYS says"),
     Column(
         "applied",
         JSONB(none_as_null=True),

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -238,6 +238,8 @@ class Reading:
             kept=self.breaker.ids(REFUSED),
             left_out=self.left_out,
             ignored=self.ignored,
+            history_until=self.worker.history_until,
+            half_time=self.started_at + timedelta(minutes=self.worker.core.sync_minutes) / 2,
             parts=Parts(self.unreadable.values(), now=self.started_at, ask_all=self.worker.reservation is None),
         )
 

@@ -1,7 +1,7 @@
 """What every sync of a process shares."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Engine
@@ -38,6 +38,9 @@ class Worker:
     reservation: str | None = None
     """Who is due later (a vendor said when), or reserved for another run, is left alone. None reads all."""
 
+    history_until: datetime | None = None
+    """Of the history that was not read yet, a sync reads what lies before; None: all of it."""
+
     stop: Stop = field(default_factory=Stop)
     """Ends all syncs of the process at a safe place."""
     under_way: dict[int, "Reads"] = field(default_factory=dict)
@@ -56,6 +59,7 @@ def account_of(row: StoredRow) -> Account:
         name=row.name,
         external_id=row.external_id,
         settings=row.settings,
+        history_from=row.history_from and row.history_from.astimezone(UTC),
     )
 
 

@@ -79,7 +79,6 @@ class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
             run,
             store,
             client.vendor_clock,
-            history_days=run.options.history_days,
             newest=run.settings.newest_sessions,
         )
         self.client = client

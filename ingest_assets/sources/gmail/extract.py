@@ -1,8 +1,10 @@
-"""Read one mailbox: everything once, then what its history says has changed."""
+"""Read one mailbox: the newest of it once, then what its history says has changed, and older mail by windows."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
+from math import ceil
 
 from pydantic import BaseModel, Field
 
@@ -17,8 +19,11 @@ from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.records import HIDDEN, GmailThread
 from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, part_of
-from ingest_assets.sources.source import Page, Store
+from ingest_assets.sources.source import LEFT, Page, Store
+from ingest_assets.sources.time_window_plan import Window
 
+WINDOW = timedelta(days=30)  # of what is older: a sync that was cut lists no more than this again
+LEAST = timedelta(days=2)  # what is no longer than this beyond a window has none of its own
 LISTINGS = 3  # tries, where page tokens die
 NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
 """None of this is ever stored (see `visible`): not to find it saves its fetch, and its place among the newest.
@@ -26,13 +31,15 @@ A search is about messages: a thread with mail and a draft is found for its mail
 
 
 class MailboxCursor(BaseModel):
-    """What we hold: all since `covered_from`, as of `history_id`, for one selection of labels."""
+    """What we hold: all since `covered_from` but the unread windows, as of `history_id`, for some labels."""
 
     history_id: str
     covered_from: datetime
     selection: list[str]
     label_names: dict[str, str] = Field(default_factory=dict)
     """Of the selected labels, by id: a label that was deleted can no longer be asked for its name."""
+    unread: list[Window] = Field(default_factory=list)
+    """Oldest first."""
 
 
 async def extract(run: GmailExtraction, store: Store) -> None:
@@ -40,6 +47,35 @@ async def extract(run: GmailExtraction, store: Store) -> None:
     async with GmailClient.open(run) as client:
         run.parts.login = client.profile
         await _Mailbox(run, client, store).read()
+
+
+def query_of(since: datetime, until: datetime | None) -> str:
+    """Return the search for the mail of a window, by seconds that hold at least all of it."""
+    before = "" if until is None else f"before:{ceil(until.timestamp()) + 1} "
+    return f"after:{int(since.timestamp())} {before}{NOT_MAIL}"
+
+
+def reaching(cursor: MailboxCursor, since: datetime) -> MailboxCursor:
+    """Return the cursor where it is to reach back to a moment: what it did not cover is still to be read."""
+    more = windows(since, cursor.covered_from)
+    if not more:
+        return cursor
+    return cursor.model_copy(update={"covered_from": since, "unread": [*more, *cursor.unread]})
+
+
+def windows(since: datetime, until: datetime) -> list[Window]:
+    """Cut a stretch of time into windows, oldest first."""
+    count = ceil((until - since) / WINDOW) if since < until else 0
+    step = (until - since) / max(count, 1)
+    ends = [since + step * place for place in range(count)] + [until]
+    return [Window(since=begin, until=end) for begin, end in pairwise(ends)] if count else []
+
+
+def cut(window: Window, moment: datetime | None) -> Sequence[Window]:
+    """Return a window, in two where a moment lies within."""
+    if moment is None or not window.since < moment < window.until:
+        return [window]
+    return window.cut(moment)
 
 
 class _Mailbox:
@@ -52,21 +88,21 @@ class _Mailbox:
         self.selection = [*sorted(self.include), *(f"-{label}" for label in sorted(self.exclude))]
         position = run.cursors.get(MAILBOX)
         self.cursor = None if position is None else MailboxCursor.model_validate(position)
-        history = run.at_most(timedelta(days=run.options.history_days))
-        self.wanted_from = run.started_at - history
+        self.wanted_from = run.started_at - run.history
+        self.whole = run.settings.newest_threads is not None
+        """Whether all is listed at once: the newest of each window would be too many."""
 
     async def read(self) -> None:
-        cursor = self.cursor
-        if cursor is not None and cursor.selection == self.selection and self.wanted_from >= cursor.covered_from:
+        cursor, wanted = self.cursor, self.wanted_from
+        more = cursor is not None and wanted < cursor.covered_from
+        if cursor is None or cursor.selection != self.selection or (more and self.whole):
+            await self._everything(wanted if cursor is None else min(wanted, cursor.covered_from))
+        else:
             try:
-                await self._changes(cursor)
-                return
-            except CursorExpired:
-                pass  # everything is compared anew, below, once
-        since = self.wanted_from
-        if cursor is not None:
-            since = min(since, cursor.covered_from)
-        await self._everything(since)
+                await self._changes(reaching(cursor, wanted))
+            except CursorExpired:  # everything is compared anew, once
+                await self._everything(min(wanted, cursor.covered_from))
+        await self._unread()
 
     async def _changes(self, cursor: MailboxCursor) -> None:
         """Read the threads that the history names, and move on with each batch, in the end to where it ends."""
@@ -92,8 +128,7 @@ class _Mailbox:
             await self.store(page)
 
         await self.threads.read(self._and_unreadable(waiting), changes.shrunk, store)
-        reached = cursor.model_copy(update={"history_id": newest or changes.reached})
-        await self.store(Page(stream=MAILBOX, cursor=reached))
+        await self._store_cursor(cursor.model_copy(update={"history_id": newest or changes.reached}))
 
     async def _telling(self, changes: Changes) -> list[str]:
         """Leave out threads that we do not hold and of which only labels changed that decide nothing.
@@ -109,8 +144,12 @@ class _Mailbox:
         unknown = set(idle) - {row.external_id for row in known}
         return [one for one in changes.before if one not in unknown]
 
+    async def _store_cursor(self, cursor: MailboxCursor) -> None:
+        self.cursor = cursor
+        await self.store(Page(stream=MAILBOX, cursor=cursor))
+
     async def _everything(self, since: datetime) -> None:
-        """List all threads since a moment, read those that changed, and look for those that are gone.
+        """Read the newest window; what is older is unread from then on, and read after it.
 
         The history is pinned before the listing: what happens meanwhile is read again by the next sync.
         """
@@ -118,12 +157,36 @@ class _Mailbox:
         pinned = history_id_of((await self.client.profile()).get("historyId"))
         if pinned is None:
             raise UnexpectedResponse("Gmail's profile has no historyId.")
-        listing = await self._listed(since)
+        newest = self.run.started_at - WINDOW
+        if self.whole or newest - since <= LEAST:
+            newest = since
+        await self._window(newest, None)
+        cursor = MailboxCursor(
+            history_id=pinned, covered_from=newest, selection=self.selection, label_names=label_names
+        )
+        await self._store_cursor(reaching(cursor, since))
+
+    async def _unread(self) -> None:
+        """Read the unread windows, newest first, those that lie before `history_until`."""
+        until = self.run.history_until
+        while self.cursor is not None and self.cursor.unread:
+            pieces = [piece for one in self.cursor.unread for piece in cut(one, until)]
+            wanted = [piece for piece in pieces if until is None or piece.until <= until]
+            if not wanted:
+                self.run.skipped["history"] = LEFT
+                return
+            await self._window(wanted[-1].since, wanted[-1].until)
+            pieces.remove(wanted[-1])
+            await self._store_cursor(self.cursor.model_copy(update={"unread": pieces}))
+
+    async def _window(self, since: datetime, until: datetime | None) -> None:
+        """List the threads of a window, read those that changed, and look for those that are gone."""
+        listing = await self._listed(since, until)
         self.run.left_out.update(+listing.left_out)
         if listing.rejected:
             await self.store(Page(rejected=listing.rejected, stream=MAILBOX))
         listed = listing.threads
-        held = await self._held(since)
+        held = await self._held(since, until)
         missed = self.run.missed
         stale = [
             thread_id
@@ -138,10 +201,6 @@ class _Mailbox:
             await self.store(page)
 
         await self.threads.read(wanted, unlisted, store)
-        cursor = MailboxCursor(
-            history_id=pinned, covered_from=since, selection=self.selection, label_names=label_names
-        )
-        await self.store(Page(stream=MAILBOX, cursor=cursor))
 
     async def _label_names(self) -> dict[str, str]:
         """Return the selected labels by id. Raises CredentialRejected where one was deleted in Gmail.
@@ -161,8 +220,8 @@ class _Mailbox:
                 )
         return {label: names[label] for label in self.include | self.exclude}
 
-    async def _listed(self, since: datetime) -> Listing:
-        query = f"after:{int(since.timestamp())} {NOT_MAIL}"
+    async def _listed(self, since: datetime, until: datetime | None) -> Listing:
+        query = query_of(since, until)
         for _attempt in range(LISTINGS):
             listing = Listing()
             try:
@@ -175,9 +234,10 @@ class _Mailbox:
             return listing
         raise UnexpectedResponse("Gmail lost the page token of a listing three times.")
 
-    async def _held(self, since: datetime) -> dict[str, str | None]:
-        rows = await self.existing.since("occurred_at", since, ["external_id", "history_id"])
-        return {row.external_id: row.history_id for row in rows}
+    async def _held(self, since: datetime, until: datetime | None) -> dict[str, str | None]:
+        columns = ["external_id", "history_id", "occurred_at"]
+        rows = await self.existing.since("occurred_at", since, columns)
+        return {row.external_id: row.history_id for row in rows if until is None or row.occurred_at < until}
 
     def _due(self, thread_id: str) -> bool:
         """Tell whether a thread may be asked for now: one that could not be read before is noted, and waits."""

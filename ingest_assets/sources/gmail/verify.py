@@ -35,6 +35,8 @@ async def verify(run: GmailExtraction, sample: int) -> AsyncGenerator[Sequence[L
             cost = labels + len(run.settings.exclude_labels) + BODIES
             stretches = pieces(cursor.covered_from, run.started_at, ranges(sample))
             for since, until in stretches if run.settings.newest_threads is None else ():
+                if any(one.since < until and since < one.until for one in cursor.unread):
+                    continue
                 query = f"after:{ceil(since.timestamp())} before:{int(until.timestamp())} {NOT_MAIL}"
                 looks.append(Look(named(since, until), cost, partial(verifier.found, query)))
             ids = [row.external_id for row in await run.existing(GmailThread).sample(["external_id"], sample)]

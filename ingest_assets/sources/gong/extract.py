@@ -102,7 +102,6 @@ class Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
             run,
             store,
             client.vendor_clock,
-            history_days=run.options.history_days,
             newest=run.settings.newest_calls,
         )
         self.client = client

@@ -1,4 +1,4 @@
-"""Read one channel: the walks that `plan` asks for, each changed thread whole.
+"""Read one channel: the walks that a plan asks for, each changed thread whole.
 
 A page's rows commit with what remains to be read after it, so that a crash repeats a page at most. What a channel
 refuses is told, and ends nothing else; what was read before is kept.
@@ -29,6 +29,7 @@ from ingest_assets.sources.slack.plan import (
     healed,
     is_from_the_future,
     next_plan,
+    reaching,
     still_unread,
 )
 from ingest_assets.sources.slack.records import SlackMessage, ts_of
@@ -106,32 +107,45 @@ class ChannelReader:
         self.any_read = False
         self.finished: dict[str, tuple[str, ChannelCursor]] = {}
         """The channels that were read to their end: label and cursor by id."""
+        self.unread: dict[str, Reading] = {}
+        """By id, the channels of which something was never read."""
 
     async def read(self, channel: Json) -> None:
         """Read one channel; one that Slack does not let us read is told, and ends nothing else."""
-        channel_id, parts = channel["id"], self.run.parts
-        if not parts.due(channel_id):
-            return
-        label = channel.get("name") or channel_id
+        channel_id = channel["id"]
+        if self.run.parts.due(channel_id):
+            label = channel.get("name") or channel_id
+            await self.guarded(channel_id, label, self._read(channel, label))
+
+    async def guarded(self, channel_id: str, label: str, reading: Awaitable[None]) -> None:
+        """Wait until something of a channel was read; tell where Slack does not let us."""
         try:
-            await self._read(channel, label)
+            await reading
             self.any_read = True
         except SourceError as error:
             self.held = error if is_long_pause(error) else self.held
             if is_long_pause(error) and error.code != RATELIMITED:
                 self.run.skipped[label] = RATELIMITED  # another channel was told so; this one was not asked for
             else:
-                refused = await parts.failed(channel_id, label, error)
+                refused = await self.run.parts.failed(channel_id, label, error)
                 await self._store(Page(unreadable=[refused], stream=channel_id, label=label))
 
     async def _read(self, channel: Json, label: str) -> None:
         channel_id, archived = channel["id"], bool(channel.get("is_archived"))
         saved = self.run.cursors.get(channel_id)
-        cursor = ChannelCursor.model_validate(saved) if saved else None
-        over = cursor is not None and cursor.archived and archived and not cursor.unread
-        plan = Plan(cursor, []) if over and cursor else await self._plan(channel_id, cursor)  # read to its end
+        before = ChannelCursor.model_validate(saved) if saved else None
+        cursor = before and reaching(before, ts_of(self.run.started_at - self.run.history))
+        if cursor is not None and cursor.archived and archived:  # it was read to its end
+            plan = Plan(cursor, [], left=tuple(cursor.unread))
+        else:
+            plan = await self._plan(channel_id, cursor)
         reading = Reading(channel_id, label, plan)
-        pages = ChannelPages(self._store, channel_id, label, plan.cursor)
+        await self.follow(reading, before, archived=archived)
+
+    async def follow(self, reading: Reading, before: ChannelCursor | None, *, archived: bool) -> None:
+        """Walk a plan's steps, and store the cursor that follows, unless nothing changed."""
+        channel_id, plan = reading.channel_id, reading.plan
+        pages = ChannelPages(self._store, channel_id, reading.label, plan.cursor)
         try:
             await self._steps(reading, pages)
             await self.threads.others(reading, pages.add)
@@ -140,35 +154,37 @@ class ChannelReader:
             raise
         last = pages.last(self.run.parts.succeeded(channel_id))
         finished = self._finished(plan, pages.cursor, archived=archived)
-        if not over or last.records or last.unreadable or last.read or finished != cursor:
+        if plan.steps or last.records or last.unreadable or last.read or finished != before:
             await self._store(replace(last, cursor=finished))
-        self.finished[channel_id] = label, finished
+        if plan.left:
+            self.unread[channel_id] = replace(reading, plan=Plan(finished, [], left=plan.left))
+        else:
+            self.finished[channel_id] = reading.label, finished
 
     def _finished(self, plan: Plan, cursor: ChannelCursor, *, archived: bool) -> ChannelCursor:
         now = self.run.started_at
         changed = {
-            "unread": [],
+            "unread": list(plan.left),
             "archived": archived,
             "reread_at": cursor.reread_at | dict.fromkeys(plan.reread, now),
             "threads_at": now if plan.threads_since else cursor.threads_at,
         }
         done = cursor.model_copy(update=changed)
-        if self.run.settings.last_hours is not None:  # what is older is not wanted
+        if plan.left or self.run.settings.last_hours is not None:  # what is older is not wanted
             return done
         return with_zones(done, self.run, self._now())
 
     async def _plan(self, channel_id: str, cursor: ChannelCursor | None) -> Plan:
-        limited, now, options = self.client.limited, self._now(), self.run.options
-        history = self.run.at_most(timedelta(days=options.history_days))
-        watch = self.run.at_most(timedelta(days=options.watch_days))
+        limited, now = self.client.limited, self._now()
+        watch = self.run.at_most(timedelta(days=self.run.options.watch_days))
         shown = {"channel_id": channel_id, "in_channel": True}
         count = await self.existing.count_after("ts", ts_of(now.earlier - watch), **shown)
         if cursor is None:
-            return first_plan(now, history, watch, limited=limited, stored=count > 0)
+            return first_plan(now, self.run.history, watch, limited=limited, stored=count > 0)
         if is_from_the_future(cursor, now):
             cursor = healed(cursor, now, await self.existing.greatest("ts", **shown))
         pages = count / (LIMITED_OBJECTS if limited else PAGE)
-        return next_plan(cursor, now, history, watch, limited=limited, stored_pages=pages)
+        return next_plan(cursor, now, watch, limited=limited, stored_pages=pages)
 
     def _now(self) -> Now:
         clock, started = self.client.vendor_clock, self.run.started_at
@@ -182,7 +198,7 @@ class ChannelReader:
 
             def reached(remaining: Range | None, step: Step = step, later: list[Range] = later) -> None:
                 rest = None if remaining is None else still_unread(remaining, step.fresh_from)
-                pages.reached([rest, *later] if rest else later)
+                pages.reached([*([rest] if rest else []), *later, *reading.plan.left])
 
             await self.walk(reading, step, pages, reached)
 

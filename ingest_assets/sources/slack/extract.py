@@ -1,4 +1,4 @@
-"""Read one Slack account: its directory, then its channels, a few at a time."""
+"""Read one Slack account: its directory, what is new in its channels, a few at a time, and what was never read."""
 
 from functools import partial
 
@@ -9,6 +9,7 @@ from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor, Directory
+from ingest_assets.sources.slack.unread import read_unread
 from ingest_assets.sources.source import Page, Store
 
 CHANNELS_AT_ONCE = 4
@@ -51,14 +52,21 @@ async def _channels(
     if unreadable:
         await store(Page(unreadable=unreadable))
     channels = sorted(selected, key=lambda channel: _order(run, channel))
-    at_once = 1 if client.limited else CHANNELS_AT_ONCE  # a request a minute ends nothing that is begun at once
-    run.progress.expect(len(channels), "channels", run.clock.now())
+    later: list[Json] = []
 
     async def read(channel: Json) -> None:
-        await reader.read(channel)
-        run.progress.advance()
+        if client.limited and reader.unread and run.half_time and run.clock.now() >= run.half_time:
+            later.append(channel)  # it is the turn of what was never read, else that might never come
+        else:
+            await reader.read(channel)
+            run.progress.advance()
 
+    at_once = 1 if client.limited else CHANNELS_AT_ONCE  # a request a minute ends nothing that is begun at once
+    run.progress.expect(len(channels), "channels", run.clock.now())
     await few([partial(read, channel) for channel in channels], at_once=at_once)
+    if reader.held is None:
+        await few([partial(read_unread, reader, one) for one in list(reader.unread)], at_once=at_once)
+    await few([partial(reader.read, channel) for channel in later], at_once=at_once)
     if reader.held is not None and not reader.any_read:
         raise reader.held
     return reader

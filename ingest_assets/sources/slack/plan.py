@@ -1,4 +1,4 @@
-"""Which part of a channel's time to read now: what is new, what was never finished, what may have changed.
+"""Which part of a channel's time to read now: what is new, and what may have changed; the rest is for `unread`.
 
 A channel's cursor says what is covered and what of it is still unread, as ranges of ts. Only such
 positions stay true for weeks; a page cursor never leaves the walk that got it.
@@ -69,6 +69,8 @@ class Plan:
     """The parts of the watch window that the steps cover."""
     stored: bool = False
     """Whether we hold anything of the watch window, to be compared with what is read."""
+    left: tuple[Range, ...] = ()
+    """What was never read and is none of the steps."""
     threads_since: str | None = None
     """Read threads anew whose last reply is younger, changed or not."""
 
@@ -114,33 +116,36 @@ def first_plan(now: Now, history: timedelta, watch: timedelta, *, limited: bool,
     return Plan(cursor, [Step(whole, whole.oldest)], stored=stored)
 
 
+def reaching(cursor: ChannelCursor, wanted_from: str) -> ChannelCursor:
+    """Return the cursor where it is to reach back to a ts: what it did not cover is still to be read."""
+    if wanted_from >= cursor.covered_from:
+        return cursor
+    before = Range(oldest=wanted_from, latest=cursor.covered_from)
+    return cursor.model_copy(update={"covered_from": wanted_from, "unread": [*cursor.unread, before]})
+
+
 def next_plan(
     cursor: ChannelCursor,
     now: Now,
-    history: timedelta,
     watch: timedelta,
     *,
     limited: bool,
     stored_pages: float,
 ) -> Plan:
-    """Plan for a known channel. `stored_pages`: how many requests its watch window would cost."""
-    start, wanted_from = ts_of(now.later), ts_of(now.ours - history)
+    """Plan for a known channel: what is new, and what may have changed. What was never read is left for later.
+
+    `stored_pages`: how many requests its watch window would cost.
+    """
+    start = ts_of(now.later)
     unread = [part for part in cursor.unread if part.oldest <= min(part.latest, start)]
-    if wanted_from < cursor.covered_from:  # the history setting was raised
-        unread.append(Range(oldest=wanted_from, latest=cursor.covered_from))
-    covered_from = min(wanted_from, cursor.covered_from)
     parts = _parts(watch, limited)
     due = [part for part in parts if stored_pages <= WHOLE_WINDOW_PAGES or part.due(cursor, now.ours)]
     deepest = max((part.age for part in due), default=timedelta(0))
     reread = tuple(part.key for part in parts if part.age <= deepest)
     new = Range(oldest=min(cursor.covered_to, start), latest=start)
-    again = Range(
-        oldest=min(new.oldest, max(ts_of(now.earlier - deepest), covered_from)),
-        latest=new.oldest,
-    )
+    again_from = min(new.oldest, max(ts_of(now.earlier - deepest), cursor.covered_from))
     after = cursor.model_copy(
         update={
-            "covered_from": covered_from,
             "covered_to": ts_of(now.earlier),
             "unread": [new, *unread],
             # noted again when the channel is done: what was begun and not finished stays due
@@ -150,15 +155,10 @@ def next_plan(
     # only a walk through the whole watch window meets the parents of all threads
     threads_due = parts[-1].key in reread and not _within(cursor.threads_at, THREADS_RHYTHM, now.ours)
     threads_since = ts_of(now.earlier - THREADS_REREAD) if threads_due else None
-    return Plan(after, _steps(new, unread, again), reread, stored=stored_pages > 0, threads_since=threads_since)
-
-
-def _steps(new: Range, unread: list[Range], again: Range) -> list[Step]:
-    """Finish what is missing before looking again at what may have changed since it was read."""
-    if not unread:
-        return [Step(Range(oldest=again.oldest, latest=new.latest), fresh_from=new.oldest)]
-    steps = [Step(part, part.oldest) for part in (new, *unread)]
-    return [*steps, *(Step(part, fresh_from=new.latest) for part in _without(again, unread))]
+    looked_at = _without(Range(oldest=again_from, latest=new.latest), unread)
+    steps = [Step(part, fresh_from=new.oldest) for part in looked_at]
+    left, stored = tuple(unread), stored_pages > 0
+    return Plan(after, steps, reread, stored=stored, left=left, threads_since=threads_since)
 
 
 def _without(whole: Range, holes: list[Range]) -> list[Range]:
