@@ -16,6 +16,7 @@ from sqlalchemy import Table
 
 from ingest_assets.assets.checks import Checks
 from ingest_assets.assets.failures import STEP_RETRIES, as_failure, red_run
+from ingest_assets.assets.history import HistoryConfig, want_histories
 from ingest_assets.assets.metadata import materialized, table_uri
 from ingest_assets.assets.partition_status import PartitionStatus
 from ingest_assets.assets.partitions import told_apart, workspaces
@@ -42,8 +43,8 @@ BATCH_MINUTES = 2.0
 """Who needs longer in a batch goes on in a run of its own: a large tenant does not hold the others up."""
 
 
-class SyncConfig(dg.Config):
-    """A batch: the workspaces to sync in a run without a partition."""
+class SyncConfig(HistoryConfig):
+    """A batch: the workspaces to sync in a run without a partition; and how far back its accounts are read."""
 
     workspaces: list[str] = Field(default=[])
 
@@ -100,11 +101,11 @@ def _sync_workspaces(
 ) -> Iterator[Event]:
     keys, unknown = told_apart(context, one.engine, config.workspaces or partitions_of(context), source.name)
     keep_connections(context.instance)
-    one = replace(one, reservation=_reservation(context.run))
-    batch = bool(config.workspaces)
+    want_histories(context.log, source, options, one, keys, config)
+    one, batch = replace(one, reservation=_reservation(context.run)), bool(config.workspaces)
     if batch:
-        minutes = min(BATCH_MINUTES, one.core.sync_minutes)
-        one = replace(one, core=one.core.model_copy(update={"sync_minutes": minutes}))
+        minutes = {"sync_minutes": min(BATCH_MINUTES, one.core.sync_minutes)}
+        one = replace(one, core=one.core.model_copy(update=minutes))
     partition_status = PartitionStatus(one, source, keys, batch=batch)
     checks = Checks(instance=context.instance, source=source, engine=one.engine, core=one.core)
     failed: dict[str, list[SyncResult]] = {}

@@ -9,6 +9,7 @@ from ingest_assets.app import App
 from ingest_assets.cli import CANNOT
 from ingest_assets.cli.accounts import accounts, acknowledge, disconnect, remove
 from ingest_assets.cli.apply import apply
+from ingest_assets.cli.backfill import backfill
 from ingest_assets.cli.connect import connect
 from ingest_assets.cli.coverage import coverage
 from ingest_assets.cli.database import migrate, new_key, rotate_keys
@@ -34,7 +35,7 @@ from ingest_assets.terminal import echo, echo_usage, guard
 READING = (accounts, status, features, coverage, verify, incidents, operations)
 CHANGING = (
     *(rotate_keys, apply, connect, pause, resume, disconnect, remove, acknowledge),
-    *(reread, rejected, deletions, person, workspace),
+    *(backfill, reread, rejected, deletions, person, workspace),
 )
 """Each call of these is noted in `ingest.operations`."""
 RUNNING = (migrate, new_key, sync, extract, alert, dev, metrics)

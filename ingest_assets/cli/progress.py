@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from ingest_assets.sources.source import Source
+from ingest_assets.sync.worker import Worker
 from ingest_assets.terminal import echo, rewrite
 
 FIRST, EVERY = 2.0, 0.25
@@ -27,6 +29,17 @@ def progress(words: Callable[[], str], *, plain: float = PLAIN) -> Iterator[None
     finally:
         done.set()
         telling.join()
+
+
+def under_way(source: Source, worker: Worker, done: int = 0, total: int = 1) -> str:
+    """Return what is being read of one account, and of how many more."""
+    reads, now = list(worker.under_way.values()), worker.clock.now()
+    counted = f"{source.title}: {done} of {total} workspaces done" if total > 1 else source.title
+    if not reads:
+        return f"{counted} ..."
+    account = reads[0].account
+    more = f" (and {len(reads) - 1} more accounts)" if len(reads) > 1 else ""
+    return f"{counted}; {account.workspace_id} '{account.name}': {reads[0].stage().words(now)}{more}"
 
 
 def _rewrites() -> bool:

@@ -23,8 +23,6 @@ from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.existing import Existing
 
 DAY = timedelta(days=1)
-LEFT = "the next sync goes on"
-"""Why history is not read by a sync that was to read what is older first."""
 
 
 @dataclass(frozen=True)

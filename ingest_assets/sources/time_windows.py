@@ -19,7 +19,7 @@ from ingest_assets.sources.concurrency import ahead
 from ingest_assets.sources.login import C, O, S
 from ingest_assets.sources.parts import UnreadablePart
 from ingest_assets.sources.record import Record
-from ingest_assets.sources.source import DAY, LEFT, Extraction, Page, Store
+from ingest_assets.sources.source import DAY, Extraction, Page, Store
 from ingest_assets.sources.time_window_plan import Reach, Window, WindowsCursor, plan
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.transcript_state import UNREADY, due
@@ -171,8 +171,6 @@ class WindowReader(ABC, Generic[C, S, O]):
                 self.run.skipped["history"] = f"waits until {until:%Y-%m-%d %H:%M} UTC for its share of requests"
                 return
             await self._window(window)
-        if self._cursor.unread:
-            self.run.skipped["history"] = LEFT
 
     def _oldest_wanted(self) -> Window | None:
         """Return the oldest window that this sync is to read; what lies after `history_until` is cut off it."""

@@ -1,6 +1,7 @@
 """Accounts: who is connected, with which login and settings, and in which state."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -104,6 +105,11 @@ def note_applied(
         )
         .values(applied=applied)
     )
+
+
+def set_history(conn: Connection, account_id: int, since: datetime) -> None:
+    """Have an account read from a moment on, by its next sync; what was read from before it stays."""
+    conn.execute(update(accounts).where(accounts.c.account_id == account_id).values(history_from=since))
 
 
 def rename_account(conn: Connection, account_id: int, name: str) -> None:

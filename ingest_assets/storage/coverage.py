@@ -9,7 +9,10 @@ from sqlalchemy import Connection, column, distinct, func, select, table, text
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.types import Text
 
+from ingest_assets.storage.schema import StoredRow
+
 COLUMNS = ("source", "account", "part", "range_from", "range_to", "read_at", "state", "reason")
+UNREAD, UNREADABLE = "unread", "unreadable"
 COVERED, ACKNOWLEDGED, AUDITED, LEFT_OUT, KEPT = "covered", "acknowledged", "audited", "left out", "kept"
 NO_GAPS = frozenset({COVERED, ACKNOWLEDGED, AUDITED, LEFT_OUT, KEPT})
 """States of which an operator knows, or wants it so."""
@@ -28,6 +31,24 @@ def find_coverage(conn: Connection, workspace_id: str, source: str | None = None
         .order_by(_VIEW.c.source, _VIEW.c.account, _VIEW.c.state != COVERED, _VIEW.c.part, _VIEW.c.range_from)
     )
     return conn.execute(query if source is None else query.where(_VIEW.c.source == source)).all()
+
+
+def unread_reasons(
+    conn: Connection, account: StoredRow, since: datetime, until: datetime
+) -> Sequence[tuple[str, str]] | None:
+    """Return (part, reason) of what of a range is still to be read; None where it was not to be read so far back.
+
+    Parts that cannot be read are left out.
+    """
+    rows = [
+        row for row in find_coverage(conn, account.workspace_id, account.source) if row.account == account.name
+    ]
+    told = {row.part for row in rows if row.state in {UNREADABLE, ACKNOWLEDGED}}
+    covered = [row.range_from for row in rows if row.state == COVERED and row.part not in told]
+    if not covered or max(covered) > since:
+        return None
+    unread = [row for row in rows if row.state == UNREAD and row.range_from < until and since < row.range_to]
+    return sorted({(row.part, row.reason) for row in unread if row.part not in told})
 
 
 @dataclass(frozen=True)

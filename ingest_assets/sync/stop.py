@@ -34,6 +34,12 @@ class Stop:
             for call in list(self._calls):
                 call()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for so long, or until it is requested; tell whether it is."""
+        asked = threading.Event()
+        with self.calls(asked.set):
+            return asked.wait(seconds)
+
     @contextmanager
     def calls(self, call: Callable[[], object]) -> Iterator[None]:
         """Have something called once it is requested, or at once if it was, for as long as the block lasts."""

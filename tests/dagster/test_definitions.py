@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ from ingest_assets.health import find
 from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.sources.slack import SLACK
+from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.queue import due_workspaces, unshown_failures
 from ingest_assets.storage.vault import new_key
 from ingest_assets.storage.workspaces import register_workspace, remove_workspace
+from ingest_assets.sync.backfill import Backfill
 
 MESSAGES = dg.AssetKey(["raw", "slack_messages"])
 WORLD = {"channels": 1, "messages": 5, "threads": 1, "replies": 2}
@@ -213,6 +215,36 @@ class TestOneFunctionForAllRuns:
         assert result.success
         assert [event for event in result.all_events if event.is_step_up_for_retry]
         assert "has no disk space left: no space. Free some or add some" in described(instance, result)
+
+    def test_a_run_reads_as_far_back_as_its_config_says_and_the_command_finds_nothing_left(
+        self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance
+    ) -> None:
+        [team] = join(app, sim, "acme").values()
+        old = {"team": team, "channel": "general", "text": "long ago", "hours_ago": 24 * 100}
+        sim.post("/_sim/slack/post", json=old).raise_for_status()
+        instance.add_dynamic_partitions("workspaces", ["acme"])
+
+        def read(**history: Any) -> Any:
+            ops = {"sync_slack": {"config": history}}
+            return run(defs, instance, partition_key="acme", run_config={"ops": ops})
+
+        def texts() -> list[str]:
+            with app.engine.connect() as conn:
+                return list(conn.execute(text("select text from raw.slack_messages")).scalars())
+
+        assert read().success
+        assert "long ago" not in texts()
+        assert not read(history_from="soon").success
+        assert not read(history_from="2100-01-01").success
+        assert not read(history_days=110, history_from="2026-01-01").success
+        assert read(history_days=110).success
+        assert "long ago" in texts()
+        with app.engine.connect() as conn:
+            [row] = find_accounts(conn)
+        since = datetime.now(UTC) - timedelta(days=109)
+        left = Backfill(SLACK, row, app.options_of(SLACK), app.worker("test"), since, datetime.now(UTC))
+        assert list(left.run()) == []
+        assert left.covered
 
     def test_a_batch_of_keys_materialises_the_healthy_and_stays_green(
         self, app: App, sim: httpx.Client, defs: dg.Definitions, instance: dg.DagsterInstance

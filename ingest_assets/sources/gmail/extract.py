@@ -19,7 +19,7 @@ from ingest_assets.sources.gmail.history import Changes, history_id_of
 from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.records import HIDDEN, GmailThread
 from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, part_of
-from ingest_assets.sources.source import LEFT, Page, Store
+from ingest_assets.sources.source import Page, Store
 from ingest_assets.sources.time_window_plan import Window
 
 WINDOW = timedelta(days=30)  # of what is older: a sync that was cut lists no more than this again
@@ -173,7 +173,6 @@ class _Mailbox:
             pieces = [piece for one in self.cursor.unread for piece in cut(one, until)]
             wanted = [piece for piece in pieces if until is None or piece.until <= until]
             if not wanted:
-                self.run.skipped["history"] = LEFT
                 return
             await self._window(wanted[-1].since, wanted[-1].until)
             pieces.remove(wanted[-1])

@@ -165,7 +165,9 @@ def _without(whole: Range, holes: list[Range]) -> list[Range]:
     """Return what is left of a range, newest first; what only touches a hole is none."""
     left, latest = [], whole.latest
     for hole in sorted(holes, key=lambda hole: hole.latest, reverse=True):
-        if hole.latest < latest and hole.latest >= whole.oldest:
+        if hole.latest <= whole.oldest:
+            break
+        if hole.latest < latest:
             left.append(Range(oldest=hole.latest, latest=latest))
         latest = min(latest, hole.oldest)
     return [*left, Range(oldest=whole.oldest, latest=latest)] if whole.oldest < latest else left

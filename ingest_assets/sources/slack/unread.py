@@ -11,7 +11,6 @@ from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.plan import Plan, Step
 from ingest_assets.sources.slack.records import ts_of
 from ingest_assets.sources.slack.stretches import Range
-from ingest_assets.sources.source import LEFT
 
 
 async def read_unread(reader: ChannelReader, channel_id: str) -> None:
@@ -19,8 +18,6 @@ async def read_unread(reader: ChannelReader, channel_id: str) -> None:
     reading = reader.unread.pop(channel_id)
     before = reading.plan.cursor
     now, later = told_apart(reading.plan.left, reader.run.history_until)
-    if later:
-        reader.run.skipped["history"] = LEFT
     if now:
         cursor = before.model_copy(update={"unread": [*now, *later]})
         plan = Plan(cursor, [Step(part, part.oldest) for part in now], stored=True, left=tuple(later))
