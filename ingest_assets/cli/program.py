@@ -20,6 +20,7 @@ from ingest_assets.cli.incidents import alert, incidents
 from ingest_assets.cli.operations import operations
 from ingest_assets.cli.pausing import pause, resume
 from ingest_assets.cli.person import person
+from ingest_assets.cli.plan import plan
 from ingest_assets.cli.recording import recorded
 from ingest_assets.cli.rejected import rejected
 from ingest_assets.cli.services import dev, metrics
@@ -32,7 +33,7 @@ from ingest_assets.errors import IngestError
 from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import echo, echo_usage, guard
 
-READING = (accounts, status, features, coverage, verify, incidents, operations)
+READING = (accounts, status, features, coverage, verify, plan, incidents, operations)
 CHANGING = (
     *(rotate_keys, apply, connect, pause, resume, disconnect, remove, acknowledge),
     *(backfill, reread, rejected, deletions, person, workspace),

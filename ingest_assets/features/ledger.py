@@ -83,9 +83,10 @@ class Ledger:
 
     async def load(self, external_id: str) -> Stored | None:
         """Return a conversation; None where it has gone meanwhile."""
-        return await asyncio.to_thread(self._load, external_id)
+        return await asyncio.to_thread(self.load_now, external_id)
 
-    def _load(self, external_id: str) -> Stored | None:
+    def load_now(self, external_id: str) -> Stored | None:
+        """Return the same, in this thread."""
         with self.engine.connect() as conn:
             row = load_conversation(conn, self.kind.records, self.workspace_id, external_id)
             before = stored_features(conn, self.kind.table, self.workspace_id, external_id)

@@ -16,6 +16,7 @@ from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account, AccountSettings, C, Credential, Login, O, Probe, S, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
+from ingest_assets.sources.planning import Estimate
 from ingest_assets.sources.progress import Progress
 from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.rejected import Rejected
@@ -159,6 +160,8 @@ class Connector(Generic[Cred, Sett, Opts]):
     """(account, how many items) -> what `verify` looks at, while the client is open; it asks nothing yet."""
     reread: Callable[[str, Json], Json | None] | None = None
     """(stream, cursor) -> the cursor with all that it covers to be read again; None where it covers nothing."""
+    plan: Callable[[Extraction[Cred, Sett, Opts]], Awaitable[Estimate]] | None = None
+    """What reading the account from where it is to its end costs, from a few requests."""
 
 
 @dataclass(frozen=True, kw_only=True)

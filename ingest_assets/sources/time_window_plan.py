@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from math import ceil
 
 from pydantic import BaseModel
 
@@ -14,6 +15,9 @@ DEEP_LOOK_BACK = timedelta(days=7)
 DEEP_RHYTHM = timedelta(days=1)
 WIDE_RHYTHM = timedelta(days=7)
 SHORTEST = timedelta(hours=1)
+LONGEST, LEAST = timedelta(days=30), timedelta(days=2)
+"""History is read in windows of at most so long, each of which a sync that is cut may have to begin again; what is
+longer by less than the second needs no window of its own."""
 MOST_PIECES = 50  # of one cut; what is still too much is cut again, and a wrong total costs no more requests
 CLOCK_TOLERANCE = timedelta(minutes=2)  # clocks that are set by NTP differ by less
 
@@ -41,6 +45,14 @@ class Window(BaseModel):
 
     def holds(self, moment: datetime) -> bool:
         return self.since <= moment < self.until
+
+
+def windows(since: datetime, until: datetime) -> list[Window]:
+    """Cut history into windows, oldest first."""
+    count = max(1, ceil((until - since - LEAST) / LONGEST)) if since < until else 0
+    step = (until - since) / max(count, 1)
+    ends = [since + step * place for place in range(count)] + [until]
+    return [Window(since=begin, until=end) for begin, end in pairwise(ends)]
 
 
 class WindowsCursor(BaseModel):
@@ -82,15 +94,14 @@ def plan(cursor: WindowsCursor | None, now: datetime, reach: Reach) -> WindowsCu
     """Put what this sync should read into `unread`."""
     start = now - reach.history
     if cursor is None:
-        whole = Window(since=start, until=now)
+        history = windows(start, now)
         return WindowsCursor(
-            covered_from=start, covered_to=now, unread=[whole], deep_at=now, wide_at=now, looked_at=now
+            covered_from=start, covered_to=now, unread=history, deep_at=now, wide_at=now, looked_at=now
         )
     oldest = min(start, cursor.covered_from) if reach.all_read else start
     deep = _due(cursor.deep_at, now, DEEP_RHYTHM)
     unread = [window for window in cursor.unread if oldest < window.until and window.since < window.until]
-    if start < cursor.covered_from:  # more history is wanted than before
-        unread.insert(0, Window(since=start, until=cursor.covered_from))
+    unread[:0] = windows(start, cursor.covered_from)  # more history may be wanted than before
     since = max(cursor.covered_to - (DEEP_LOOK_BACK if deep else reach.look_back), start)
     if cursor.covered_to > now + CLOCK_TOLERANCE:  # a clock was wrong, and nobody knows how much was read
         since, unread = start, [window for window in unread if window.until <= start]

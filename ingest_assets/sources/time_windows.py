@@ -109,6 +109,11 @@ class WindowReader(ABC, Generic[C, S, O]):
     def called(self, part: str) -> str:
         """Return what an operator calls a part."""
 
+    @property
+    def unread(self) -> Sequence[Window]:
+        """What is to be read, oldest first."""
+        return self._cursor.unread
+
     def history_waits(self) -> datetime | None:
         """Return until when reading history has to wait for the day's requests."""
         return None

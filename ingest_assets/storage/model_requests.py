@@ -29,6 +29,13 @@ def spent(conn: Connection, workspace_id: str, since: datetime) -> tuple[int, De
     return int(row[0]), Decimal(row[1])
 
 
+def typical_answer(conn: Connection) -> int | None:
+    """Return how many tokens an answer had on average; None where there was none yet."""
+    answered = model_requests.c.outcome == "answered", model_requests.c.output_tokens > 0
+    found = conn.execute(select(func.avg(model_requests.c.output_tokens)).where(*answered)).scalar_one()
+    return None if found is None else round(found)
+
+
 def save_request(conn: Connection, values: ColumnsView) -> None:
     conn.execute(insert(model_requests).values(values))
 

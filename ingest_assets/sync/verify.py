@@ -5,24 +5,19 @@ All is compared in the end, with the rows as they are then.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from ingest_assets.errors import IngestError, SourceError
 from ingest_assets.settings import SourceOptions
-from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Account
-from ingest_assets.sources.parts import Parts
 from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.redaction import redacting
-from ingest_assets.sources.source import DAY, Extraction, Look, Page, Source, Store
-from ingest_assets.storage import writes
+from ingest_assets.sources.source import Extraction, Look, Page, Source, Store
 from ingest_assets.storage.accounts import get_account
 from ingest_assets.storage.engine import reading
 from ingest_assets.storage.held_deletions import load_held
-from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.parts import load_parts
 from ingest_assets.storage.schema import PAUSED, StoredRow
 from ingest_assets.storage.suppressed import load_people
@@ -30,8 +25,8 @@ from ingest_assets.storage.verifying import rejected_among, whole_rows
 from ingest_assets.sync.comparing import judged
 from ingest_assets.sync.door import Door
 from ingest_assets.sync.findings import Finding, Verified
-from ingest_assets.sync.oauth import tokens_of
-from ingest_assets.sync.worker import Worker, account_of, part_of, who
+from ingest_assets.sync.looking import looking
+from ingest_assets.sync.worker import Worker, account_of
 
 BUSY = "a sync reads this account now; verify it afterwards"
 MISSING, DELETED, DIFFERS = "missing here", "marked as deleted here, and shown there", "differs in"
@@ -69,11 +64,11 @@ class Verifier:
         connector = self._source.connector()
         if connector.verify is None:
             return 0
-        async with connector.verify(self._extraction(), sample) as looks:
+        async with connector.verify(self._run(), sample) as looks:
             return sum(look.cost for look in looks)
 
     async def _verify(self, sample: int) -> None:
-        run, verify = self._extraction(), self._source.connector().verify
+        run, verify = self._run(), self._source.connector().verify
         if verify is None:
             raise IngestError(f"{self._source.title} cannot be verified.")
         with reading(self._worker.engine) as conn:
@@ -133,34 +128,16 @@ class Verifier:
         found = Finding(record.table.name, record.external_id, conversation, look, how, names)
         self.result.findings.append(found)
 
+    def _run(self) -> Extraction:
+        with reading(self._worker.engine) as conn:
+            self._held = {one.external_id for one in load_held(conn, self._row.account_id)}
+        return looking(self._source, self._row, self._options, self._worker)
+
     def _is_read(self) -> bool:
         with reading(self._worker.engine) as conn:
             now = get_account(conn, self._row.account_id)
         held = now.lease_until is not None and now.lease_until > datetime.now(UTC)
         return bool(held or now.last_sync_at != self._row.last_sync_at)
-
-    def _extraction(self) -> Extraction:
-        row, worker, source = self._row, self._worker, self._source
-        opened = worker.vault.open(row.credential, who=who(source, self._account))
-        started = worker.clock.now()
-        with reading(worker.engine) as conn:
-            cursors: Mapping[str, Json] = writes.load_cursors(conn, row.account_id)
-            parts = Parts([part_of(one) for one in load_parts(conn, row.account_id)], now=started)
-            calls = calls_by_sync(conn, source.name, row.external_id, started - DAY)
-            self._held = {one.external_id for one in load_held(conn, row.account_id)}
-        run: Extraction = Extraction(
-            account=self._account,
-            credential=source.credential.model_validate(opened),
-            settings=source.settings.model_validate(row.settings),
-            options=self._options,
-            cursors=cursors,
-            started_at=started,
-            engine=worker.engine,
-            clock=worker.clock,
-            calls_today=calls,
-            parts=parts,
-        )
-        return replace(run, tokens=tokens_of(source, run, engine=worker.engine, vault=worker.vault))
 
 
 def _unreadable(record: Record, parts: Collection[str]) -> bool:

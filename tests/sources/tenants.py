@@ -32,8 +32,9 @@ class Tenant(ABC):
     """The method whose pages a sync follows."""
     settings: Mapping[str, Any] = {}
 
-    def __init__(self, bench: Bench, name: str) -> None:
-        self.bench, self.name = bench, name
+    def __init__(self, bench: Bench, name: str, **seed: Any) -> None:
+        """`seed`: what the order that makes the customer takes besides, or instead."""
+        self.bench, self.name, self.seed = bench, name, seed
         self.secrets: dict[str, str] = {}
         self.vendor_id = self.found()
 
@@ -168,11 +169,9 @@ class SlackTenant(Tenant):
 
     def found(self) -> str:
         self.secrets = {"token": f"xoxb-{self.name}-secret"}
-        world = {"channels": [{"name": "general"}]}
-        made = self.bench.order(
-            "slack/team", token=self.secrets["token"], name=self.name.title(), world=world, page_cap=PAGE
-        )
-        self.channel: str = made["channels"]["general"]
+        seed = {"world": {"channels": [{"name": "general"}]}, "page_cap": PAGE} | self.seed
+        made = self.bench.order("slack/team", token=self.secrets["token"], name=self.name.title(), **seed)
+        self.channel: str = next(iter(made["channels"].values()))
         return str(made["team_id"])
 
     def given(self) -> dict[str, Any]:
@@ -213,7 +212,8 @@ class GongTenant(Tenant):
 
     def found(self) -> str:
         self.secrets = {"access_key": f"key-{self.name}", "access_key_secret": "gong-secret"}
-        made = self.bench.order("gong/company", name=self.name.title(), page_size=PAGE, **self.secrets)
+        seed = {"page_size": PAGE} | self.seed
+        made = self.bench.order("gong/company", name=self.name.title(), **seed, **self.secrets)
         self.settings = {"base_url": f"{self.bench.sim.base_url}{made['base_path']}"}
         return str(made["company"])
 
@@ -252,7 +252,8 @@ class FathomTenant(Tenant):
 
     def found(self) -> str:
         self.secrets = {"api_key": f"fathom-key-{self.name}"}
-        made = self.bench.order("fathom/org", name=self.name.title(), page_size=PAGE, **self.secrets)
+        seed = {"page_size": PAGE} | self.seed
+        made = self.bench.order("fathom/org", name=self.name.title(), **seed, **self.secrets)
         return str(made["org"])
 
     def given(self) -> dict[str, Any]:
@@ -292,7 +293,8 @@ class GmailTenant(Tenant):
     def found(self) -> str:
         self.secrets = {"client_secret": "google-secret", "refresh_token": f"1//refresh-{self.name}"}
         email = f"team@{self.name}.example"
-        self.bench.order("gmail/mailbox", email=email, client_id="client", page_cap=PAGE, **self.secrets)
+        seed = {"page_cap": PAGE} | self.seed
+        self.bench.order("gmail/mailbox", email=email, client_id="client", **seed, **self.secrets)
         return email
 
     def given(self) -> dict[str, Any]:

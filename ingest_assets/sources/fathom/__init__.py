@@ -24,11 +24,12 @@ from ingest_assets.sources.source import Connector, Source
 def _connector() -> Connector[FathomCredential, FathomSettings, FathomOptions]:
     from ingest_assets.sources.fathom.client import FathomClient, exchange
     from ingest_assets.sources.fathom.extract import extract
+    from ingest_assets.sources.fathom.planning import plan
     from ingest_assets.sources.fathom.probe import probe
     from ingest_assets.sources.fathom.verify import verify
     from ingest_assets.sources.time_window_plan import reread
 
-    return Connector(extract, probe, FathomClient.open, exchange, verify=verify, reread=reread)
+    return Connector(extract, probe, FathomClient.open, exchange, verify=verify, reread=reread, plan=plan)
 
 
 FATHOM = Source(

@@ -18,7 +18,7 @@ from ingest_assets.errors import (
 from ingest_assets.sources.client.headers import Quota
 from ingest_assets.sources.client.http import JsonApi, Request, http_client, next_pair
 from ingest_assets.sources.client.method import Level, Method
-from ingest_assets.sources.client.paging import listed, numbered_pages
+from ingest_assets.sources.client.paging import listed, next_cursor, numbered_pages
 from ingest_assets.sources.client.rate_limit import MINUTE, RateLimiter
 from ingest_assets.sources.fathom.connect import FathomLogin
 from ingest_assets.sources.json_values import Json, mapping_of, mappings_in, text_of
@@ -89,6 +89,12 @@ class FathomClient:
     async def _list(self, params: Mapping[str, str], cursor: str | None) -> Json:
         params = params if cursor is None else {**params, "cursor": cursor}
         return await self._api.call(Request("meetings.list", "GET", "/meetings", params=params))
+
+    async def newest(self, since: datetime, until: datetime) -> tuple[list[Any], bool]:
+        """Return the first page of a range, without transcripts, and whether there is more."""
+        chosen = dict(zip(RANGE, whole_seconds(since, until), strict=True))
+        answer = await self._list(chosen, None)
+        return _items(answer), next_cursor(answer, CURSOR, "Fathom's meetings.list") is not None
 
     async def sees_any(self, since: datetime, until: datetime) -> bool:
         """Tell whether the login is shown any meeting of a range."""

@@ -27,6 +27,7 @@ from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.sightings import forget_sightings, hand_over, note_sightings
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
+ROOM = 1.25  # in a piece, for times with more sessions: one that holds too many is read in vain
 SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
 KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "deleted_at")
 NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list
@@ -96,7 +97,7 @@ class Sessions(WindowReader[FathomCredential, FathomSettings, FathomOptions]):
         async with aclosing(self.client.meetings(window.since, window.until)) as pages:
             async for meetings in pages:
                 if span.pages == PAGES_A_WINDOW:
-                    yield Listed(pieces=max(2, ceil((window.until - window.since) / span.length)))
+                    yield Listed(pieces=max(2, ceil(ROOM * (window.until - window.since) / span.length)))
                 span.add(meetings)
                 gathered += meetings
                 if len(gathered) >= SESSIONS_A_COMMIT:

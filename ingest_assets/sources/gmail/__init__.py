@@ -28,10 +28,11 @@ def _connector() -> Connector[GmailCredential, GmailSettings, GmailOptions]:
     from ingest_assets.sources.gmail.client import GmailClient
     from ingest_assets.sources.gmail.extract import extract
     from ingest_assets.sources.gmail.login import exchange
+    from ingest_assets.sources.gmail.planning import plan
     from ingest_assets.sources.gmail.probe import probe
     from ingest_assets.sources.gmail.verify import reread, verify
 
-    return Connector(extract, probe, GmailClient.open, exchange, verify=verify, reread=reread)
+    return Connector(extract, probe, GmailClient.open, exchange, verify=verify, reread=reread, plan=plan)
 
 
 GMAIL = Source(

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
 from math import ceil
 
 from pydantic import BaseModel, Field
@@ -20,10 +19,8 @@ from ingest_assets.sources.gmail.listing import Listing
 from ingest_assets.sources.gmail.records import HIDDEN, GmailThread
 from ingest_assets.sources.gmail.threads import MAILBOX, PART, Threads, part_of
 from ingest_assets.sources.source import Page, Store
-from ingest_assets.sources.time_window_plan import Window
+from ingest_assets.sources.time_window_plan import LEAST, LONGEST, Window, windows
 
-WINDOW = timedelta(days=30)  # of what is older: a sync that was cut lists no more than this again
-LEAST = timedelta(days=2)  # what is no longer than this beyond a window has none of its own
 LISTINGS = 3  # tries, where page tokens die
 NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
 """None of this is ever stored (see `visible`): not to find it saves its fetch, and its place among the newest.
@@ -63,12 +60,9 @@ def reaching(cursor: MailboxCursor, since: datetime) -> MailboxCursor:
     return cursor.model_copy(update={"covered_from": since, "unread": [*more, *cursor.unread]})
 
 
-def windows(since: datetime, until: datetime) -> list[Window]:
-    """Cut a stretch of time into windows, oldest first."""
-    count = ceil((until - since) / WINDOW) if since < until else 0
-    step = (until - since) / max(count, 1)
-    ends = [since + step * place for place in range(count)] + [until]
-    return [Window(since=begin, until=end) for begin, end in pairwise(ends)] if count else []
+def newest_from(since: datetime, now: datetime) -> datetime:
+    """Return where the newest window of a history begins."""
+    return since if now - since <= LONGEST + LEAST else now - LONGEST
 
 
 def cut(window: Window, moment: datetime | None) -> Sequence[Window]:
@@ -157,9 +151,7 @@ class _Mailbox:
         pinned = history_id_of((await self.client.profile()).get("historyId"))
         if pinned is None:
             raise UnexpectedResponse("Gmail's profile has no historyId.")
-        newest = self.run.started_at - WINDOW
-        if self.whole or newest - since <= LEAST:
-            newest = since
+        newest = since if self.whole else newest_from(since, self.run.started_at)
         await self._window(newest, None)
         cursor = MailboxCursor(
             history_id=pinned, covered_from=newest, selection=self.selection, label_names=label_names

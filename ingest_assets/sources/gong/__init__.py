@@ -24,11 +24,12 @@ from ingest_assets.sources.source import Connector, Source
 def _connector() -> Connector[GongCredential, GongSettings, GongOptions]:
     from ingest_assets.sources.gong.client import GongClient, exchange
     from ingest_assets.sources.gong.extract import extract
+    from ingest_assets.sources.gong.planning import plan
     from ingest_assets.sources.gong.probe import probe
     from ingest_assets.sources.gong.verify import verify
     from ingest_assets.sources.time_window_plan import reread
 
-    return Connector(extract, probe, GongClient.open, exchange, verify=verify, reread=reread)
+    return Connector(extract, probe, GongClient.open, exchange, verify=verify, reread=reread, plan=plan)
 
 
 GONG = Source(

@@ -26,10 +26,11 @@ from ingest_assets.sources.source import Connector, Source
 def _connector() -> Connector[SlackCredential, SlackSettings, SlackOptions]:
     from ingest_assets.sources.slack.client import SlackClient, exchange
     from ingest_assets.sources.slack.extract import extract
+    from ingest_assets.sources.slack.planning import plan
     from ingest_assets.sources.slack.probe import probe
     from ingest_assets.sources.slack.verify import reread, verify
 
-    return Connector(extract, probe, SlackClient.open, exchange, verify=verify, reread=reread)
+    return Connector(extract, probe, SlackClient.open, exchange, verify=verify, reread=reread, plan=plan)
 
 
 SLACK = Source(

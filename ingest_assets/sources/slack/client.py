@@ -120,6 +120,13 @@ class SlackClient:
         asked = {"channel": channel, "oldest": oldest, "latest": latest, "inclusive": 1}
         return self._pages("conversations.history", "messages", limit=PAGE, tries=tries, **asked)
 
+    async def newest(self, channel: str, *, oldest: str, latest: str) -> tuple[list[Any], bool]:
+        """Return the first page of a range, and whether there is more."""
+        method = "conversations.history"
+        limit = LIMITED_OBJECTS if self.limited else PAGE
+        answer = await self._call(method, channel=channel, oldest=oldest, latest=latest, inclusive=1, limit=limit)
+        return listed(answer, "messages", f"Slack's answer to {method}"), _has_cursor(answer)
+
     def replies(
         self, channel: str, thread_ts: str, *, after: str | None = None, tries: int = TRIES
     ) -> AsyncGenerator[list[Any]]:
