@@ -158,3 +158,42 @@ def test_an_app_with_one_request_a_minute_is_planned_with_few_of_them(bench: Ben
     assert 15 <= plan.estimate.minutes <= 30
     assert plan.syncs in {2, 3}
     assert "3 of 5 channels were looked at" in plan.estimate.notes
+
+
+def test_an_extraction_takes_what_the_plan_says(bench: Bench) -> None:
+    key = "sk-secret"
+    bench.order("openai/key", key=key)
+    bench.configure(
+        OPENAI_API_KEY=key,
+        OPENAI_BASE_URL=f"{bench.sim.base_url}/openai/v1",
+        OPENAI_MODEL="gpt-test",
+        OPENAI_PART_TOKENS="1000",
+        OPENAI_INPUT_PRICE="2",
+        OPENAI_OUTPUT_PRICE="8",
+    )
+    acme = GongTenant(bench, "acme", page_size=100, calls=12, sentences=60).connected()
+    acme.add()
+
+    def extracting(**environ: str) -> Any:
+        return planned(bench, "extract", "--source", "gong", **environ)
+
+    def extract() -> Any:
+        [report] = json.loads(bench.run("extract", "gong", "--workspace", "acme", "--json").stdout)
+        return report
+
+    of_a_sync = planned(bench, "sync", "--source", "gong")["features"]
+    acme.reads()
+    told = extracting()
+    assert told["transcripts"] == len(acme.living) == of_a_sync["transcripts"]
+    assert abs(of_a_sync["input_tokens"] - told["input_tokens"]) <= TENTH * told["input_tokens"]
+    report = extract()
+    assert (told["requests"], report["remaining"]) == (report["requests"], 0)
+    assert told["requests"] > told["transcripts"]  # long ones are read in parts
+    assert abs(told["dollars"] - (2 * told["input_tokens"] + 8 * told["output_tokens"]) / 1_000_000) <= 0.01
+    assert extracting()["requests"] == 0
+    anew = extracting(OPENAI_MODEL="gpt-next", OPENAI_INPUT_PRICE="", OPENAI_OUTPUT_PRICE="")
+    assert (anew["requests"], anew["dollars"]) == (told["requests"], None)
+    assert anew["output_tokens"] < told["output_tokens"]  # by what answers there were
+    assert extracting(OPENAI_MODEL="gpt-next", OPENAI_DAY_TOKENS="20000")["days"] > 1
+    line = bench.run("plan", "extract", "--workspace", "acme").stdout.splitlines()[0]
+    assert line.startswith("acme gong: 0 transcripts for the language model: 0 requests, 0 tokens in")

@@ -26,6 +26,7 @@ from ingest_assets.sources.transcript_state import UNREADY, due
 from ingest_assets.storage.schema import StoredRow
 
 CONFIRMATIONS = 50  # absent items that one sync asks for by id; the next one goes on
+ROOM = 1.25  # in a piece of a window, for times with more items: one that holds too many is listed in vain
 RESTARTS = 2  # of a window whose page cursor died
 PRESENCE = "presence"  # the part that is unreadable where the vendor does not tell whether an item still exists
 

@@ -78,6 +78,8 @@ class Reading:
         self.unreadable: dict[str, UnreadablePart] = {}
         self.times: list[datetime] = []
         self.progress = Progress()
+        self.unread: dict[str, int] = {}
+        """By stream, how many ranges are left to be read, as its last cursor says."""
 
     def stage(self) -> Stage:
         """Return how far it has come."""
@@ -258,6 +260,8 @@ class Reading:
         self.unreadable |= {part.part: part for part in page.unreadable}
         for part in page.read:
             self.unreadable.pop(part, None)
+        if page.cursor is not None:
+            self.unread[page.stream] = len(getattr(page.cursor, "unread", ()))
         if page.label is not None:
             self.labels[page.label] += counts
         times = [record.occurred_at for record in page.records if isinstance(record, ConversationRecord)]

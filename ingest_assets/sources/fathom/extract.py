@@ -21,13 +21,12 @@ from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.source import DAY, Page, Store
 from ingest_assets.sources.time_window_plan import Window
-from ingest_assets.sources.time_windows import PRESENCE, Listed, WindowReader
+from ingest_assets.sources.time_windows import PRESENCE, ROOM, Listed, WindowReader
 from ingest_assets.sources.transcript_state import READY
 from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.sightings import forget_sightings, hand_over, note_sightings
 
 PAGES_A_WINDOW = 40  # heavy requests: little more than a minute's worth
-ROOM = 1.25  # in a piece, for times with more sessions: one that holds too many is read in vain
 SESSIONS_A_COMMIT = 50  # Fathom's pages of 10 cost more to commit than to fetch
 KNOWN = ("account_id", "details_hash", "transcript_state", "first_seen_at", "deleted_at")
 NEIGHBOURS = timedelta(hours=1)  # sessions that close together are looked at again in one list

@@ -5,11 +5,12 @@ from math import ceil
 
 from ingest_assets.sources.fathom.client import HEAVY_PER_MINUTE, PER_MINUTE, FathomClient
 from ingest_assets.sources.fathom.connect import FathomExtraction
-from ingest_assets.sources.fathom.extract import PAGES_A_WINDOW, ROOM, Sessions
+from ingest_assets.sources.fathom.extract import PAGES_A_WINDOW, Sessions
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.planning import Amount, Estimate, Look, looks, mean, minutes, pages, total
 from ingest_assets.sources.source import Page
 from ingest_assets.sources.time_window_plan import Window
+from ingest_assets.sources.time_windows import ROOM
 from ingest_assets.sources.values import dump_json
 
 LOOKS = 24  # at stretches of time, or as many as there are windows
@@ -27,7 +28,7 @@ async def plan(run: FathomExtraction) -> Estimate:
             return Look(window, items, more, min(moments, default=None))
 
         windows = reader.unread
-        found = await looks(first_page, windows, max(2, ceil(LOOKS / len(windows))))
+        found = [await looks(first_page, window, max(2, ceil(LOOKS / len(windows)))) for window in windows]
         size = max([len(look.items) for window in found for look in window if look.more], default=SIZE)
         sessions = [total(window) for window in found]
         asked = [_asked(pages(count, size)) for count in sessions]
@@ -69,8 +70,8 @@ def _asked(held: Amount) -> tuple[Amount, Amount]:
 async def _sample(client: FathomClient, found: list[list[Look]]) -> list[Json]:
     """Fetch a page of what is newest of the window that has most, with transcripts where the list brings them."""
     most = max(found, key=lambda window: total(window).likely)
-    window = Window(since=most[0].window.since, until=most[-1].window.until)
-    async with aclosing(client.meetings(window.since, window.until)) as answers:
+    since, until = min(look.window.since for look in most), max(look.window.until for look in most)
+    async with aclosing(client.meetings(since, until)) as answers:
         async for meetings in answers:
             return [meeting for meeting in meetings if isinstance(meeting, dict)]
     return []

@@ -20,7 +20,7 @@ from ingest_assets.sources.rejected import UNPARSEABLE, rejection
 from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.source import Page, Store
 from ingest_assets.sources.time_window_plan import Window
-from ingest_assets.sources.time_windows import Listed, WindowReader
+from ingest_assets.sources.time_windows import ROOM, Listed, WindowReader
 from ingest_assets.sources.times import BEGINNING
 from ingest_assets.sources.transcript_state import READY
 from ingest_assets.sources.values import UnusableValue, checked_id
@@ -116,7 +116,7 @@ class Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
 
     async def listing(self, window: Window) -> AsyncGenerator[Listed]:
         async for page in self.client.calls(window.since, window.until):
-            yield Listed(page.calls, ceil(page.total / CALLS_A_WINDOW))
+            yield Listed(page.calls, pieces_of(page.total))
 
     def listed_at(self, item: object) -> datetime | None:
         try:
@@ -203,6 +203,11 @@ class Calls(WindowReader[GongCredential, GongSettings, GongOptions]):
             was=None if row is None else row.transcript_state,
             age=timedelta(0) if row is None else self.run.clock.now() - row.first_seen_at,
         )
+
+
+def pieces_of(calls: int) -> int:
+    """Return into how many pieces a window with so many calls is cut."""
+    return 1 if calls <= CALLS_A_WINDOW else ceil(ROOM * calls / CALLS_A_WINDOW)
 
 
 def _part(call_id: str) -> str:

@@ -5,7 +5,7 @@ from math import ceil
 
 from ingest_assets.sources.gong.client import IDS_A_REQUEST, PER_SECOND, CallsPage, GongClient
 from ingest_assets.sources.gong.connect import GongExtraction
-from ingest_assets.sources.gong.extract import CALLS_A_WINDOW, DIRECTORY, Calls, DirectoryCursor
+from ingest_assets.sources.gong.extract import DIRECTORY, Calls, DirectoryCursor, pieces_of
 from ingest_assets.sources.planning import Amount, Estimate, mean, minutes
 from ingest_assets.sources.source import Page
 from ingest_assets.sources.time_window_plan import Window
@@ -25,9 +25,10 @@ async def plan(run: GongExtraction) -> Estimate:
             size = len(page.calls) if page.total > len(page.calls) else IDS_A_REQUEST
             held = len(await reader.existing.ids_between(reader.moment, window.since, window.until))
             new = page.total if window.deep else max(0, page.total - held)
-            pieces = ceil(page.total / CALLS_A_WINDOW)
-            lists += max(1, ceil(page.total / size)) + (pieces / 2 + 1 if pieces > 1 else 0)
-            transcripts += ceil(new / size)
+            cut = pieces_of(page.total)
+            partial = (cut - 1) / 2  # pages that the ends of pieces leave half full
+            lists += max(1, ceil(page.total / size)) + partial + (cut > 1)
+            transcripts += ceil(new / size) + (partial if new else 0)
             items += max(0, page.total - held)
             largest = page if largest is None or len(page.calls) > len(largest.calls) else largest
         calls = {"calls.extensive": lists, "calls.transcript": transcripts}

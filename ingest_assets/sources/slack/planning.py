@@ -22,7 +22,7 @@ from ingest_assets.sources.slack.threads import ts_of_message
 from ingest_assets.sources.time_window_plan import Window
 from ingest_assets.sources.values import dump_json
 
-CHANNELS, LIMITED_CHANNELS = 50, 3  # that are looked at: what Slack grants a minute, or in three
+CHANNELS, LIMITED_CHANNELS = 100, 3  # that are looked at: what Slack grants in two or three minutes
 PIECES = 4  # of a channel that has more than a page
 SHOWN = 200  # messages whose size is measured
 
@@ -52,11 +52,8 @@ class _Planner:
         found = [one for channel, window in chosen for one in [await self._looked(channel, window)] if one]
         history = _scaled([self._history(looked) for looked in found], len(unread))
         replies = _scaled([_replies(looked) for looked in found], len(unread))
-        in_channel = _scaled([total(looked) for looked in found], len(unread))
-        seen = len(self.messages)
-        in_threads = sum(_reply_count(message) for message in self.messages)
         return Estimate(
-            items=in_channel + in_channel.times(in_threads / max(seen, 1)),
+            items=_scaled([_messages(looked) for looked in found], len(unread)),
             calls={
                 "users.conversations": Amount(listing),
                 **({"users.list": Amount(1)} if due else {}),
@@ -123,10 +120,9 @@ class _Planner:
             return Look(window, messages, more, at(min(moments)) if moments else None)
 
         try:
-            [found] = await looks(first_page, [window], 1 if self.client.limited else PIECES)
+            return await looks(first_page, window, 1 if self.client.limited else PIECES)
         except PartUnreadable:
             return None
-        return found
 
     def _history(self, looked: Sequence[Look]) -> Amount:
         return pages(total(looked), self.size)
@@ -137,6 +133,12 @@ def _replies(looked: Sequence[Look]) -> Amount:
     seen = [message for look in looked for message in look.items]
     parents = sum(bool(_reply_count(message)) for message in seen)
     return total(looked).times(parents / max(len(seen), 1))
+
+
+def _messages(looked: Sequence[Look]) -> Amount:
+    """Return how many messages there are, replies included."""
+    seen = [message for look in looked for message in look.items]
+    return total(looked).times(1 + sum(map(_reply_count, seen)) / max(len(seen), 1))
 
 
 def _reply_count(message: object) -> int:
