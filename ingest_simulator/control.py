@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field
 from starlette.routing import Route
 
+from ingest_simulator import authorize
 from ingest_simulator.errors import OrderError
 from ingest_simulator.faults import FOREVER, Fault, Kind
 from ingest_simulator.orders import Nothing, Order, order
@@ -80,6 +81,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/fault", Nothing, _faults, method="GET"),
         order(simulator, "/fault", AddFault, _add_fault),
         order(simulator, "/fault", Nothing, _clear_faults, method="DELETE"),
+        *authorize.routes(simulator),
         *(route for vendor in VENDORS for route in vendor.orders(simulator)),
     ]
 

@@ -45,9 +45,15 @@ def environ(vendors: str) -> dict[str, str]:
     """Point every source at the simulated vendors, and let all schedules tick every minute."""
     return {
         "SLACK_API_URL": f"{vendors}/slack/api/",
+        "SLACK_AUTHORIZE_URL": f"{vendors}/slack/oauth/v2/authorize",
         "GONG_ALLOWED_HOSTS": "127.0.0.1",
+        "GONG_AUTHORIZE_URL": f"{vendors}/gong/oauth2/authorize",
+        "GONG_TOKEN_URL": f"{vendors}/gong/oauth2/generate-customer-token",
         "FATHOM_API_URL": f"{vendors}/fathom/external/v1",
+        "FATHOM_AUTHORIZE_URL": f"{vendors}/fathom/external/v1/oauth2/authorize",
+        "FATHOM_TOKEN_URL": f"{vendors}/fathom/external/v1/oauth2/token",
         "GMAIL_API_URL": f"{vendors}/gmail/",
+        "GOOGLE_AUTHORIZE_URL": f"{vendors}/gmail/o/oauth2/v2/auth",
         "GOOGLE_TOKEN_URL": f"{vendors}/gmail/token",
         "OPENAI_BASE_URL": f"{vendors}/openai/v1",
         "OPENAI_MODEL": MODEL,

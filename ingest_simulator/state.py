@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 
 from ingest_simulator.clock import Clock
+from ingest_simulator.consent import Consents
 from ingest_simulator.fathom.world import FathomWorld
 from ingest_simulator.faults import Faults
 from ingest_simulator.gmail.world import GmailWorld
@@ -26,6 +27,7 @@ class Simulator:
     gmail: GmailWorld = field(default_factory=GmailWorld)
     fathom: FathomWorld = field(default_factory=FathomWorld)
     language_model: ModelWorld = field(default_factory=ModelWorld)
+    consents: Consents = field(default_factory=Consents)
     latency: float = 0.0  # seconds added to every vendor request
 
     def reset(self) -> None:

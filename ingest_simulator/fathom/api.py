@@ -19,6 +19,8 @@ import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from ingest_simulator.authorize import AuthorizePage
+from ingest_simulator.consent import CodeError
 from ingest_simulator.fathom.world import (
     OLDEST_FIRST,
     SHUFFLED,
@@ -87,7 +89,11 @@ class _Asked:
 
 
 def routes(simulator: Simulator) -> list[Route]:
+    def knows(client_id: str) -> bool:
+        return simulator.fathom.app(client_id) is not None
+
     return [
+        Route(f"{BASE}/oauth2/authorize", AuthorizePage(simulator, VENDOR, knows)),
         Route(f"{BASE}/oauth2/token", TokenApi(simulator)),
         Route(f"{BASE}/{{path:path}}", FathomApi(simulator)),
     ]
@@ -268,7 +274,7 @@ def _told(allowance: Allowance, reset_written: str, now: float) -> tuple[tuple[b
 
 
 class TokenApi:
-    """Where OAuth apps refresh their tokens."""
+    """Where OAuth apps get and refresh their tokens."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -290,22 +296,29 @@ class TokenApi:
             return FathomError(401, "invalid_client").answer()
         rotation = org.rotation
         tokens = [grant for grant in world.grants.values() if grant.org is org and not grant.is_key]
-        if given.get("grant_type") != "refresh_token":
+        lasting = True
+        if given.get("grant_type") == "authorization_code":
+            try:
+                lasting = self._simulator.consents.redeem(
+                    given.get("code", ""), rotation.client_id, given, now
+                ).refresh_token
+            except CodeError:
+                return FathomError(400, "invalid_grant").answer()
+        elif given.get("grant_type") != "refresh_token":
             return FathomError(400, "unsupported_grant_type").answer()
-        if any(grant.revoked for grant in tokens) or given.get("refresh_token") != rotation.refresh_token:
+        elif any(grant.revoked for grant in tokens) or given.get("refresh_token") != rotation.refresh_token:
             return FathomError(400, "invalid_grant").answer()
         token = rotation.next_pair()
         world.issue(token, Grant(org, org.users[0], is_key=False, expires_at=now + rotation.expires_in))
-        return Answer(
-            orjson.dumps(
-                {
-                    "access_token": token,
-                    "refresh_token": rotation.refresh_token,
-                    "expires_in": rotation.expires_in,
-                    "token_type": "bearer",
-                }
-            )
-        )
+        document = {
+            "access_token": token,
+            "refresh_token": rotation.refresh_token,
+            "expires_in": rotation.expires_in,
+            "token_type": "bearer",
+        }
+        if not lasting:
+            del document["refresh_token"]
+        return Answer(orjson.dumps(document))
 
 
 def _instead(fault: Fault) -> Answer | None:

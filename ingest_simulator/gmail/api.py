@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from ingest_simulator.authorize import AuthorizePage
+from ingest_simulator.consent import CodeError
 from ingest_simulator.faults import Fault, Kind
 from ingest_simulator.gmail.answers import Call, GmailError, answer
 from ingest_simulator.gmail.world import Access, Login, ServiceAccount
@@ -56,7 +58,12 @@ INNER_FAULTS = frozenset({Kind.STATUS, Kind.ERROR, Kind.RATELIMIT, Kind.TRUNCATE
 
 def routes(simulator: Simulator) -> list[Route]:
     api, batch = GmailApi(simulator), BatchApi(simulator)
+
+    def knows(client_id: str) -> bool:
+        return any(login.client_id == client_id for login in simulator.gmail.logins.values())
+
     return [
+        Route("/gmail/o/oauth2/v2/auth", AuthorizePage(simulator, VENDOR, knows)),
         Route("/gmail/token", TokenApi(simulator)),
         Route("/gmail/batch", batch),
         Route("/gmail/batch/gmail/v1", batch),
@@ -244,6 +251,8 @@ class TokenApi:
             if (given.get("client_id"), given.get("client_secret")) != (login.client_id, login.client_secret):
                 return _refused("invalid_client", "The OAuth client was not found.", 401)
             return self._issue(login.email, login.scopes, login)
+        if given.get("grant_type") == "authorization_code":
+            return self._exchanged(given)
         if given.get("grant_type") != JWT_GRANT:
             return _refused("unsupported_grant_type", "Invalid grant_type")
         account = self._simulator.gmail.service_accounts.get(str(claims.get("iss")))
@@ -256,7 +265,28 @@ class TokenApi:
             return _refused("invalid_grant", "Invalid email or User ID")
         return self._issue(subject, tuple(scopes), None)
 
-    def _issue(self, email: str, scopes: tuple[str, ...], login: Login | None) -> Answer:
+    def _exchanged(self, given: dict[str, str]) -> Answer:
+        """Answer to a code: with a refresh token only where offline access was asked for."""
+        world, client_id = self._simulator.gmail, given.get("client_id", "")
+        app = next((login for login in world.logins.values() if login.client_id == client_id), None)
+        if app is None or given.get("client_secret") != app.client_secret:
+            return _refused("invalid_client", "The OAuth client was not found.", 401)
+        try:
+            code = self._simulator.consents.redeem(
+                given.get("code", ""), client_id, given, self._simulator.clock.now()
+            )
+        except CodeError as error:
+            told = "redirect_uri_mismatch" if str(error) == "redirect_uri" else "invalid_grant"
+            return _refused(told, "Malformed auth code.")
+        login = Login(app.email, client_id, app.client_secret, code.scopes, tells_expiry=app.tells_expiry)
+        lasting = f"1//{uuid4().hex}" if code.offline and code.refresh_token else None
+        if lasting is not None:
+            world.logins[lasting] = login
+        return self._issue(app.email, code.scopes, login, lasting)
+
+    def _issue(
+        self, email: str, scopes: tuple[str, ...], login: Login | None, lasting: str | None = None
+    ) -> Answer:
         world = self._simulator.gmail
         token = f"ya29.{uuid4().hex}"
         world.tokens[token] = Access(email, scopes, time.time() + world.expires_in, login)
@@ -265,6 +295,8 @@ class TokenApi:
             "scope": " ".join(scopes),
             "token_type": "Bearer",
         }
+        if lasting is not None:
+            document["refresh_token"] = lasting
         if login is None or login.tells_expiry:
             document["expires_in"] = world.expires_in
         return Answer(orjson.dumps(document))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from ingest_simulator.authorize import AuthorizePage
 from ingest_simulator.faults import Fault, Kind
 from ingest_simulator.slack import directory, identity, reading
 from ingest_simulator.slack.call import Call, SlackError
@@ -67,7 +68,13 @@ class _Request:
 
 
 def routes(simulator: Simulator) -> list[Route]:
-    return [Route("/slack/api/{method}", SlackApi(simulator))]
+    def knows(client_id: str) -> bool:
+        return simulator.slack.rotated(client_id) is not None
+
+    return [
+        Route("/slack/oauth/v2/authorize", AuthorizePage(simulator, VENDOR, knows, separator=",")),
+        Route("/slack/api/{method}", SlackApi(simulator)),
+    ]
 
 
 class SlackApi:
@@ -111,7 +118,7 @@ class SlackApi:
             if request.refusal is not None:
                 raise SlackError(request.refusal)
             if method == OAUTH:
-                return Answer(identity.refresh(self._simulator.slack, params, now), headers=headers)
+                return Answer(identity.access(self._simulator, params, now), headers=headers)
             known = METHODS.get(method)
             if known is None:
                 raise SlackError("unknown_method", req_method=method)

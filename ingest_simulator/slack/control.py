@@ -70,6 +70,7 @@ class AddTeam(Order):
     client_secret: str | None = None
     refresh_token: str | None = None
     expires_in: Annotated[int, Field(ge=1)] | None = None
+    rotates: bool = True
     users: Count = 8
     world: WorldSpec = WorldSpec(channels=0)
 
@@ -151,7 +152,8 @@ def _add_team(simulator: Simulator, wanted: AddTeam) -> Json:
     seeding.add_people(team, wanted.users)
     now = simulator.clock.now()
     _populate(team, wanted.world, now)
-    lifetime = wanted.expires_in if team.rotation is None else team.rotation.expires_in
+    rotates = team.rotation is not None and team.rotation.rotates
+    lifetime = team.rotation.expires_in if team.rotation is not None and rotates else wanted.expires_in
     expires_at = None if lifetime is None else now + lifetime
     world.teams[team_id] = team
     world.issue(wanted.token, Grant(team, frozenset(wanted.scopes), expires_at=expires_at))
@@ -167,10 +169,11 @@ def _rotation(wanted: AddTeam) -> Rotation | None:
     given = (wanted.client_id, wanted.client_secret, wanted.refresh_token)
     if not any(given):
         return None
-    if wanted.client_id is None or wanted.client_secret is None or wanted.refresh_token is None:
+    refresh_token = wanted.refresh_token if wanted.rotates else ""
+    if wanted.client_id is None or wanted.client_secret is None or refresh_token is None:
         raise OrderError("token rotation needs client_id, client_secret and refresh_token")
     lifetime = wanted.expires_in or ROTATING_LIFETIME
-    return Rotation(wanted.client_id, wanted.client_secret, wanted.refresh_token, lifetime)
+    return Rotation(wanted.client_id, wanted.client_secret, refresh_token, lifetime, rotates=wanted.rotates)
 
 
 def _populate(team: Team, spec: WorldSpec, now: float) -> None:

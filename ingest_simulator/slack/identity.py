@@ -1,13 +1,15 @@
 """auth.test, team.info and oauth.v2.access.
 
 auth.test        needs no scope
-oauth.v2.access  the refresh grant only: a refresh token works once and yields a new pair
+oauth.v2.access  a code for a bot token, or with rotation for a pair; a refresh token works once for the next one
 """
 
 from hashlib import sha256
 
+from ingest_simulator.consent import CodeError
 from ingest_simulator.slack.call import Call, SlackError, ok
 from ingest_simulator.slack.world import Grant, Rotation, SlackWorld, Team
+from ingest_simulator.state import Simulator
 
 
 def auth_test(call: Call) -> bytes:
@@ -42,33 +44,56 @@ def team_info(call: Call) -> bytes:
     )
 
 
-def refresh(world: SlackWorld, params: dict[str, str], now: float) -> bytes:
-    """oauth.v2.access with grant_type=refresh_token."""
+def access(simulator: Simulator, params: dict[str, str], now: float) -> bytes:
+    """oauth.v2.access."""
+    world = simulator.slack
     team = world.rotated(params.get("client_id", ""))
     if team is None or team.rotation is None:
         raise SlackError("invalid_client_id")
     rotation = team.rotation
     if params.get("client_secret") != rotation.client_secret:
         raise SlackError("bad_client_secret")
-    if params.get("grant_type", "authorization_code") != "refresh_token":
-        raise SlackError("invalid_code" if "code" in params else "invalid_grant_type")
+    grant_type = params.get("grant_type", "authorization_code")
+    if grant_type == "authorization_code":
+        return _issued(world, team, _scopes_for_code(simulator, params, now), now)
+    if grant_type != "refresh_token" or not rotation.rotates:
+        raise SlackError("invalid_grant_type")
     if params.get("refresh_token") != rotation.refresh_token:
         raise SlackError("invalid_refresh_token")
     newest = world.grants[world.token_of(team)]
     if newest.revoked:
         raise SlackError("token_revoked")
+    return _issued(world, team, newest.scopes, now)
+
+
+def _scopes_for_code(simulator: Simulator, params: dict[str, str], now: float) -> frozenset[str]:
+    try:
+        code = simulator.consents.redeem(params.get("code", ""), params.get("client_id", ""), params, now)
+    except CodeError as error:
+        codes = {"redirect_uri": "bad_redirect_uri", "code_verifier": "invalid_code_verifier"}
+        raise SlackError(codes.get(str(error), "invalid_code")) from error
+    return frozenset(code.scopes)
+
+
+def _issued(world: SlackWorld, team: Team, scopes: frozenset[str], now: float) -> bytes:
+    """Issue a token, with the refresh token that follows where the app rotates."""
+    rotation = team.rotation
+    if rotation is None:
+        raise SlackError("invalid_client_id")
     token = _next_pair(rotation, team)
-    world.issue(token, Grant(team, newest.scopes, expires_at=now + rotation.expires_in))
+    pair = {"refresh_token": rotation.refresh_token, "expires_in": rotation.expires_in} if rotation.rotates else {}
+    grant = Grant(team, scopes, expires_at=now + rotation.expires_in if rotation.rotates else None)
+    world.issue(token, grant)
     return ok(
         access_token=token,
-        refresh_token=rotation.refresh_token,
-        expires_in=rotation.expires_in,
+        **pair,
         token_type="bot",  # noqa: S106 - a kind of token, not a token
-        scope=newest.provided,
+        scope=grant.provided,
         bot_user_id=team.bot.id,
         app_id=f"A{team.bot_id[1:]}",
         team={"id": team.id, "name": team.name},
         enterprise=None,
+        is_enterprise_install=team.settings.org_wide,
         authed_user={"id": next(iter(team.people()), team.bot.id)},
     )
 
@@ -80,4 +105,4 @@ def _next_pair(rotation: Rotation, team: Team) -> str:
     old = f"{team.id}/{rotation.refresh_token}/{rotation.issued}"
     digest = sha256(old.encode()).hexdigest()
     rotation.refresh_token = f"xoxe-1-{digest[:40]}"
-    return f"xoxe.xoxb-1-{digest[24:]}"
+    return f"{'xoxe.xoxb-1' if rotation.rotates else 'xoxb'}-{digest[24:]}"

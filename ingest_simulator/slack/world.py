@@ -85,13 +85,15 @@ class User:
 
 @dataclass(slots=True)
 class Rotation:
-    """A workspace's app with token rotation: each refresh token works once."""
+    """A workspace's app; with token rotation each refresh token works once."""
 
     client_id: str
     client_secret: str
     refresh_token: str
     expires_in: int = ROTATING_LIFETIME
     issued: int = 0
+    rotates: bool = True
+    """False: an app whose tokens last, which only logs in with its id and secret."""
 
 
 @dataclass(slots=True)
