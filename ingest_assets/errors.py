@@ -4,12 +4,21 @@ Every text here is a full sentence for an operator. It names the who and the wha
 secret or anything that a customer wrote.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 
 NO_WORKSPACE = (
     "There is no workspace {!r}: nobody connected an account of it, or it was removed. "
     "`ingest-assets accounts` lists all, `ingest-assets connect {}` makes one."
 )
+
+
+def did_you_mean(word: str, known: Iterable[str | None]) -> str:
+    """Return a question to end a sentence about an unknown name with; empty where no known one is near."""
+    names = {name.casefold(): name for name in known if name}
+    near = get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
+    return f" Did you mean {names[near[0]]!r}?" if near else ""
 
 
 class IngestError(Exception):

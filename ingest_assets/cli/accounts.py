@@ -5,10 +5,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
+from sqlalchemy import Connection
 
 from ingest_assets.app import App
 from ingest_assets.cli.asking import require_yes
-from ingest_assets.errors import IngestError
+from ingest_assets.cli.help import Choice
+from ingest_assets.cli.unknown import unknown_workspace
+from ingest_assets.errors import IngestError, did_you_mean
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts, set_state
 from ingest_assets.storage.schema import DISCONNECTED, StoredRow
@@ -22,7 +25,7 @@ ACKNOWLEDGED = "from the next sync on the account is complete without it."
 
 @click.command()
 @click.option("--workspace", "workspaces", multiple=True, help="a workspace; may be repeated")
-@click.option("--source", "sources", multiple=True, type=click.Choice(list(BY_NAME)), help="may be repeated")
+@click.option("--source", "sources", multiple=True, type=Choice(list(BY_NAME)), help="may be repeated")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj
 def accounts(app: App, workspaces: tuple[str, ...], sources: tuple[str, ...], as_json: bool) -> None:
@@ -59,7 +62,7 @@ def accounts(app: App, workspaces: tuple[str, ...], sources: tuple[str, ...], as
 
 
 @click.command()
-@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.argument("source", type=Choice(list(BY_NAME)))
 @click.option("--workspace", required=True)
 @click.option("--name", help="one account; default: all of the workspace at this source")
 @click.option("--yes", is_flag=True, help="do not ask")
@@ -67,9 +70,7 @@ def accounts(app: App, workspaces: tuple[str, ...], sources: tuple[str, ...], as
 def disconnect(app: App, source: str, workspace: str, name: str | None, *, yes: bool) -> None:
     """Forget the login; the data stays."""
     with app.engine.connect() as conn:
-        rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
-        if not rows:
-            raise IngestError(no_account(source, workspace, name))
+        rows = require_accounts(conn, source, workspace, name)
         stored = sum(stored_rows(conn, BY_NAME[source].main.table, row.account_id) for row in rows)
     named = ", ".join(repr(row.name) for row in rows)
     what = f"Forget the login of {counted(rows)} ({named}) of workspace {workspace}"
@@ -87,7 +88,7 @@ def counted(rows: Sequence[StoredRow]) -> str:
 
 
 @click.command()
-@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.argument("source", type=Choice(list(BY_NAME)))
 @click.argument("parts", metavar="[PART]...", nargs=-1)
 @click.option("--workspace", required=True)
 @click.option("--account", help="one account; default: all of the workspace at this source")
@@ -101,8 +102,7 @@ def acknowledge(
     from ingest_assets.cli.output import print_table
 
     with app.engine.connect() as conn:
-        if not find_accounts(conn, source=source, workspace_ids=[workspace], name=account):
-            raise IngestError(no_account(source, workspace, account))
+        require_accounts(conn, source, workspace, account)
     if parts:
         found = accept(app, source, workspace, account, parts, datetime.now(UTC))
     else:
@@ -119,12 +119,24 @@ def acknowledge(
         echo(f"No part of workspace {workspace} at {source} waits to be acknowledged.")
 
 
-def no_account(source: str, workspace: str, name: str | None) -> str:
-    """Return the sentence that a workspace has no such account, and what to do."""
+def require_accounts(conn: Connection, source: str, workspace: str, name: str | None) -> Sequence[StoredRow]:
+    """Return a workspace's accounts at a source, or the one of a name. Raises IngestError where there is none."""
+    rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
+    if not rows:
+        raise IngestError(no_account(source, workspace, name, find_accounts(conn, source=source)))
+    return rows
+
+
+def no_account(source: str, workspace: str, name: str | None, known: Sequence[StoredRow]) -> str:
+    """Return the sentence that a workspace has no such account, and what to do; `known`: the source's accounts."""
+    names = [row.name for row in known if row.workspace_id == workspace]
+    near = (
+        did_you_mean(name, names) if name and names else did_you_mean(workspace, {r.workspace_id for r in known})
+    )
     which = f"account {name!r}" if name else "account"
     return (
         f"Workspace {workspace!r} has no {source} {which}; `ingest-assets accounts` lists them, "
-        f"`ingest-assets connect {source}` makes one."
+        f"`ingest-assets connect {source}` makes one.{near}"
     )
 
 
@@ -136,7 +148,7 @@ def remove(app: App, workspace: str, *, yes: bool) -> None:
     """Stop everything of a WORKSPACE at once and forget its logins; the data stays for its retention."""
     with app.engine.connect() as conn:
         if unknown_workspaces(conn, [workspace]):
-            raise IngestError(f"There is no workspace {workspace!r}; `ingest-assets accounts` lists them.")
+            raise unknown_workspace(conn, workspace)
         before = find_accounts(conn, workspace_ids=[workspace])
         stored = sum(stored_rows(conn, BY_NAME[row.source].main.table, row.account_id) for row in before)
     days = app.core.keep_removed_days

@@ -8,13 +8,14 @@ from uuid import uuid4
 import click
 
 from ingest_assets.app import App
-from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.accounts import require_accounts
 from ingest_assets.cli.coverage import DAY
+from ingest_assets.cli.help import Choice
 from ingest_assets.cli.progress import progress, under_way
 from ingest_assets.cli.signals import INTERRUPTED, stopping
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.unknown import unknown_workspace
+from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
-from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.schema import StoredRow
 from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.sync.backfill import Backfill
@@ -25,7 +26,7 @@ from ingest_assets.terminal import echo, echo_json
 
 @click.command()
 @click.option("--workspace", required=True)
-@click.option("--source", required=True, type=click.Choice(list(BY_NAME)))
+@click.option("--source", required=True, type=Choice(list(BY_NAME)))
 @click.option("--from", "since", required=True, type=DAY, help="from when on all is to be read (UTC)")
 @click.option("--to", "until", type=DAY, help="end once what lies before is read; the next syncs read the rest")
 @click.option("--name", help="one account; default: all of the workspace at this source")
@@ -85,11 +86,8 @@ def accounts_of(app: App, workspace: str, source: str, name: str | None) -> Sequ
     """Return accounts of a workspace. Raises IngestError where there are none."""
     with app.engine.connect() as conn:
         if unknown_workspaces(conn, [workspace]):
-            raise IngestError(NO_WORKSPACE.format(workspace, source))
-        rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
-    if not rows:
-        raise IngestError(no_account(source, workspace, name))
-    return rows
+            raise unknown_workspace(conn, workspace, source)
+        return require_accounts(conn, source, workspace, name)
 
 
 def _line(result: SyncResult) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ingest_assets.app import App
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.help import Choice
+from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.coverage import ACKNOWLEDGED, COLUMNS, COVERED, NO_GAPS, find_coverage
@@ -23,7 +24,7 @@ Entry = dict[str, Any]
 
 @click.command()
 @click.option("--workspace", required=True)
-@click.option("--source", type=click.Choice(list(BY_NAME)))
+@click.option("--source", type=Choice(list(BY_NAME)))
 @click.option("--from", "since", type=DAY, help="only what concerns the time from here (UTC)")
 @click.option("--to", "until", type=DAY, help="only what concerns the time up to here (UTC)")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -42,7 +43,7 @@ def coverage(
     app: App = ctx.obj
     with app.engine.connect() as conn:
         if unknown_workspaces(conn, [workspace]):
-            raise IngestError(NO_WORKSPACE.format(workspace, source or "slack"))
+            raise unknown_workspace(conn, workspace, source)
         rows = find_coverage(conn, workspace, source)
         kept = _kept_since(app, find_accounts(conn, source=source, workspace_ids=[workspace]))
     wanted = _utc(since), _utc(until)

@@ -8,6 +8,7 @@ from uuid import uuid4
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.help import Choice
 from ingest_assets.cli.reviewing import Chosen, parts_of, what_to_do
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
@@ -26,7 +27,7 @@ def of_accounts(command: Callable[Concatenate[click.Context, Chosen, P], None]) 
     """Add the options that choose accounts, and hand them over as one."""
 
     @click.option("--workspace", required=True)
-    @click.option("--source", type=click.Choice(list(BY_NAME)))
+    @click.option("--source", type=Choice(list(BY_NAME)))
     @click.option("--account", help="one account, by its name; default: all")
     @click.pass_context
     @wraps(command)

@@ -8,7 +8,8 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli.progress import progress
 from ingest_assets.cli.signals import interruptible
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.unknown import unknown_workspace
+from ingest_assets.errors import IngestError
 from ingest_assets.features.featured import FEATURED, Featured
 from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.sync.result import SKIPPED, SUCCESS
@@ -29,7 +30,7 @@ def extract(ctx: click.Context, source: str, workspaces: tuple[str, ...], as_jso
     [kind] = [kind for kind in FEATURED if kind.source.name == source]
     with app.engine.connect() as conn:
         if unknown := unknown_workspaces(conn, workspaces):
-            raise IngestError(NO_WORKSPACE.format(unknown[0], source))
+            raise unknown_workspace(conn, unknown[0], source)
     reports, extractor = [], app.extractor(f"command-{uuid4()}")
     for workspace_id in workspaces:
         with interruptible(), progress(lambda: _under_way(kind, extractor)):

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from ingest_assets.app import App
-from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.accounts import require_accounts
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
-from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.sync.history import want_history
 from ingest_assets.terminal import echo
 
@@ -21,9 +20,7 @@ def choose_history(
     if len(workspaces) != 1:
         raise IngestError("--name and --history-days are for one account; name its workspace with --workspace.")
     with app.engine.connect() as conn:
-        rows = find_accounts(conn, source=source, workspace_ids=workspaces, name=name)
-    if not rows:
-        raise IngestError(no_account(source, workspaces[0], name))
+        rows = require_accounts(conn, source, workspaces[0], name)
     if history_days is None:
         return
     if len(rows) > 1:

@@ -6,8 +6,10 @@ import click
 from sqlalchemy import Connection
 
 from ingest_assets.app import App
-from ingest_assets.cli.accounts import no_account
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.accounts import require_accounts
+from ingest_assets.cli.help import Choice
+from ingest_assets.cli.unknown import unknown_workspace
+from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import ALL, find_accounts, set_state
 from ingest_assets.storage.schema import ACTIVE, FAILING, NEEDS_RECONNECT, PAUSED, StoredRow
@@ -15,7 +17,7 @@ from ingest_assets.storage.workspaces import pause_features, unknown_workspaces
 from ingest_assets.terminal import echo
 
 FEATURES = "features"
-WHAT = click.Choice([*BY_NAME, FEATURES])
+WHAT = Choice([*BY_NAME, FEATURES])
 
 
 @click.command(help="Read nothing more of a SOURCE until it is resumed, or let the language model read nothing.")
@@ -31,7 +33,7 @@ def pause(app: App, what: str, workspace: str | None, name: str | None, *, every
             _features(conn, workspace, paused=True)
             return
         if workspace is not None:
-            rows = _accounts(conn, what, workspace, name)
+            rows = require_accounts(conn, what, workspace, name)
             set_state(conn, [row.account_id for row in rows], PAUSED, "paused by an operator")
             _tell(what, rows, PAUSED)
             return
@@ -59,7 +61,7 @@ def resume(app: App, what: str, workspace: str | None, name: str | None, *, ever
             _features(conn, workspace, paused=False)
             return
         if workspace is not None:
-            rows = _accounts(conn, what, workspace, name)
+            rows = require_accounts(conn, what, workspace, name)
             set_state(conn, [row.account_id for row in rows], ACTIVE)
             _tell(what, rows, ACTIVE)
             return
@@ -76,13 +78,6 @@ def _require_one(workspace: str | None, name: str | None, *, everything: bool) -
         raise IngestError("Name the workspace with --workspace, or pass --all.")
 
 
-def _accounts(conn: Connection, source: str, workspace: str, name: str | None) -> Sequence[StoredRow]:
-    rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=name)
-    if not rows:
-        raise IngestError(no_account(source, workspace, name))
-    return rows
-
-
 def _tell(source: str, rows: Sequence[StoredRow], state: str) -> None:
     for row in rows:
         echo(f"{source} account '{row.name}' of workspace {row.workspace_id} is now {state}.")
@@ -90,7 +85,7 @@ def _tell(source: str, rows: Sequence[StoredRow], state: str) -> None:
 
 def _features(conn: Connection, workspace: str | None, *, paused: bool) -> None:
     if workspace is not None and unknown_workspaces(conn, [workspace]):
-        raise IngestError(NO_WORKSPACE.format(workspace, "slack"))
+        raise unknown_workspace(conn, workspace)
     count = pause_features(conn, workspace, paused=paused)
     which = f"workspace {workspace}" if workspace is not None else f"{count} workspaces"
     echo(f"The language model reads {'nothing more' if paused else 'again what is new'} of {which}.")

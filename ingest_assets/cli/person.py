@@ -8,7 +8,7 @@ import click
 
 from ingest_assets.app import App
 from ingest_assets.cli.asking import require_yes
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.features.featured import FEATURE_TABLES
 from ingest_assets.sources import SOURCES
 from ingest_assets.sources.people import ERASED
@@ -95,7 +95,7 @@ def _person(app: App, email: str, names: Sequence[str], workspace: str | None) -
     if workspace is not None:
         with app.engine.connect() as conn:
             if not is_known(conn, workspace):
-                raise IngestError(NO_WORKSPACE.format(workspace, "slack"))
+                raise unknown_workspace(conn, workspace)
     return who
 
 

@@ -9,8 +9,10 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli.backfill import accounts_of, wanted_range
 from ingest_assets.cli.coverage import DAY
+from ingest_assets.cli.help import Choice
 from ingest_assets.cli.plan_output import Account, entry_of, print_account, tokens_line, tokens_of
-from ingest_assets.errors import NO_WORKSPACE, IngestError, SourceError
+from ingest_assets.cli.unknown import unknown_workspace
+from ingest_assets.errors import SourceError
 from ingest_assets.features.budget import LIKELY_ANSWER
 from ingest_assets.features.featured import FEATURED
 from ingest_assets.features.ledger import Ledger
@@ -31,7 +33,7 @@ def plan() -> None:
 
 @plan.command("sync")
 @click.option("--workspace", required=True)
-@click.option("--source", required=True, type=click.Choice(list(BY_NAME)))
+@click.option("--source", required=True, type=Choice(list(BY_NAME)))
 @click.option("--name", help="one account; default: all of the workspace at this source")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_context
@@ -42,7 +44,7 @@ def plan_sync(ctx: click.Context, workspace: str, source: str, name: str | None,
 
 @plan.command("backfill")
 @click.option("--workspace", required=True)
-@click.option("--source", required=True, type=click.Choice(list(BY_NAME)))
+@click.option("--source", required=True, type=Choice(list(BY_NAME)))
 @click.option("--from", "since", required=True, type=DAY, help="from when on all is to be read (UTC)")
 @click.option("--name", help="one account; default: all of the workspace at this source")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -64,7 +66,7 @@ def plan_extract(app: App, workspace: str, source: str | None, *, as_json: bool)
     """Plan what the language model is asked of the transcripts that are stored; OPENAI_MODEL names which model."""
     with app.engine.connect() as conn:
         if unknown_workspaces(conn, [workspace]):
-            raise IngestError(NO_WORKSPACE.format(workspace, source or "gong"))
+            raise unknown_workspace(conn, workspace, source)
     found: list[tuple[str, Reading]] = []
     for kind in FEATURED:
         if source in (None, kind.source.name):

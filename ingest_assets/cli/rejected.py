@@ -7,9 +7,11 @@ from uuid import uuid4
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.help import Choice
 from ingest_assets.cli.progress import progress
 from ingest_assets.cli.signals import interruptible
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.unknown import unknown_workspace
+from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME, SOURCES
 from ingest_assets.sources.redaction import redacting
 from ingest_assets.storage.rejected import discard_rejected, find_rejected, load_rejected
@@ -28,7 +30,7 @@ def rejected() -> None:
 
 @rejected.command("list")
 @click.option("--workspace", help="one workspace; default: all")
-@click.option("--source", type=click.Choice(list(BY_NAME)))
+@click.option("--source", type=Choice(list(BY_NAME)))
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj
 def list_items(app: App, workspace: str | None, source: str | None, as_json: bool) -> None:
@@ -59,7 +61,7 @@ def list_items(app: App, workspace: str | None, source: str | None, as_json: boo
 @rejected.command()
 @click.argument("item")
 @click.option("--workspace", required=True)
-@click.option("--source", type=click.Choice(list(BY_NAME)))
+@click.option("--source", type=Choice(list(BY_NAME)))
 @click.pass_obj
 def show(app: App, item: str, workspace: str, source: str | None) -> None:
     """Print a rejected item as the vendor sent it, with what it says, as JSON."""
@@ -72,7 +74,7 @@ def show(app: App, item: str, workspace: str, source: str | None) -> None:
 @click.argument("items", metavar="[ITEM]...", nargs=-1)
 @click.option("--workspace", help="one workspace")
 @click.option("--all", "everything", is_flag=True, help="all workspaces")
-@click.option("--source", type=click.Choice(list(BY_NAME)))
+@click.option("--source", type=Choice(list(BY_NAME)))
 @click.pass_context
 def replay(
     ctx: click.Context, items: tuple[str, ...], workspace: str | None, everything: bool, source: str | None
@@ -112,7 +114,7 @@ def replay(
 @rejected.command()
 @click.argument("items", metavar="ITEM...", nargs=-1, required=True)
 @click.option("--workspace", required=True)
-@click.option("--source", type=click.Choice(list(BY_NAME)))
+@click.option("--source", type=Choice(list(BY_NAME)))
 @click.pass_obj
 def discard(app: App, items: tuple[str, ...], workspace: str, source: str | None) -> None:
     """Drop rejected items. One that the vendor sends again, as it was, is set aside again."""
@@ -126,7 +128,7 @@ def _found(app: App, workspace: str | None, source: str | None, items: Sequence[
     """Find rejected items. Raises IngestError for a workspace or an item that is not there."""
     with app.engine.connect() as conn:
         if workspace is not None and unknown_workspaces(conn, [workspace]):
-            raise IngestError(NO_WORKSPACE.format(workspace, source or "slack"))
+            raise unknown_workspace(conn, workspace, source)
         rows = find_rejected(conn, workspace_id=workspace, source=source, items=items)
     if missing := set(items) - {row.item_key for row in rows}:
         listing = "ingest-assets rejected list" + (f" --workspace {workspace}" if workspace else "")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from ingest_assets.app import App
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.decisions import find_held, sample
 from ingest_assets.storage.schema import Columns, StoredRow
@@ -31,7 +31,7 @@ class Chosen:
         """Return their held rows. Raises IngestError where there is no such workspace."""
         with app.engine.connect() as conn:
             if unknown_workspaces(conn, [self.workspace]):
-                raise IngestError(NO_WORKSPACE.format(self.workspace, self.source or "slack"))
+                raise unknown_workspace(conn, self.workspace, self.source)
             return find_held(
                 conn, self.workspace, source=self.source, account=self.account, decision=decision, review=review
             )

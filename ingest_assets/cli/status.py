@@ -9,9 +9,12 @@ from typing import Any
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.help import Choice
+from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.errors import IngestError
 from ingest_assets.health import Overview
 from ingest_assets.sources import BY_NAME
+from ingest_assets.storage.workspaces import unknown_workspaces
 from ingest_assets.terminal import echo, echo_json
 
 AGAIN = 2.0  # seconds between two looks of --watch
@@ -20,7 +23,7 @@ COLUMNS = ("workspace", "source", "account", "state", "rows", "pending", "api_ca
 
 @click.command()
 @click.option("--workspace", "workspaces", multiple=True, help="a workspace; may be repeated")
-@click.option("--source", "sources", multiple=True, type=click.Choice(list(BY_NAME)), help="may be repeated")
+@click.option("--source", "sources", multiple=True, type=Choice(list(BY_NAME)), help="may be repeated")
 @click.option("--problems", "only_problems", is_flag=True, help="only what is wrong; 1 if anything is")
 @click.option("--watch", is_flag=True, help="show it again every 2 seconds, until Ctrl-C")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -47,12 +50,9 @@ def status(
 
 
 def _require_known(app: App, workspaces: Sequence[str]) -> None:
-    from ingest_assets.errors import NO_WORKSPACE
-    from ingest_assets.storage.workspaces import unknown_workspaces
-
     with app.engine.connect() as conn:
         if unknown := unknown_workspaces(conn, workspaces):
-            raise IngestError(NO_WORKSPACE.format(unknown[0], "slack"))
+            raise unknown_workspace(conn, unknown[0])
 
 
 def _once(

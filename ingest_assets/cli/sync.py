@@ -9,6 +9,7 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli import CANNOT
 from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.help import Choice
 from ingest_assets.cli.history import choose_history
 from ingest_assets.cli.progress import progress, under_way
 from ingest_assets.cli.signals import INTERRUPTED, stopping
@@ -22,7 +23,7 @@ from ingest_assets.terminal import echo, echo_json
 
 
 @click.command()
-@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.argument("source", type=Choice(list(BY_NAME)))
 @click.option("--workspace", "workspaces", multiple=True, help="a workspace; may be repeated")
 @click.option("--all", "everything", is_flag=True, help="all workspaces")
 @click.option("--name", help="one account; default: all of the workspaces at this source")
@@ -78,10 +79,11 @@ def sync(
 def _known(app: App, source: str, workspaces: Sequence[str]) -> set[str]:
     """Return the workspaces with an account at a source. Raises IngestError for another one that is named."""
     with app.engine.connect() as conn:
-        known = {row.workspace_id for row in find_accounts(conn, source=source)}
+        accounts = find_accounts(conn, source=source)
+    known = {row.workspace_id for row in accounts}
     for workspace in workspaces:
         if workspace not in known:
-            raise IngestError(no_account(source, workspace, None))
+            raise IngestError(no_account(source, workspace, None, accounts))
     return known
 
 

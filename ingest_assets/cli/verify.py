@@ -6,11 +6,12 @@ from uuid import uuid4
 import click
 
 from ingest_assets.app import App
-from ingest_assets.cli.accounts import no_account
+from ingest_assets.cli.accounts import require_accounts
 from ingest_assets.cli.asking import require_yes
+from ingest_assets.cli.help import Choice
 from ingest_assets.cli.progress import progress
 from ingest_assets.cli.signals import interruptible
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.accounts import find_accounts
 from ingest_assets.storage.workspaces import unknown_workspaces
@@ -22,7 +23,7 @@ from ingest_assets.terminal import echo, echo_json
 
 @click.command()
 @click.option("--workspace", required=True)
-@click.option("--source", type=click.Choice(list(BY_NAME)))
+@click.option("--source", type=Choice(list(BY_NAME)))
 @click.option("--sample", type=click.IntRange(1, 100_000), default=200, show_default=True, help="items an account")
 @click.option("--yes", is_flag=True, help="do not ask before the requests are made")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -34,7 +35,7 @@ def verify(
     app: App = ctx.obj
     with app.engine.connect() as conn:
         if unknown_workspaces(conn, [workspace]):
-            raise IngestError(NO_WORKSPACE.format(workspace, source or "slack"))
+            raise unknown_workspace(conn, workspace, source)
         rows = find_accounts(conn, source=source, workspace_ids=[workspace])
     worker = app.worker(f"command-{uuid4()}")
     sources = [BY_NAME[row.source] for row in rows]
@@ -74,7 +75,7 @@ def _mend(one: Verified, found: Finding) -> str:
 
 
 @click.command()
-@click.argument("source", type=click.Choice(list(BY_NAME)))
+@click.argument("source", type=Choice(list(BY_NAME)))
 @click.option("--workspace", required=True)
 @click.option("--account", help="one account, by its name; default: all")
 @click.option("--id", "ids", multiple=True, help="a thread, call or session to write anew; may be repeated")
@@ -83,9 +84,7 @@ def reread(ctx: click.Context, source: str, workspace: str, account: str | None,
     """Have the next sync read again all that was ever read, and store what is missing or was changed here."""
     app: App = ctx.obj
     with app.engine.connect() as conn:
-        rows = find_accounts(conn, source=source, workspace_ids=[workspace], name=account)
-    if not rows:
-        raise IngestError(no_account(source, workspace, account))
+        rows = require_accounts(conn, source, workspace, account)
     length, left = app.worker("").lease_length, False
     for row in rows:
         done = move_back(app.engine, row, ids, owner=f"command {uuid4().hex}", length=length)

@@ -7,7 +7,8 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli.accounts import counted
 from ingest_assets.cli.asking import require_yes
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.unknown import unknown_workspace
+from ingest_assets.errors import IngestError
 from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.accounts import find_accounts
@@ -34,7 +35,7 @@ def purge_workspace(app: App, name: str, *, yes: bool, as_json: bool) -> None:
     """Stop everything of a WORKSPACE and delete all of its rows, logins, features, history and partition."""
     with app.engine.connect() as conn:
         if not is_known(conn, name):
-            raise IngestError(NO_WORKSPACE.format(name, "slack"))
+            raise unknown_workspace(conn, name)
         accounts, counts = find_accounts(conn, workspace_ids=[name], disconnected=True), count_rows(conn, name)
     if not yes:
         _print(counts)

@@ -27,6 +27,7 @@ from ingest_assets.sources.client.headers import pause_of
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
+from ingest_assets.sources.client.unanswered import unanswered
 from ingest_assets.sources.client.unpacking import ENCODINGS, Undecodable, unpacking
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Login, TokenPair
@@ -185,7 +186,7 @@ class JsonApi:
         try:
             async with self._http.stream(
                 request.verb,
-                request.path if "://" in request.path else self.base_url + request.path,
+                self._address(request),
                 params=request.params,
                 json=request.body,
                 data=request.form,
@@ -197,8 +198,11 @@ class JsonApi:
                 return Answer(response.status_code, response.headers, content)
         except (httpx.HTTPError, httpx.InvalidURL, Undecodable) as error:
             raise Transient(
-                f"{self._vendor} did not answer {request.method} ({type(error).__name__})."
+                f"{self._vendor} did not answer {request.method}: {unanswered(error, self._address(request))}."
             ) from None  # its text may hold the address with its parameters
+
+    def _address(self, request: Request) -> str:
+        return request.path if "://" in request.path else self.base_url + request.path
 
     async def _read(self, request: Request, response: httpx.Response) -> bytes:
         content = bytearray()
@@ -256,7 +260,7 @@ async def next_pair(
         if status in REFRESH_REFUSED:
             return CredentialRejected(
                 f"{vendor} refused the refresh token (HTTP {status}): it was used elsewhere, revoked, or is not "
-                "of this app. Authorise the app again and connect with the new refresh token."
+                "of this app. Authorise the app, and connect with the refresh token that this gives."
             )
         setting = f"{login.options.prefix}_TOKEN_URL"
         return UnexpectedResponse(f"{vendor}'s token endpoint answered HTTP {status}; check {setting}.")
@@ -269,7 +273,7 @@ async def next_pair(
         lifetime = None if expires_in is None else timedelta(seconds=int(expires_in))
         return TokenPair(
             access_token=answer["access_token"],
-            refresh_token=answer["refresh_token"],
+            refresh_token=answer.get("refresh_token") or form["refresh_token"],  # not every server replaces it
             expires_at=None if lifetime is None else login.clock.now() + lifetime,
             base_url=answer.get("api_base_url_for_customer"),  # Gong's
         )

@@ -186,7 +186,7 @@ def _meaning(request: Request, status: int, _body: object) -> SourceError:
     if status == HTTPStatus.UNAUTHORIZED:
         return TokenRefused(
             f"Fathom refused the login for {method} (HTTP 401): the API key or token is wrong, inactive or "
-            "revoked. Connect the account again with `ingest-assets connect fathom`.",
+            "revoked. Connect the account with one that works: `ingest-assets connect fathom`.",
             code=code,
         )
     if METHODS[method].level is Level.PART:

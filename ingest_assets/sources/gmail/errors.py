@@ -47,8 +47,8 @@ QUOTA = frozenset(
 """Reasons of a 403 that is about the quota; a 429 always is."""
 OF_THE_DAY = frozenset({"dailyLimitExceeded", "quotaExceeded"})
 
-CONNECT = "Connect the mailbox again with `ingest-assets connect gmail`."
-SCOPE = "The login lacks the scope https://www.googleapis.com/auth/gmail.readonly; grant it and connect again."
+CONNECT = "Connect the mailbox with a login that works: `ingest-assets connect gmail`."
+SCOPE = "The login lacks the scope https://www.googleapis.com/auth/gmail.readonly; grant it, then connect."
 ENABLE = "Enable the Gmail API in the Google Cloud project."
 NO_MAILBOX = "This user has no Gmail mailbox, or it is switched off; leave the user out."
 AGAIN = "It is asked for again, less and less often; look whether Gmail shows the thread."
@@ -67,7 +67,7 @@ REFUSED: dict[str, str] = {
     "https://www.googleapis.com/auth/gmail.readonly.",
 }
 """Reasons for which the login may not read, and what to do. Google has answered each of them for a moment, too."""
-MAY_NOT = "The login may not do this; check its scopes, and connect again."
+MAY_NOT = "The login may not do this; check its scopes, and connect with one that may."
 
 TOKEN_ERRORS: dict[str, str] = {
     "invalid_grant": "the login was revoked, expired, or names a user who does not exist. " + CONNECT,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from ingest_assets.errors import CredentialRejected, SourceError, UnexpectedResponse
+from ingest_assets.errors import CredentialRejected, SourceError, UnexpectedResponse, did_you_mean
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailCredential, GmailLogin, GmailSettings
 from ingest_assets.sources.login import Probe
@@ -53,4 +53,5 @@ def _label(known: Mapping[str, str], wanted: str, address: str) -> str:
             return label_id
     raise CredentialRejected(
         f"The mailbox {address} has no label {wanted!r}; check its name in Gmail (nested ones are Parent/Child)."
+        + did_you_mean(wanted, known.values())
     )

@@ -50,7 +50,7 @@ def meaning_at(host: str) -> Callable[[Request, int, Any], SourceError]:
             sentence = f"Gong at {host} refused {method} (HTTP 403): the login {lacking}"
             if method in ONLY_NAMES:
                 return PartUnreadable(f"{sentence}.", code=lacking)
-            return CredentialRejected(f"{sentence}; grant it and connect again.", code=lacking)
+            return CredentialRejected(f"{sentence}; grant it, then connect.", code=lacking)
         if status in CURSOR_DIED and "cursor" in {**(request.body or {}), **(request.params or {})}:
             return CursorExpired(f"Gong no longer knows the page cursor of {method}.")
         if status == HTTPStatus.NOT_FOUND and (known := _not_found(method, body)):

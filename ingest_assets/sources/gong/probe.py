@@ -54,6 +54,6 @@ def _lacking(host: str, refused: Mapping[str, SourceError]) -> list[str]:
     if needed := [SCOPES[method] for method in refused if method not in ONLY_NAMES]:
         raise CredentialRejected(
             f"Gong at {host} knows the login, which lacks what a sync needs: {', '.join(needed)}. "
-            "Grant it and connect again."
+            "Grant it, then connect."
         )
     return [f"{error} Without it users have no names." for error in refused.values()]

@@ -44,7 +44,7 @@ KINDS: dict[str, type[SourceError]] = {code: kind for kind, codes in _CODES.item
 UNSEEN = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 """Profiles that Slack keeps from this app, of people in other companies for one: nothing to act on."""
 
-_RECONNECT = "Connect the account again with `ingest-assets connect slack`."
+_RECONNECT = "Connect the account with a login that works: `ingest-assets connect slack`."
 _REPORT = "Please report this: the request was ours."
 _WAIT = "The rest of the account goes on; this is asked again by itself."
 _ACTIONS: dict[tuple[type[SourceError], Level], str] = {
