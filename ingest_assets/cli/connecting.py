@@ -1,26 +1,24 @@
-"""Connect an account: read the secrets from where they are named, probe them, store them sealed or by name."""
+"""Connect an account: probe a login, store its accounts with the secrets sealed or by name."""
 
 import asyncio
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from ingest_assets.app import App
+from ingest_assets.cli.given import read_given
 from ingest_assets.errors import IngestError, SourceError
-from ingest_assets.sources.login import Clock, Login, Probe
+from ingest_assets.sources.login import AccountSettings, Clock, Login, Probe
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.accounts import find_accounts, save_account
 from ingest_assets.storage.workspaces import register_workspace
 from ingest_assets.sync.oauth import forget_pairs, tokens_of
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 
 
 @dataclass(frozen=True)
@@ -49,17 +47,14 @@ def connect_account(
 
     Raises IngestError when no account can be connected; then nothing is stored.
     """
-    if not SLUG.fullmatch(workspace_id):
-        raise IngestError(
-            f"{workspace_id!r} cannot name a workspace: use lower-case letters, digits, - and _, 63 at most."
-        )
+    require_slug(workspace_id)
     engine = app.engine
-    stored, opened = _read(app, source, given, read_secret)
+    stored, in_clear = read_given(app, source, given, read_secret)
     try:
-        credential = source.credential.model_validate(opened)
-        chosen = source.settings.model_validate(settings)
+        credential = source.credential.model_validate(in_clear)
     except ValidationError as error:
         raise IngestError(_fault(error)) from None
+    chosen = chosen_settings(source, settings)
     login = Login(credential=credential, settings=chosen, options=app.options_of(source), clock=clock or Clock())
     login = replace(login, tokens=tokens_of(source, login, engine=engine, vault=app.vault, probing=True))
     found = asyncio.run(_probe(source, login))
@@ -101,37 +96,21 @@ def _account(
     }
 
 
-def _read(
-    app: App, source: Source, given: Mapping[str, Any], read_secret: Callable[[str], str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the credential's fields as they are stored, and in the clear."""
-    stored: dict[str, Any] = {}
-    opened: dict[str, Any] = {}
-    for field, value in given.items():
-        if not source.credential.is_secret(field):
-            stored[field], opened[field] = {"plain": value}, value
-        elif match := VARIABLE.fullmatch(value):
-            opened[field] = os.environ.get(match[1], "")
-            stored[field] = {"env": match[1]}
-            if not opened[field]:
-                raise IngestError(f"The variable {match[1]} is not set; export it, or pass - to type the {field}.")
-        elif value == "-" or field in source.credential.files:
-            app.vault.require_key()
-            opened[field] = read_secret(field) if value == "-" else _content(value)
-            stored[field] = app.vault.seal(opened[field])
-        else:
-            raise IngestError(
-                f"A {field} is never given on the command line, where others can see it; pass env:NAME for a "
-                "variable that holds it, or - to read it from standard input."
-            )
-    return stored, opened
+def require_slug(workspace_id: str) -> None:
+    """Raise IngestError for what cannot name a workspace."""
+    if not SLUG.fullmatch(workspace_id):
+        raise IngestError(
+            f"{workspace_id!r} cannot name a workspace: use lower-case letters, digits, - and _, 63 at most."
+        )
 
 
-def _content(path: str) -> str:
+def chosen_settings(source: Source, settings: Mapping[str, Any]) -> AccountSettings:
+    """Return an account's settings. Raises IngestError, by the option that is wrong."""
     try:
-        return Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise IngestError(f"The file {path} cannot be read ({type(error).__name__}); check its name.") from None
+        chosen: AccountSettings = source.settings.model_validate(settings)
+    except ValidationError as error:
+        raise IngestError(_fault(error)) from None
+    return chosen
 
 
 def _fault(error: ValidationError) -> str:

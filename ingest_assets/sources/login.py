@@ -87,6 +87,9 @@ class Credential(BaseModel):
         annotation = cls.model_fields[name].annotation
         return SecretStr in (annotation, *get_args(annotation))
 
+    where: ClassVar[Mapping[str, str]] = {}
+    """What each secret is, and where it is found: what `connect` asks for on a terminal."""
+
     single_use: ClassVar[bool] = True
     """Whether a refresh token works once: then the pairs that follow must be stored, whatever happens."""
 

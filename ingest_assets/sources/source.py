@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 
 from ingest_assets.errors import SourceError
 from ingest_assets.settings import SourceOptions
+from ingest_assets.sources.authorizing import Authorize, Client
 from ingest_assets.sources.json_values import Json, JsonView
 from ingest_assets.sources.login import Account, AccountSettings, C, Credential, Login, O, Probe, S, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
@@ -162,6 +163,8 @@ class Connector(Generic[Cred, Sett, Opts]):
     """(stream, cursor) -> the cursor with all that it covers to be read again; None where it covers nothing."""
     plan: Callable[[Extraction[Cred, Sett, Opts]], Awaitable[Estimate]] | None = None
     """What reading the account from where it is to its end costs, from a few requests."""
+    authorize: Authorize | None = None
+    """How users log in by browser."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +191,12 @@ class Source(Generic[Cred, Sett, Opts]):
 
     Raises what UNPARSEABLE lists.
     """
+    examples: tuple[str, ...] = ()
+    """How `connect` is called for it, after the source's name."""
+    manifest: Callable[..., Json] | None = None
+    """(settings, redirect_url=, rotation=) -> an app that may do what they need, for vendors that make apps so."""
+    client_file: Callable[[str], Client] | None = None
+    """(content) -> the app in a file of the vendor's, for vendors that hand out such files; raises IngestError."""
     daily_calls: Callable[[Opts], int] | None = None
     """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
 

@@ -22,6 +22,7 @@ from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector[FathomCredential, FathomSettings, FathomOptions]:
+    from ingest_assets.sources.fathom.authorize import AUTHORIZE
     from ingest_assets.sources.fathom.client import FathomClient, exchange
     from ingest_assets.sources.fathom.extract import extract
     from ingest_assets.sources.fathom.planning import plan
@@ -29,7 +30,9 @@ def _connector() -> Connector[FathomCredential, FathomSettings, FathomOptions]:
     from ingest_assets.sources.fathom.verify import verify
     from ingest_assets.sources.time_window_plan import reread
 
-    return Connector(extract, probe, FathomClient.open, exchange, verify=verify, reread=reread, plan=plan)
+    return Connector(
+        extract, probe, FathomClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+    )
 
 
 FATHOM = Source(
@@ -44,5 +47,9 @@ FATHOM = Source(
     settings=FathomSettings,
     options=FathomOptions,
     connector=_connector,
+    examples=(
+        "--workspace acme --login --client-id abc --client-secret -",
+        "--workspace acme --name eve --api-key env:EVES_FATHOM_KEY",
+    ),
     transcript=of_fathom,
 )

@@ -12,6 +12,12 @@ from ingest_assets.sources.source import Extraction
 class FathomCredential(Credential):
     """A user's API key, or an OAuth app's id and secret with a refresh token."""
 
+    where: ClassVar = {
+        "api_key": "Fathom API key (Settings, API Access, of the user whose sessions are to be read)",
+        "client_secret": "Fathom client secret (shown when the app was registered)",
+        "refresh_token": "Fathom refresh token (of an OAuth app that the user authorised)",
+    }
+
     api_key: SecretStr | None = Field(default=None, description="of the user whose sessions are to be read")
     client_id: str | None = Field(default=None, description="of an OAuth app")
     client_secret: SecretStr | None = Field(default=None, description="of an OAuth app")
@@ -22,7 +28,7 @@ class FathomCredential(Credential):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if not one_of((self.api_key,), (self.client_id, self.client_secret, self.refresh_token)):
-            raise ValueError("Pass --api-key, or all of --client-id, --client-secret and --refresh-token")
+            raise ValueError("Pass --login, --api-key, or all of --client-id, --client-secret and --refresh-token")
         return self
 
 
@@ -42,10 +48,15 @@ class FathomOptions(SourceOptions):
     api_url: str = Field(
         default="https://api.fathom.ai/external/v1", pattern=r"^https?://\S+$", description="Fathom's API."
     )
+    authorize_url: str = Field(
+        default="https://fathom.video/external/v1/oauth2/authorize",
+        pattern=r"^https?://\S+$",
+        description="Where `connect fathom --login` sends the browser.",
+    )
     token_url: str = Field(
         default="https://fathom.video/external/v1/oauth2/token",
         pattern=r"^https?://\S+$",
-        description="Where OAuth apps refresh their tokens.",
+        description="Where OAuth apps get and refresh their tokens.",
     )
     sync_cron: str = Field(default="35 * * * *", description="When the schedule `fathom_sync` ticks.")
     pacing: bool = Field(

@@ -19,12 +19,14 @@ A payload becomes text in mime (the tree of parts), body (which of them are read
 and layout) and invitation; new_text leaves out what is quoted.
 """
 
+from ingest_assets.sources.gmail.client_file import client_file
 from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector[GmailCredential, GmailSettings, GmailOptions]:
+    from ingest_assets.sources.gmail.authorize import AUTHORIZE
     from ingest_assets.sources.gmail.client import GmailClient
     from ingest_assets.sources.gmail.extract import extract
     from ingest_assets.sources.gmail.login import exchange
@@ -32,7 +34,9 @@ def _connector() -> Connector[GmailCredential, GmailSettings, GmailOptions]:
     from ingest_assets.sources.gmail.probe import probe
     from ingest_assets.sources.gmail.verify import reread, verify
 
-    return Connector(extract, probe, GmailClient.open, exchange, verify=verify, reread=reread, plan=plan)
+    return Connector(
+        extract, probe, GmailClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+    )
 
 
 GMAIL = Source(
@@ -47,4 +51,9 @@ GMAIL = Source(
     settings=GmailSettings,
     options=GmailOptions,
     connector=_connector,
+    client_file=client_file,
+    examples=(
+        "--workspace acme --login --client-file client_secret_123.json",
+        "--workspace acme --service-account key.json --subjects ann@acme.com,bob@acme.com",
+    ),
 )

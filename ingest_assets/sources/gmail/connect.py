@@ -16,6 +16,12 @@ KEY_FIELDS = ("client_email", "private_key")
 class GmailCredential(Credential):
     """A user's refresh token with the client it was given to, or a service account and the mailboxes it reads."""
 
+    where: ClassVar = {
+        "client_secret": "Google client secret (of the OAuth client, at https://console.cloud.google.com/auth/clients)",
+        "refresh_token": "Google refresh token (of the user whose mailbox it is)",
+        "service_account": "JSON key of a Google service account, on one line",
+    }
+
     internal: ClassVar = frozenset({"subject"})
     files: ClassVar = frozenset({"service_account"})
     single_use: ClassVar = False
@@ -35,7 +41,8 @@ class GmailCredential(Credential):
         delegated = (self.service_account, self.subjects or self.subject)
         if not one_of(user, delegated):
             raise ValueError(
-                "Pass --client-id, --client-secret and --refresh-token, or --service-account and --subjects"
+                "Pass --login, or --client-id, --client-secret and --refresh-token, or --service-account and "
+                "--subjects"
             )
         return self
 
@@ -84,6 +91,12 @@ class GmailOptions(SourceOptions):
         default="",
         pattern=r"^(https?://\S+)?$",
         description="Its batch endpoint; `batch/gmail/v1` under GMAIL_API_URL if empty.",
+    )
+    authorize_url: str = Field(
+        default="https://accounts.google.com/o/oauth2/v2/auth",
+        alias="GOOGLE_AUTHORIZE_URL",
+        pattern=r"^https?://\S+$",
+        description="Where `connect gmail --login` sends the browser.",
     )
     token_url: str = Field(
         default="https://oauth2.googleapis.com/token",

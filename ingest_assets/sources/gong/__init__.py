@@ -22,6 +22,7 @@ from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector[GongCredential, GongSettings, GongOptions]:
+    from ingest_assets.sources.gong.authorize import AUTHORIZE
     from ingest_assets.sources.gong.client import GongClient, exchange
     from ingest_assets.sources.gong.extract import extract
     from ingest_assets.sources.gong.planning import plan
@@ -29,7 +30,9 @@ def _connector() -> Connector[GongCredential, GongSettings, GongOptions]:
     from ingest_assets.sources.gong.verify import verify
     from ingest_assets.sources.time_window_plan import reread
 
-    return Connector(extract, probe, GongClient.open, exchange, verify=verify, reread=reread, plan=plan)
+    return Connector(
+        extract, probe, GongClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+    )
 
 
 GONG = Source(
@@ -43,6 +46,10 @@ GONG = Source(
     settings=GongSettings,
     options=GongOptions,
     connector=_connector,
+    examples=(
+        "--workspace acme --login --client-id abc --client-secret -",
+        "--workspace acme --base-url https://us-1.api.gong.io --access-key env:KEY --access-key-secret env:SECRET",
+    ),
     transcript=of_gong,
     daily_calls=lambda options: int(options.calls_per_day),
 )

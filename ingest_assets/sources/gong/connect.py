@@ -16,6 +16,13 @@ NAME_BYTES = 8
 class GongCredential(Credential):
     """An access key with its secret, or an OAuth app's id and secret with a refresh token."""
 
+    where: ClassVar = {
+        "access_key": "Gong access key (made by a technical administrator at https://app.gong.io/company/api)",
+        "access_key_secret": "Gong access key secret (shown once, when the key was made)",
+        "client_secret": "Gong client secret (of the integration, at https://app.gong.io/company/api, OAuth)",
+        "refresh_token": "Gong refresh token (of an OAuth app that the customer authorised)",
+    }
+
     access_key: SecretStr | None = Field(default=None, description="made by a technical administrator")
     access_key_secret: SecretStr | None = Field(default=None, description="shown once, with the access key")
     client_id: str | None = Field(default=None, description="of an OAuth app")
@@ -29,7 +36,8 @@ class GongCredential(Credential):
         key = (self.access_key, self.access_key_secret)
         if not one_of(key, (self.client_id, self.client_secret, self.refresh_token)):
             raise ValueError(
-                "Pass --access-key and --access-key-secret, or --client-id, --client-secret and --refresh-token"
+                "Pass --login, or --access-key and --access-key-secret, or --client-id, --client-secret and "
+                "--refresh-token"
             )
         return self
 
@@ -64,10 +72,15 @@ class GongOptions(SourceOptions):
         description="Hosts besides Gong's own that may be sent credentials, separated by commas: "
         "`gong.example.com`, `http://10.0.0.7:8080`, `*.example.com`.",
     )
+    authorize_url: str = Field(
+        default="https://app.gong.io/oauth2/authorize",
+        pattern=r"^https?://\S+$",
+        description="Where `connect gong --login` sends the browser.",
+    )
     token_url: str = Field(
         default="https://app.gong.io/oauth2/generate-customer-token",
         pattern=r"^https?://\S+$",
-        description="Where OAuth apps refresh their tokens.",
+        description="Where OAuth apps get and refresh their tokens.",
     )
     sync_cron: str = Field(default="5 * * * *", description="When the schedule `gong_sync` ticks.")
     calls_per_day: int = Field(

@@ -19,18 +19,22 @@ Read connect, client (errors), records (text, blocks, markup), plan, channel, di
 """
 
 from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings
+from ingest_assets.sources.slack.manifest import manifest
 from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.source import Connector, Source
 
 
 def _connector() -> Connector[SlackCredential, SlackSettings, SlackOptions]:
+    from ingest_assets.sources.slack.authorize import AUTHORIZE
     from ingest_assets.sources.slack.client import SlackClient, exchange
     from ingest_assets.sources.slack.extract import extract
     from ingest_assets.sources.slack.planning import plan
     from ingest_assets.sources.slack.probe import probe
     from ingest_assets.sources.slack.verify import reread, verify
 
-    return Connector(extract, probe, SlackClient.open, exchange, verify=verify, reread=reread, plan=plan)
+    return Connector(
+        extract, probe, SlackClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+    )
 
 
 SLACK = Source(
@@ -45,4 +49,10 @@ SLACK = Source(
     settings=SlackSettings,
     options=SlackOptions,
     connector=_connector,
+    manifest=manifest,
+    examples=(
+        "--manifest --public-only  # an app to make at api.slack.com/apps",
+        "--workspace acme --login --client-id 123.456 --client-secret -",
+        "--workspace acme --token env:ACME_SLACK_TOKEN --channels general,support",
+    ),
 )

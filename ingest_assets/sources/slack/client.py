@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from base64 import b64encode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -21,9 +22,10 @@ from ingest_assets.sources.client.paging import listed, pages
 from ingest_assets.sources.client.rate_limit import RateLimiter
 from ingest_assets.sources.client.retry import TRIES, retried
 from ingest_assets.sources.client.session import Session
+from ingest_assets.sources.client.unanswered import unanswered
 from ingest_assets.sources.json_values import Json
-from ingest_assets.sources.login import TokenPair, app_of
-from ingest_assets.sources.slack.connect import SlackLogin
+from ingest_assets.sources.login import Login, TokenPair, app_of
+from ingest_assets.sources.slack.connect import SlackLogin, SlackOptions
 from ingest_assets.sources.slack.errors import meaning
 from ingest_assets.sources.slack.methods import (
     FEW,
@@ -37,6 +39,7 @@ from ingest_assets.sources.slack.methods import (
 from ingest_assets.sources.slack.web import open_session, web_client
 
 RATELIMITED = "ratelimited"
+ACCESS = "oauth.v2.access"
 CODE = re.compile(r"[a-z0-9_]{1,60}")
 SCOPE = re.compile(r"[a-z:._, -]{1,200}")
 NEXT_CURSOR = ("response_metadata", "next_cursor")
@@ -46,7 +49,13 @@ class SlackClient:
     """One account's calls. Raises only SourceError; counts every request in `calls`."""
 
     def __init__(
-        self, web: AsyncWebClient, login: SlackLogin, *, in_flight: int, paced: bool, limited: bool
+        self,
+        web: AsyncWebClient,
+        login: Login[Any, Any, SlackOptions],
+        *,
+        in_flight: int,
+        paced: bool,
+        limited: bool,
     ) -> None:
         self.limited = limited
         self.may_become_limited = False
@@ -172,19 +181,22 @@ class SlackClient:
         send = partial(self._session.send, partial(self._ask, method, given))
         return await retried(send, self._clock, tries=tries)
 
-    async def _ask(self, method: str, params: Json, *, in_body: bool = False) -> Json:
+    async def _ask(self, method: str, params: Json, *, app: tuple[str, str] | None = None) -> Json:
         async with self._in_flight[method], self._limiters[method].slot():
             self._calls[method] += 1
             try:
-                if in_body:
-                    response = await self._web.api_call(method, data=params)
+                if app is not None:  # in the body: a URL may end in a log
+                    basic = b64encode(":".join(app).encode()).decode()
+                    sent = {"Authorization": f"Basic {basic}"}
+                    response = await self._web.api_call(method, data=params, headers=sent)
                 else:
                     response = await self._web.api_call(method, http_verb="GET", params=params)
             except SlackApiError as error:
                 raise self._meaning(method, error.response) from None  # its text holds the answer
             except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = type(error).__name__
-                raise Transient(f"Slack did not answer {method} ({reason}).", code=reason) from None
+                told = f"Slack did not answer {method}: {unanswered(error, str(self._web.base_url))}."
+                raise Transient(told, code=reason) from None
         self.vendor_clock.note(response.headers, self._clock.now())
         if scopes := response.headers.get("x-oauth-scopes"):
             self.granted = frozenset(scope.strip() for scope in scopes.split(","))
@@ -234,19 +246,8 @@ class SlackClient:
 
 async def exchange(login: SlackLogin, refresh_token: str) -> TokenPair:
     """Trade a refresh token, which works once, for the next pair (oauth.v2.access)."""
-    method = "oauth.v2.access"
-    client_id, client_secret = app_of(login.credential.client_id, login.credential.client_secret)
-    given = {
-        "client_id": client_id,
-        "client_secret": client_secret,
-        "grant_type": "refresh_token",
-        "refresh_token": refresh_token,
-    }
-    async with open_session(1) as session:
-        client = SlackClient(
-            web_client(session, login.options.api_url, None), login, in_flight=1, paced=False, limited=False
-        )
-        answer = await client._ask(method, given, in_body=True)  # a URL may end in a log
+    app = app_of(login.credential.client_id, login.credential.client_secret)
+    answer = await access(login, app, {"grant_type": "refresh_token", "refresh_token": refresh_token})
     try:
         lifetime = timedelta(seconds=int(answer["expires_in"]))
         return TokenPair(
@@ -255,7 +256,16 @@ async def exchange(login: SlackLogin, refresh_token: str) -> TokenPair:
             expires_at=login.clock.now() + lifetime,
         )
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise UnexpectedResponse(f"Slack's answer to {method} holds no pair of tokens.") from None
+        raise UnexpectedResponse(f"Slack's answer to {ACCESS} holds no pair of tokens.") from None
+
+
+async def access(login: Login[Any, Any, SlackOptions], app: tuple[str, str], form: Json) -> Json:
+    """Ask for tokens as an app: its id and secret by HTTP Basic, as Slack advises."""
+    async with open_session(1) as session:
+        client = SlackClient(
+            web_client(session, login.options.api_url, None), login, in_flight=1, paced=False, limited=False
+        )
+        return await client._ask(ACCESS, form, app=app)
 
 
 def _has_cursor(answer: Json) -> bool:

@@ -12,9 +12,17 @@ from ingest_assets.sources.source import Extraction
 class SlackCredential(Credential):
     """A bot token, or what an app with token rotation got: its id, its secret and a refresh token."""
 
+    where: ClassVar = {
+        "token": "Slack bot token (xoxb-..., under OAuth & Permissions of your app at https://api.slack.com/apps)",
+        "client_secret": "Slack client secret (under Basic Information of your app at https://api.slack.com/apps)",
+        "refresh_token": "Slack refresh token (xoxe-1-..., of an app with token rotation)",
+    }
+
     token: SecretStr | None = Field(default=None, description="the app's bot token (xoxb-...)")
-    client_id: str | None = Field(default=None, description="of an app with token rotation")
-    client_secret: SecretStr | None = Field(default=None, description="of an app with token rotation")
+    client_id: str | None = Field(default=None, description="of the app, for --login or with token rotation")
+    client_secret: SecretStr | None = Field(
+        default=None, description="of the app, for --login or with token rotation"
+    )
     refresh_token: SecretStr | None = Field(
         default=None, description="of an app with token rotation (xoxe-1-...); we use it up and keep what follows"
     )
@@ -22,7 +30,7 @@ class SlackCredential(Credential):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if not one_of((self.token,), (self.client_id, self.client_secret, self.refresh_token)):
-            raise ValueError("Pass --token, or all of --client-id, --client-secret and --refresh-token")
+            raise ValueError("Pass --login or --token, or all of --client-id, --client-secret and --refresh-token")
         return self
 
 
@@ -35,6 +43,7 @@ class SlackSettings(AccountSettings):
     )
     join: bool = Field(default=False, description="join chosen public channels; Slack posts a message there")
     public_only: bool = Field(default=False, description="leave private channels alone; needs fewer scopes")
+    emails: bool = Field(default=False, description="insist on people's mail addresses; needs users:read.email")
     app_class: Literal["auto", "internal", "limited"] = Field(
         default="auto", description="limited: an app that Slack holds to 1 request a minute and 15 messages"
     )
@@ -47,6 +56,11 @@ class SlackOptions(SourceOptions):
 
     api_url: str = Field(
         default="https://slack.com/api/", pattern=r"^https?://\S+$", description="Slack's Web API."
+    )
+    authorize_url: str = Field(
+        default="https://slack.com/oauth/v2/authorize",
+        pattern=r"^https?://\S+$",
+        description="Where `connect slack --login` sends the browser.",
     )
     sync_cron: str = Field(default="*/15 * * * *", description="When the schedule `slack_sync` ticks.")
     history_days: float = Field(default=30, gt=0, description="How far back the first sync of a channel reads.")

@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from ingest_assets.errors import CredentialRejected, IngestError
+from ingest_assets.errors import CredentialRejected, IngestError, did_you_mean
 from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Probe
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackLogin, SlackSettings
-
-PUBLIC_SCOPES = frozenset({"channels:read", "channels:history", "users:read"})
-PRIVATE_SCOPES = frozenset({"groups:read", "groups:history"})
-JOIN_SCOPE = "channels:join"
+from ingest_assets.sources.slack.scopes import needed
 
 
 async def probe(login: SlackLogin) -> Sequence[Probe]:
@@ -24,12 +21,10 @@ async def probe(login: SlackLogin) -> Sequence[Probe]:
                 "This token is of a whole Enterprise organisation; install the app in the workspace itself and "
                 "connect with the token that this gives."
             )
-        needed = PUBLIC_SCOPES | (frozenset() if settings.public_only else PRIVATE_SCOPES)
-        needed |= {JOIN_SCOPE} if settings.join else set()
-        if client.granted and (missing := needed - client.granted):
+        if client.granted and (missing := needed(settings) - client.granted):
             raise CredentialRejected(
                 f"The Slack app lacks the scopes {', '.join(sorted(missing))}; add them under OAuth & Permissions,"
-                " reinstall the app, and connect again."
+                " reinstall the app, and connect with what it gives then."
             )
         channels, warnings = await _find(client, settings)
     return [
@@ -58,6 +53,7 @@ async def _find(client: SlackClient, settings: SlackSettings) -> tuple[tuple[str
         if channel is None:
             raise IngestError(
                 f"Slack shows this bot no channel {wanted!r}; check the name, and invite the bot if it is private."
+                + did_you_mean(wanted.removeprefix("#"), by_name)
             )
         if not channel.get("is_member") and not settings.join:
             warnings.append(f"The bot is not in {wanted}; invite it, or connect with --join.")
