@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -74,10 +74,13 @@ def written(stream: IO[str] | None) -> Iterator[str]:
 
 
 @contextmanager
-def logging_in(bench: Bench, source: str, *arguments: str, typed: str = "", **environ: str) -> Iterator[Login]:
+def logging_in(
+    bench: Bench, source: str, *arguments: str, typed: str = "", opens: bool = False, **environ: Any
+) -> Iterator[Login]:
     """Start `connect SOURCE --login` and read the address that it prints; `typed`: what it reads before that."""
+    how = [] if opens else ["--no-browser"]
     process = subprocess.Popen(  # noqa: S603  (our own command)
-        [COMMAND, "connect", source, "--workspace", "acme", "--login", "--no-browser", *arguments],
+        [COMMAND, "connect", source, "--workspace", "acme", "--login", *how, *arguments],
         env=bench.shell(APP_SECRET=SECRET, **environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

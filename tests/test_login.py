@@ -7,9 +7,11 @@ import os
 import pty
 import signal
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -59,18 +61,19 @@ def stored(bench: Bench) -> list[Any]:
 class InProcess:
     """A login that runs in a thread of this process: what many tests need without a command each."""
 
-    def __init__(self, bench: Bench, source: str, capfd: pytest.CaptureFixture[str], **environ: str) -> None:
+    def __init__(self, bench: Bench, source: str, monkeypatch: pytest.MonkeyPatch, **environ: str) -> None:
         bench.configure(**environ)
+        monkeypatch.setattr(sys, "stderr", told := StringIO())
         chosen, options = BY_NAME[source], bench.app.options_of(BY_NAME[source])
         browser = Browser(target=Target(path="/"), wait=timedelta(seconds=20), opened=False)
         client = Client(client_id="app", client_secret=SECRET)
         self._pool = ThreadPoolExecutor(1)
-        self._done = self._pool.submit(log_in, chosen, options, chosen.settings(), client, browser)
-        told = ""
-        while "Waiting" not in told and not self._done.done():
-            told += capfd.readouterr().err
+        authorize, title = chosen.connector().authorize, chosen.title
+        assert authorize is not None
+        self._done = self._pool.submit(log_in, title, authorize, options, chosen.settings(), client, browser)
+        while "Waiting" not in told.getvalue() and not self._done.done():
             time.sleep(0.01)
-        [self.address] = [line for line in told.splitlines() if line.startswith("http")]
+        [self.address] = [line for line in told.getvalue().splitlines() if line.startswith("http")]
 
     def granted(self) -> str:
         return str(visit(self.address).headers["location"])
@@ -305,12 +308,12 @@ WORDS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", WORDS)
 def test_each_way_not_to_get_a_login_has_its_sentence(
-    bench: Bench, capfd: pytest.CaptureFixture[str], case: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     source, manner, sentence = WORDS[case]
     register(bench, source)
     bench.order("consent", vendor=source, **manner)
-    login = InProcess(bench, source, capfd)
+    login = InProcess(bench, source, monkeypatch)
     page = visit(login.granted())
     with pytest.raises(IngestError) as error:
         login.result()
@@ -321,7 +324,7 @@ def test_each_way_not_to_get_a_login_has_its_sentence(
 
 
 def test_a_wrong_secret_and_an_answer_that_is_none_have_their_sentences(
-    bench: Bench, capfd: pytest.CaptureFixture[str]
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[tuple[str, dict[str, Any], str]] = [
         (
@@ -363,7 +366,7 @@ def test_a_wrong_secret_and_an_answer_that_is_none_have_their_sentences(
     methods = {"slack": "oauth.v2.access", "gmail": "token"}
     for source, fault, sentence in answers:
         bench.order("fault", vendor=source, method=methods.get(source, "oauth.token"), **fault)
-        login = InProcess(bench, source, capfd)
+        login = InProcess(bench, source, monkeypatch)
         visit(login.granted())
         with pytest.raises(IngestError) as error:
             login.result()
@@ -372,7 +375,7 @@ def test_a_wrong_secret_and_an_answer_that_is_none_have_their_sentences(
 
 def test_a_foreign_server_with_other_habits_is_understood(bench: Bench) -> None:
     with foreign_server() as server:
-        environ = {
+        environ: dict[str, Any] = {
             "FATHOM_AUTHORIZE_URL": f"{server.url}/login?tenant=1",
             "FATHOM_TOKEN_URL": f"{server.url}/token",
             "FATHOM_API_URL": server.url,
@@ -413,6 +416,21 @@ def test_the_simulated_pages_insist_on_the_redirect_url_and_on_pkce(bench: Bench
     assert "error=access_denied" in denied.headers["location"]
     assert bench.sim.get(url, params=asked | {"redirect_uri": "http://other/"}).status_code == 400
     assert bench.sim.get(url, params=asked | {"client_id": "nobody"}).status_code == 400
+
+
+def test_a_browser_is_opened_where_there_is_one(bench: Bench, tmp_path: Path) -> None:
+    register(bench, "gmail")
+    script = tmp_path / "browser"
+    script.write_text(
+        f"#!{sys.executable}\nimport httpx, sys\nhttpx.get(sys.argv[1], follow_redirects=True, trust_env=False)\n"
+    )
+    script.chmod(0o700)
+    for browser in (tmp_path / "none", script):
+        with logging_in(bench, "gmail", *APP, opens=True, BROWSER=str(browser)) as login:
+            if browser is not script:
+                login.browse()
+            code, out, err = login.end()
+        assert (code, "acme" in out) == (0, True), err
 
 
 class TestWhatIsGiven:

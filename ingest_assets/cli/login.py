@@ -17,9 +17,8 @@ from ingest_assets.cli.target import Target
 from ingest_assets.cli.typed import lines
 from ingest_assets.errors import IngestError
 from ingest_assets.settings import SourceOptions
-from ingest_assets.sources.authorizing import Client, Consent, Granted
+from ingest_assets.sources.authorizing import Authorize, Client, Consent, Granted
 from ingest_assets.sources.login import AccountSettings
-from ingest_assets.sources.source import Source
 from ingest_assets.terminal import echo
 
 EVERY = 15.0  # seconds between two lines about waiting; on a terminal a line would run into what is pasted
@@ -37,19 +36,26 @@ class Browser:
 
 
 def log_in(
-    source: Source, options: SourceOptions, settings: AccountSettings, client: Client, browser: Browser
+    vendor: str,
+    authorize: Authorize,
+    options: SourceOptions,
+    settings: AccountSettings,
+    client: Client,
+    browser: Browser,
 ) -> Granted:
     """Send a browser to the vendor and trade its answer. Raises IngestError for what does not end in a login."""
-    return asyncio.run(_log_in(source, options, settings, client, browser))
+    return asyncio.run(_log_in(vendor, authorize, options, settings, client, browser))
 
 
 async def _log_in(
-    source: Source, options: SourceOptions, settings: AccountSettings, client: Client, browser: Browser
+    vendor: str,
+    authorize: Authorize,
+    options: SourceOptions,
+    settings: AccountSettings,
+    client: Client,
+    browser: Browser,
 ) -> Granted:
-    authorize = source.connector().authorize
-    if authorize is None:
-        raise IngestError(f"{source.title} has no login by browser.")
-    waiting = _Waiting(Expected(source.title, token_urlsafe(32)), pasted_only=browser.target.path is None)
+    waiting = _Waiting(Expected(vendor, token_urlsafe(32)), pasted_only=browser.target.path is None)
     async with AsyncExitStack() as stack:
         url, path = browser.target.url, browser.target.path
         if path is not None:
@@ -65,7 +71,7 @@ async def _log_in(
             settings=settings,
             options=options,
         )
-        stack.enter_context(_announced(source.title, authorize.address(consent), browser, url))
+        stack.enter_context(_announced(vendor, authorize.address(consent), browser, url))
         stack.enter_context(lines(waiting.pasted, waiting.ended))
         code = await waiting.code(browser.wait)
     return await authorize.exchange(consent, code)

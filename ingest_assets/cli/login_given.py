@@ -35,16 +35,17 @@ def logged_in(
     app.vault.require_key()
     app.engine.connect().close()
     chosen, options = chosen_settings(source, settings), app.options_of(source)
-    https_only = source.client_file is None and options.authorize_url.startswith("https://")
+    if (authorize := source.connector().authorize) is None:
+        raise IngestError(f"{source.title} has no login by browser.")
     client, secret = _client(app, source, given, values, secrets)
     target = Target.chosen(
         redirect_url=values["redirect_url"],
         port=values["port"],
         registered=client.redirect_urls,
-        https_only=https_only,
+        https_only=not authorize.loopback and options.authorize_url.startswith("https://"),
     )
     browser = Browser(target=target, wait=timedelta(minutes=values["wait"]), opened=not values["no_browser"])
-    granted = log_in(source, options, chosen, client, browser)
+    granted = log_in(source.title, authorize, options, chosen, client, browser)
     for field, value in granted.secrets.items():
         secrets.know(field, value)
     app_given = {"client_id": client.client_id, "client_secret": secret} if granted.with_app else {}

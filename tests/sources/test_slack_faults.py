@@ -287,7 +287,7 @@ class TestARevokedToken:
         scheduled = replace(acme.bench.worker(), reservation="a tick")
         result = sync(SLACK, acme.account, acme.bench.options, scheduled)
         assert (result.status, type(result.error)) == ("failed", CredentialRejected)
-        assert "Connect the account again" in str(result.reason)
+        assert "Connect the account with a login that works" in str(result.reason)
         assert acme.bench.requests() == since
 
     def test_is_healed_by_connecting_again_and_the_sync_goes_on_where_it_was(self, acme: Workspace) -> None:
