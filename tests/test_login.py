@@ -333,6 +333,7 @@ def test_a_wrong_secret_and_an_answer_that_is_none_have_their_sentences(
             "not know this client id",
         ),
         ("gong", {"kind": "status", "status": 404}, "check GONG_TOKEN_URL"),
+        ("slack", {"kind": "status", "status": 404}, "HTTP 404; check SLACK_API_URL"),
         ("fathom", {"kind": "status", "status": 500}, "Fathom answered oauth.token with HTTP 500"),
         ("slack", {"kind": "error", "error": "bad_client_secret"}, "Slack gave no token (bad_client_secret)"),
         (

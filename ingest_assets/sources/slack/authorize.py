@@ -41,7 +41,7 @@ async def exchange(consent: SlackConsent, code: str) -> Granted:
     try:
         answer = await access(consent, (consent.client_id, consent.client_secret), form)
     except SourceError as error:
-        if isinstance(error, Transient) and error.code not in ERRORS:
+        if error.code not in ERRORS and (isinstance(error, Transient) or error.code.startswith("HTTP ")):
             raise
         told = ERRORS.get(error.code, f"see Slack's page on oauth.v2.access. {RUN_AGAIN}")
         raise CredentialRejected(f"Slack gave no token ({error.code}): {told}", code=error.code) from None
