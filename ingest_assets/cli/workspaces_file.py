@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from ingest_assets.cli.connecting import SLUG, VARIABLE
+from ingest_assets.cli.connecting import SLUG
+from ingest_assets.cli.given import VARIABLE
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.json_values import Json
