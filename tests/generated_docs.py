@@ -13,7 +13,7 @@ from benchmarks.numbers import filled
 from ingest_assets.app import setting_groups
 from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
-from ingest_assets.storage import deletion_tables, incident_tables, operations
+from ingest_assets.storage import deletion_tables, incident_tables, operations, process_reports
 from ingest_assets.storage.schema import metadata
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -24,6 +24,7 @@ KNOWN = (
     deletion_tables,
     incident_tables,
     operations,
+    process_reports,
 )  # whose tables are known once they are imported
 
 

@@ -7,6 +7,7 @@ in partition runs of their own, which turn red.
 """
 
 import inspect
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -29,6 +30,7 @@ from ingest_assets.settings import CoreSettings, SourceOptions
 from ingest_assets.sources.record import Record
 from ingest_assets.sources.retention import tell_shortened
 from ingest_assets.sources.source import Source
+from ingest_assets.storage.process_reports import RUN, report_process
 from ingest_assets.sync.pool import sync_workspaces
 from ingest_assets.sync.result import SyncResult, report
 from ingest_assets.sync.worker import Worker
@@ -90,6 +92,7 @@ def records_asset(source: Source, core: CoreSettings) -> dg.AssetsDefinition:
     ) -> Iterator[Event]:
         with red_run(database, context.log):
             one, options = worker(database, credentials, limits, owner=context.run.run_id), api.options()
+            report_process(one.engine, RUN, credentials.encryption_keys, os.environ)
             tell_shortened(source, options, context.log.warning)
             yield from _sync_workspaces(context, config, source, one, options)
 

@@ -14,6 +14,7 @@ from ingest_assets.cli.connect import connect
 from ingest_assets.cli.coverage import coverage
 from ingest_assets.cli.database import migrate, new_key, rotate_keys
 from ingest_assets.cli.deletions import deletions
+from ingest_assets.cli.doctor.command import doctor
 from ingest_assets.cli.environment import read_environment
 from ingest_assets.cli.features import extract, features
 from ingest_assets.cli.incidents import alert, incidents
@@ -33,7 +34,7 @@ from ingest_assets.errors import IngestError
 from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import echo, echo_usage, guard
 
-READING = (accounts, status, features, coverage, verify, plan, incidents, operations)
+READING = (accounts, status, doctor, features, coverage, verify, plan, incidents, operations)
 CHANGING = (
     *(rotate_keys, apply, connect, pause, resume, disconnect, remove, acknowledge),
     *(backfill, reread, rejected, deletions, person, workspace),
@@ -42,6 +43,9 @@ CHANGING = (
 RUNNING = (migrate, new_key, sync, extract, alert, dev, metrics)
 COMMANDS = (*READING, *map(recorded, CHANGING), *RUNNING)
 
+READ_THEMSELVES = (["doctor"],)
+"""Commands that also work where a setting cannot be used: they say so beside everything else."""
+
 
 def main() -> None:
     """Run a command; whatever the user can put right is one sentence and exit code 2."""
@@ -49,6 +53,7 @@ def main() -> None:
     guard()
     end_by_exception()
     try:
+        app = None if sys.argv[1:2] in READ_THEMSELVES else App.load()
         read_environment()
         app = App.load()
         code = cli.main(obj=app, standalone_mode=False)  # what ctx.exit() was given

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, create_engine, text
 import ingest_assets.features.featured
 import ingest_assets.storage.deletion_tables
 import ingest_assets.storage.incident_tables
-import ingest_assets.storage.operations  # noqa: F401  (these, with the sources, define all tables)
+import ingest_assets.storage.operations
+import ingest_assets.storage.process_reports  # noqa: F401  (these, with the sources, define all tables)
 from ingest_assets.settings import sqlalchemy_url
 from ingest_assets.storage.schema import metadata
 

@@ -1,8 +1,11 @@
 """Workspaces come and go: Dagster's partition keys follow the registered ones."""
 
+import os
+
 import dagster as dg
 
 from ingest_assets.assets.partitions import workspaces
+from ingest_assets.storage.process_reports import CODE_LOCATION, report_process
 from ingest_assets.storage.workspaces import workspace_ids
 
 LOOK_SECONDS = 30
@@ -11,12 +14,15 @@ LOOK_SECONDS = 30
 @dg.sensor(
     minimum_interval_seconds=LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    required_resource_keys={"database"},
-    description="Keep the partition keys equal to the registered workspaces. It requests no run.",
+    required_resource_keys={"database", "credentials"},
+    description="Keep the partition keys equal to the registered workspaces, and note which logins can be opened "
+    "here. It requests no run.",
 )
 def workspace_keys(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Add the keys of new workspaces and delete those of removed ones."""
-    with context.resources.database.engine().connect() as conn:
+    engine = context.resources.database.engine()
+    report_process(engine, CODE_LOCATION, context.resources.credentials.encryption_keys, os.environ)
+    with engine.connect() as conn:
         wanted = workspace_ids(conn)
     known = context.instance.get_dynamic_partitions("workspaces")
     new, gone = sorted(set(wanted) - set(known)), sorted(set(known) - set(wanted))

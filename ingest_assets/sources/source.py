@@ -165,6 +165,10 @@ class Connector(Generic[Cred, Sett, Opts]):
     """What reading the account from where it is to its end costs, from a few requests."""
     authorize: Authorize | None = None
     """How users log in by browser."""
+    visible: Callable[[Login[Cred, Sett, Opts]], Awaitable[tuple[str, bool]]] | None = None
+    """What a login may see, in words, and whether that is anything, where a probe does not tell."""
+    cautions: Callable[[Mapping[str, Json]], Sequence[str]] | None = None
+    """(an account's cursors) -> what its syncs found out about limits of the login, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)

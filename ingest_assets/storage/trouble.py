@@ -49,9 +49,15 @@ LONGEST_STATE = 5
 
 def trouble(error: BaseException, engine: Engine) -> str | None:
     """Return a sentence without user, password and values; None for an error that is rather a bug of ours."""
+    told = cause_and_remedy(error, engine)
+    return None if told is None else " ".join(told)
+
+
+def cause_and_remedy(error: BaseException, engine: Engine) -> tuple[str, str] | None:
+    """Return the same as two: what happened, and what to do."""
     where = f"PostgreSQL at {address(engine)}"
     if isinstance(error, PoolTimeout):
-        return f"All connections of this process to {where} are in use. {BUSY}"
+        return f"All connections of this process to {where} are in use.", BUSY
     cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, psycopg.Error):
         return None
@@ -59,7 +65,7 @@ def trouble(error: BaseException, engine: Engine) -> str | None:
     if meaning is None:
         return None
     what, todo = meaning
-    return f"{where} {what}: {_reason(cause)}. {todo}"
+    return f"{where} {what}: {_reason(cause)}.", todo
 
 
 def address(engine: Engine) -> str:

@@ -4,6 +4,7 @@ A stored credential is `{field: {"sealed": token} | {"env": name} | {"plain": va
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,3 +108,11 @@ class Vault:
             conn.execute(update(suppression_keys).where(same).values(key=fresh))
             count += 1
         return count
+
+
+def sealed_elsewhere(conn: Connection) -> Iterator[tuple[str, ColumnsView]]:
+    """Yield what is sealed beside the accounts' credentials, with what it is."""
+    for pair in conn.execute(select(token_pairs.c.pair).where(token_pairs.c.pair.is_not(None))).scalars():
+        yield "a rotating login", pair
+    for key in conn.execute(select(suppression_keys.c.key)).scalars():
+        yield from (("the list of erased people", value) for value in key.values())

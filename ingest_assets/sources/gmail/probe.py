@@ -11,12 +11,12 @@ from ingest_assets.sources.login import Probe
 
 
 async def probe(login: GmailLogin) -> Sequence[Probe | SourceError]:
-    """Log in to each mailbox, look for the chosen labels and try to search."""
+    """Log in to each mailbox, a stored account's to its own; look for the chosen labels and try to search."""
     credential: GmailCredential = login.credential
     if credential.service_account is None:
         return [await _mailbox(login, None)]
     found: list[Probe | SourceError] = []
-    for subject in credential.subjects:
+    for subject in (credential.subject,) if credential.subject else credential.subjects:
         own = replace(login, credential=credential.model_copy(update={"subject": subject}), tokens=None)
         try:
             found.append(await _mailbox(own, subject))

@@ -31,9 +31,19 @@ def _connector() -> Connector[SlackCredential, SlackSettings, SlackOptions]:
     from ingest_assets.sources.slack.planning import plan
     from ingest_assets.sources.slack.probe import probe
     from ingest_assets.sources.slack.verify import reread, verify
+    from ingest_assets.sources.slack.visible import cautions, visible
 
     return Connector(
-        extract, probe, SlackClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+        extract,
+        probe,
+        SlackClient.open,
+        exchange,
+        verify=verify,
+        reread=reread,
+        plan=plan,
+        authorize=AUTHORIZE,
+        visible=visible,
+        cautions=cautions,
     )
 
 

@@ -1,0 +1,156 @@
+"""Checks of accounts, by what is stored: state, freshness, lost parts, what waits for an operator, quota."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from shlex import quote
+from typing import Any
+
+from ingest_assets.cli.doctor.finding import Finding, cannot, fine, note, problem
+from ingest_assets.cli.doctor.patient import Patient
+from ingest_assets.cli.reconnecting import reconnect_command
+from ingest_assets.errors import NO_WORKSPACE
+from ingest_assets.sources import BY_NAME
+from ingest_assets.sources.source import DAY
+from ingest_assets.storage.held_deletions import held_by_account
+from ingest_assets.storage.history import calls_by_sync
+from ingest_assets.storage.inspecting import looking
+from ingest_assets.storage.parts import find_parts
+from ingest_assets.storage.rejected import find_rejected
+from ingest_assets.storage.schema import FAILING, NEEDS_RECONNECT, PAUSED, StoredRow
+from ingest_assets.storage.workspaces import unknown_workspaces
+from ingest_assets.storage.writes import load_cursors
+
+NAMED = 3  # lost parts of an account, a finding each
+LITTLE = 0.1  # of a day's requests
+
+
+def known(patient: Patient) -> Iterator[Finding]:
+    """Tell whether there is anything to look at."""
+    with looking(patient.app.any_engine) as conn:
+        if patient.workspace is not None and unknown_workspaces(conn, [patient.workspace]):
+            yield cannot(
+                NO_WORKSPACE.format(patient.workspace, "slack").partition("; ")[0].partition(". ")[0] + ".",
+                command="ingest-assets accounts",
+            )
+    if not patient.accounts:
+        yield note("No account is connected that could be looked at.", command="ingest-assets connect --help")
+
+
+def states(patient: Patient) -> Iterator[Finding]:
+    """Tell in which state accounts are, since when, and which are not fresh."""
+    objective = timedelta(minutes=patient.app.core.freshness_minutes)
+    for row in patient.accounts:
+        yield _state(row, patient.now, objective)
+
+
+def _state(row: StoredRow, now: datetime, objective: timedelta) -> Finding:
+    sync, reason = f"ingest-assets sync {row.source} --workspace {row.workspace_id}", row.reason or ""
+    since = f"since {_minute(row.state_since)} UTC"
+    if row.state == PAUSED:
+        return note(f"{who(row)} is paused {since}.", command=resume(row))
+    if row.state == NEEDS_RECONNECT:
+        return problem(f"{who(row)} needs a new login {since}: {first(reason)}", command=reconnect_command(row))
+    if row.state == FAILING:
+        return problem(f"{who(row)} fails {since}: {first(reason)}", command=resume(row))
+    if row.attempts:
+        return problem(f"{who(row)} failed {row.attempts} times in a row: {first(reason)}", command=sync)
+    if row.last_success_at is None:
+        return problem(f"{who(row)} was never read to its end.", command=sync)
+    if now - row.last_success_at > objective:
+        last = _minute(row.last_success_at)
+        return problem(f"{who(row)} was last read completely at {last} UTC, which is too long ago.", command=sync)
+    return fine(f"{who(row)} was read completely at {_minute(row.last_success_at)} UTC.")
+
+
+def parts(patient: Patient) -> Iterator[Finding]:
+    """Tell which parts of accounts cannot be read, or are lost."""
+    for row in patient.accounts:
+        with looking(patient.app.any_engine) as conn:
+            unread = [
+                part
+                for part in find_parts(conn, row.source, row.workspace_id, row.name)
+                if part.acknowledged_at is None
+            ]
+        where = f"{row.source} --workspace {row.workspace_id} --account {quote(row.name)}"
+        for part in unread[:NAMED]:
+            how = "is no longer listed" if part.left_at else f"cannot be read ({part.code})"
+            accept = f"ingest-assets acknowledge {where} {quote(part.part)}"
+            do = f" {part.action}" if part.action else ""
+            yield problem(f"{part.name} of {who(row)} {how} since {_minute(part.since)} UTC.{do}", command=accept)
+        if len(unread) > NAMED:
+            yield problem(
+                f"{len(unread) - NAMED} more parts of {who(row)} cannot be read.",
+                command=f"ingest-assets acknowledge {where}",
+            )
+        if not unread:
+            yield fine(f"No part of {who(row)} is lost or unreadable.")
+
+
+def waiting(patient: Patient) -> Iterator[Finding]:
+    """Tell what waits for a decision or for a newer parser."""
+    accounts = {row.account_id: row for row in patient.accounts}
+    with looking(patient.app.any_engine) as conn:
+        held = [row for row in held_by_account(conn) if row.waiting and row.account_id in accounts]
+        rejected = find_rejected(conn, workspace_id=patient.workspace, source=patient.source)
+    for row in held:
+        one = accounts[row.account_id]
+        yield problem(
+            f"{row.waiting} rows of {who(one)} are no longer shown by the vendor, and wait for a decision.",
+            command=f"ingest-assets deletions review --workspace {one.workspace_id} --source {one.source}",
+        )
+    counts: defaultdict[int, int] = defaultdict(int)
+    for item in rejected:
+        counts[item.account_id] += 1
+    for account_id, count in counts.items():
+        one = accounts[account_id]
+        yield problem(
+            f"{count} items of {who(one)} could not be parsed or stored.",
+            command=f"ingest-assets rejected list --workspace {one.workspace_id} --source {one.source}",
+        )
+    if not held and not counts:
+        yield fine("Nothing waits for an operator's decision, and no item is set aside.")
+
+
+def limits(patient: Patient) -> Iterator[Finding]:
+    """Tell what is left of a day's requests, and which logins a vendor holds to less than usual."""
+    asked: set[tuple[str, str]] = set()
+    for row in patient.accounts:
+        source = BY_NAME[row.source]
+        cautions = source.connector().cautions
+        with looking(patient.app.any_engine) as conn:
+            calls = calls_by_sync(conn, row.source, row.external_id, patient.now - DAY)
+            cursors: dict[str, Any] = dict(load_cursors(conn, row.account_id))
+        for caution in () if cautions is None else cautions(cursors):
+            yield note(f"{who(row)}: {caution}", action="Its page among the documents says what can be done.")
+        if source.daily_calls is None or (row.source, row.external_id) in asked:
+            continue
+        asked.add((row.source, row.external_id))
+        granted = source.daily_calls(patient.app.options_of(source))
+        left = max(0, granted - sum(count for _at, count in calls))
+        sentence = f"{left} of {granted} requests of the last 24 hours are left for {who(row)}."
+        yield (
+            fine(sentence)
+            if left > LITTLE * granted
+            else note(sentence, action="Syncs wait for more by themselves; less history costs less.")
+        )
+
+
+def resume(row: StoredRow) -> str:
+    """Return the command that has an account asked again."""
+    return f"ingest-assets resume {row.source} --workspace {row.workspace_id} --name {quote(row.name)}"
+
+
+def who(row: StoredRow) -> str:
+    """Name an account in a sentence."""
+    return f"{BY_NAME[row.source].title} account {row.name!r} of workspace {row.workspace_id}"
+
+
+def first(sentences: str) -> str:
+    """Return a reason without the sentence that says how to connect again, which the finding's command does."""
+    kept = [one for one in sentences.split(". ") if "`ingest-assets connect" not in one]
+    return f"{'. '.join(kept).rstrip('.')}." if kept else "see its history."
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
