@@ -19,6 +19,9 @@ import psycopg
 import pytest
 
 from benchmarks.deployment import free_port
+from ingest_assets.cli.doctor.database import pooler as pooler_check
+from ingest_assets.cli.doctor.finding import NOTE, PROBLEM
+from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.schedules.maintenance import prune_dagster
 from ingest_assets.settings import sqlalchemy_url
 from ingest_simulator import embedded
@@ -164,3 +167,12 @@ def test_dagsters_storage_works_and_is_pruned(
         assert {line[1] for line in told} == {"event_logs", "asset_event_tags", "asset_check_executions", "runs"}
         assert instance.get_runs() == []
         assert instance.get_latest_materialization_event(dg.AssetKey("thing")) is not None
+
+
+def test_doctor_sees_it_and_what_it_is_no_good_for(pooled: Bench) -> None:
+    mine = {"DAGSTER_POSTGRES_URL": sqlalchemy_url(pooled.database_url, "psycopg2")}
+    patient = Patient.of(pooled.shell(**mine), workspace=None, source=None, offline=True)
+    [seen, of_dagster] = pooler_check(patient)
+    assert (seen.level, "A pooler in transaction mode" in seen.sentence) == (NOTE, True)
+    assert (of_dagster.level, "DAGSTER_POSTGRES_URL leads to a pooler" in of_dagster.sentence) == (PROBLEM, True)
+    patient.app.any_engine.dispose()

@@ -17,6 +17,7 @@ from ingest_assets.cli.deletions import deletions
 from ingest_assets.cli.doctor.command import doctor
 from ingest_assets.cli.environment import read_environment
 from ingest_assets.cli.features import extract, features
+from ingest_assets.cli.find.command import find
 from ingest_assets.cli.incidents import alert, incidents
 from ingest_assets.cli.operations import operations
 from ingest_assets.cli.pausing import pause, resume
@@ -34,7 +35,7 @@ from ingest_assets.errors import IngestError
 from ingest_assets.storage.trouble import TROUBLES, trouble
 from ingest_assets.terminal import echo, echo_usage, guard
 
-READING = (accounts, status, doctor, features, coverage, verify, plan, incidents, operations)
+READING = (accounts, status, doctor, find, features, coverage, verify, plan, incidents, operations)
 CHANGING = (
     *(rotate_keys, apply, connect, pause, resume, disconnect, remove, acknowledge),
     *(backfill, reread, rejected, deletions, person, workspace),

@@ -15,6 +15,7 @@ from ingest_assets.errors import SourceError
 from ingest_assets.settings import SourceOptions
 from ingest_assets.sources.authorizing import Authorize, Client
 from ingest_assets.sources.json_values import Json, JsonView
+from ingest_assets.sources.locating import Covered, Shown, Sought
 from ingest_assets.sources.login import Account, AccountSettings, C, Credential, Login, O, Probe, S, TokenPair
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.planning import Estimate
@@ -23,6 +24,7 @@ from ingest_assets.sources.record import ConversationRecord, Record
 from ingest_assets.sources.rejected import Rejected
 from ingest_assets.sources.transcript import Transcript
 from ingest_assets.storage.existing import Existing
+from ingest_assets.storage.schema import StoredRow
 
 DAY = timedelta(days=1)
 
@@ -169,6 +171,10 @@ class Connector(Generic[Cred, Sett, Opts]):
     """What a login may see, in words, and whether that is anything, where a probe does not tell."""
     cautions: Callable[[Mapping[str, Json]], Sequence[str]] | None = None
     """(an account's cursors) -> what its syncs found out about limits of the login, a sentence each."""
+    covered: Callable[[Mapping[str, Json], Sought], Covered | None] | None = None
+    """(an account's cursors, an item) -> what was read of where the item belongs; None where nothing was."""
+    shows: Callable[[Login[Cred, Sett, Opts], Sought], Awaitable[Shown | None]] | None = None
+    """Asks the vendor for one item; None where it cannot be asked for this one. Raises SourceError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +209,10 @@ class Source(Generic[Cred, Sett, Opts]):
     """(content) -> the app in a file of the vendor's, for vendors that hand out such files; raises IngestError."""
     daily_calls: Callable[[Opts], int] | None = None
     """(options) -> how many requests a day the vendor grants everyone who shares an external id."""
+    locate: Callable[[str], Sequence[Sought]] = lambda _text: ()
+    """(an id or an address) -> what it may name, the likeliest first; nothing where it is not the source's."""
+    link: Callable[[StoredRow, StoredRow], str | None] = lambda _row, _account: None
+    """(a row of the main table, or one beside it; its account) -> where the vendor shows it."""
 
     @property
     def main(self) -> type[Record]:

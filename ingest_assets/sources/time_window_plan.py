@@ -9,6 +9,7 @@ from math import ceil
 from pydantic import BaseModel
 
 from ingest_assets.sources.json_values import Json
+from ingest_assets.sources.locating import Covered
 from ingest_assets.sources.times import BEGINNING
 
 DEEP_LOOK_BACK = timedelta(days=7)
@@ -132,3 +133,12 @@ def reread(_stream: str, cursor: Json) -> Json | None:
 def _due(last: datetime, now: datetime, rhythm: timedelta) -> bool:
     """Tell whether a rhythm's time has come; also where the last time lies in the future."""
     return not timedelta(0) <= now - last < rhythm
+
+
+def covered_by(cursor: Json | None) -> Covered | None:
+    """Return what a stored cursor says was read; None where there is none."""
+    if cursor is None:
+        return None
+    held = WindowsCursor.model_validate(cursor)
+    unread = [(one.since, one.until) for one in held.unread]
+    return Covered(since=held.covered_from, until=held.covered_to, unread=unread)

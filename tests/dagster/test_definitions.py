@@ -31,6 +31,7 @@ from ingest_assets.resources import ingestion
 from ingest_assets.schedules import due
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.storage.accounts import find_accounts
+from ingest_assets.storage.process_reports import CODE_LOCATION, RUN, find_process_reports
 from ingest_assets.storage.queue import due_workspaces, unshown_failures
 from ingest_assets.storage.vault import new_key
 from ingest_assets.storage.workspaces import register_workspace, remove_workspace
@@ -615,6 +616,9 @@ class TestTicks:
         instance.add_dynamic_partitions("workspaces", ["globex"])
         instance.delete_dynamic_partition("workspaces", "bygone")
         run(defs, instance, run_config=config("acme"))
+        with app.engine.connect() as conn:
+            reports = {row.kind: (row.missing, len(row.keys)) for row in find_process_reports(conn)}
+        assert reports == {CODE_LOCATION: ([], 1), RUN: ([], 1)}
         with app.engine.begin() as conn:
             assert remove_workspace(conn, "acme")
             assert not remove_workspace(conn, "acme")

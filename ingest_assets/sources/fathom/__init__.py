@@ -16,6 +16,7 @@ deletions   absence from a range and 404 for the recording: deleted, or no longe
 """
 
 from ingest_assets.sources.fathom.connect import FathomCredential, FathomOptions, FathomSettings
+from ingest_assets.sources.fathom.locate import link, locate
 from ingest_assets.sources.fathom.records import FathomSession
 from ingest_assets.sources.fathom.transcript import of_fathom
 from ingest_assets.sources.source import Connector, Source
@@ -25,13 +26,23 @@ def _connector() -> Connector[FathomCredential, FathomSettings, FathomOptions]:
     from ingest_assets.sources.fathom.authorize import AUTHORIZE
     from ingest_assets.sources.fathom.client import FathomClient, exchange
     from ingest_assets.sources.fathom.extract import extract
+    from ingest_assets.sources.fathom.finding import covered, shows
     from ingest_assets.sources.fathom.planning import plan
     from ingest_assets.sources.fathom.probe import probe
     from ingest_assets.sources.fathom.verify import verify
     from ingest_assets.sources.time_window_plan import reread
 
     return Connector(
-        extract, probe, FathomClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+        extract,
+        probe,
+        FathomClient.open,
+        exchange,
+        verify=verify,
+        reread=reread,
+        plan=plan,
+        authorize=AUTHORIZE,
+        covered=covered,
+        shows=shows,
     )
 
 
@@ -52,4 +63,6 @@ FATHOM = Source(
         "--workspace acme --name eve --api-key env:EVES_FATHOM_KEY",
     ),
     transcript=of_fathom,
+    locate=locate,
+    link=link,
 )

@@ -21,6 +21,7 @@ and layout) and invitation; new_text leaves out what is quoted.
 
 from ingest_assets.sources.gmail.client_file import client_file
 from ingest_assets.sources.gmail.connect import GmailCredential, GmailOptions, GmailSettings
+from ingest_assets.sources.gmail.locate import link, locate
 from ingest_assets.sources.gmail.records import GmailMessage, GmailThread
 from ingest_assets.sources.source import Connector, Source
 
@@ -29,13 +30,23 @@ def _connector() -> Connector[GmailCredential, GmailSettings, GmailOptions]:
     from ingest_assets.sources.gmail.authorize import AUTHORIZE
     from ingest_assets.sources.gmail.client import GmailClient
     from ingest_assets.sources.gmail.extract import extract
+    from ingest_assets.sources.gmail.finding import covered, shows
     from ingest_assets.sources.gmail.login import exchange
     from ingest_assets.sources.gmail.planning import plan
     from ingest_assets.sources.gmail.probe import probe
     from ingest_assets.sources.gmail.verify import reread, verify
 
     return Connector(
-        extract, probe, GmailClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+        extract,
+        probe,
+        GmailClient.open,
+        exchange,
+        verify=verify,
+        reread=reread,
+        plan=plan,
+        authorize=AUTHORIZE,
+        covered=covered,
+        shows=shows,
     )
 
 
@@ -56,4 +67,6 @@ GMAIL = Source(
         "--workspace acme --login --client-file client_secret_123.json",
         "--workspace acme --service-account key.json --subjects ann@acme.com,bob@acme.com",
     ),
+    locate=locate,
+    link=link,
 )

@@ -16,6 +16,7 @@ deletions   absence from a range, and 404 for the id
 """
 
 from ingest_assets.sources.gong.connect import GongCredential, GongOptions, GongSettings
+from ingest_assets.sources.gong.locate import link, locate
 from ingest_assets.sources.gong.records import GongCall, GongUser, GongWorkspace
 from ingest_assets.sources.gong.transcript import of_gong
 from ingest_assets.sources.source import Connector, Source
@@ -25,13 +26,23 @@ def _connector() -> Connector[GongCredential, GongSettings, GongOptions]:
     from ingest_assets.sources.gong.authorize import AUTHORIZE
     from ingest_assets.sources.gong.client import GongClient, exchange
     from ingest_assets.sources.gong.extract import extract
+    from ingest_assets.sources.gong.finding import covered, shows
     from ingest_assets.sources.gong.planning import plan
     from ingest_assets.sources.gong.probe import probe
     from ingest_assets.sources.gong.verify import verify
     from ingest_assets.sources.time_window_plan import reread
 
     return Connector(
-        extract, probe, GongClient.open, exchange, verify=verify, reread=reread, plan=plan, authorize=AUTHORIZE
+        extract,
+        probe,
+        GongClient.open,
+        exchange,
+        verify=verify,
+        reread=reread,
+        plan=plan,
+        authorize=AUTHORIZE,
+        covered=covered,
+        shows=shows,
     )
 
 
@@ -52,4 +63,6 @@ GONG = Source(
     ),
     transcript=of_gong,
     daily_calls=lambda options: int(options.calls_per_day),
+    locate=locate,
+    link=link,
 )

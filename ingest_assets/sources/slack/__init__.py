@@ -19,6 +19,7 @@ Read connect, client (errors), records (text, blocks, markup), plan, channel, di
 """
 
 from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings
+from ingest_assets.sources.slack.locate import link, locate
 from ingest_assets.sources.slack.manifest import manifest
 from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.source import Connector, Source
@@ -28,6 +29,7 @@ def _connector() -> Connector[SlackCredential, SlackSettings, SlackOptions]:
     from ingest_assets.sources.slack.authorize import AUTHORIZE
     from ingest_assets.sources.slack.client import SlackClient, exchange
     from ingest_assets.sources.slack.extract import extract
+    from ingest_assets.sources.slack.finding import covered, shows
     from ingest_assets.sources.slack.planning import plan
     from ingest_assets.sources.slack.probe import probe
     from ingest_assets.sources.slack.verify import reread, verify
@@ -44,6 +46,8 @@ def _connector() -> Connector[SlackCredential, SlackSettings, SlackOptions]:
         authorize=AUTHORIZE,
         visible=visible,
         cautions=cautions,
+        covered=covered,
+        shows=shows,
     )
 
 
@@ -65,4 +69,6 @@ SLACK = Source(
         "--workspace acme --login --client-id 123.456 --client-secret -",
         "--workspace acme --token env:ACME_SLACK_TOKEN --channels general,support",
     ),
+    locate=locate,
+    link=link,
 )
