@@ -299,7 +299,7 @@ class TestWhatIsNotStored:
         assert (private["state"], "--include-private" in private["action"]) == ("private", True)
         assert any(one["state"] == "left out" for one in found(bench, call, "--source", "gong", code=1)["reasons"])
         gmail = GmailTenant(bench, "acme").connected()
-        gmail.message(text="Mine", sender="Ada <ada@x.example>")
+        gmail.order("message", hours_ago=1, text="Mine", sender="Ada <ada@x.example>")
         gmail.reads()
         with bench.engine.connect() as conn:
             [(mail,)] = conn.exec_driver_sql("select rfc822_message_id from raw.gmail_messages").all()

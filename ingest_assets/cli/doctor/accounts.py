@@ -9,7 +9,6 @@ from typing import Any
 from ingest_assets.cli.doctor.finding import Finding, cannot, fine, note, problem
 from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.cli.reconnecting import reconnect_command
-from ingest_assets.errors import NO_WORKSPACE
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.source import DAY
 from ingest_assets.storage.held_deletions import held_by_account
@@ -30,7 +29,7 @@ def known(patient: Patient) -> Iterator[Finding]:
     with looking(patient.app.any_engine) as conn:
         if patient.workspace is not None and unknown_workspaces(conn, [patient.workspace]):
             yield cannot(
-                NO_WORKSPACE.format(patient.workspace, "slack").partition("; ")[0].partition(". ")[0] + ".",
+                f"There is no workspace {patient.workspace!r}: nobody connected it, or it was removed.",
                 command="ingest-assets accounts",
             )
     if not patient.accounts:
@@ -41,12 +40,13 @@ def states(patient: Patient) -> Iterator[Finding]:
     """Tell in which state accounts are, since when, and which are not fresh."""
     objective = timedelta(minutes=patient.app.core.freshness_minutes)
     for row in patient.accounts:
-        yield _state(row, patient.now, objective)
+        if row.state != NEEDS_RECONNECT or patient.offline:  # else its login is tried, which tells more
+            yield _state(row, patient.now, objective)
 
 
 def _state(row: StoredRow, now: datetime, objective: timedelta) -> Finding:
     sync, reason = f"ingest-assets sync {row.source} --workspace {row.workspace_id}", row.reason or ""
-    since = f"since {_minute(row.state_since)} UTC"
+    since = f"since {minute(row.state_since)} UTC"
     if row.state == PAUSED:
         return note(f"{who(row)} is paused {since}.", command=resume(row))
     if row.state == NEEDS_RECONNECT:
@@ -58,9 +58,9 @@ def _state(row: StoredRow, now: datetime, objective: timedelta) -> Finding:
     if row.last_success_at is None:
         return problem(f"{who(row)} was never read to its end.", command=sync)
     if now - row.last_success_at > objective:
-        last = _minute(row.last_success_at)
+        last = minute(row.last_success_at)
         return problem(f"{who(row)} was last read completely at {last} UTC, which is too long ago.", command=sync)
-    return fine(f"{who(row)} was read completely at {_minute(row.last_success_at)} UTC.")
+    return fine(f"{who(row)} was read completely at {minute(row.last_success_at)} UTC.")
 
 
 def parts(patient: Patient) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def parts(patient: Patient) -> Iterator[Finding]:
             how = "is no longer listed" if part.left_at else f"cannot be read ({part.code})"
             accept = f"ingest-assets acknowledge {where} {quote(part.part)}"
             do = f" {part.action}" if part.action else ""
-            yield problem(f"{part.name} of {who(row)} {how} since {_minute(part.since)} UTC.{do}", command=accept)
+            yield problem(f"{part.name} of {who(row)} {how} since {minute(part.since)} UTC.{do}", command=accept)
         if len(unread) > NAMED:
             yield problem(
                 f"{len(unread) - NAMED} more parts of {who(row)} cannot be read.",
@@ -152,5 +152,5 @@ def first(sentences: str) -> str:
     return f"{'. '.join(kept).rstrip('.')}." if kept else "see its history."
 
 
-def _minute(moment: datetime) -> str:
+def minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"

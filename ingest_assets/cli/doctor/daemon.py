@@ -12,14 +12,16 @@ import yaml
 from ingest_assets.cli.doctor.finding import Finding, cannot, fine, note, problem
 from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.cli.processes import LOOPBACK, WORKSPACE
-from ingest_assets.storage.dagster_state import RUNNING, STOPPED, has_dagster_tables, heartbeats, switches
+from ingest_assets.storage.dagster_state import RUNNING, STOPPED, heartbeats, switches
 from ingest_assets.storage.engine import CLOCKS_APART
 from ingest_assets.storage.inspecting import looking
 from ingest_assets.storage.schema import PAUSED
+from ingest_assets.storage.trouble import TROUBLES, cause_and_remedy
 
 SILENT = timedelta(minutes=5)  # each thread gives a sign every 30 seconds, and later while it is busy
 NEEDED = frozenset({"SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR"})
 START = "ingest-assets dev"
+ADDRESS = "Write DAGSTER_POSTGRES_URL as postgresql+psycopg2://user:password@host:5432/database."
 POSTGRES_STORAGES = frozenset({"KeptConnections", "DagsterPostgresStorage"})
 LOCATION = "ingest_assets.definitions"
 LOADING_SECONDS = 120.0
@@ -65,10 +67,13 @@ def _in_postgresql(file: Path) -> bool:
 
 def alive(patient: Patient) -> Iterator[Finding]:
     """Tell whether Dagster's daemon gives signs, and reports no errors."""
+    if (fault := _unreachable(patient)) is not None:
+        yield fault
+        return
+    if not patient.dagster:
+        yield note("Dagster has never used this database, so nothing is read by schedule.", command=START)
+        return
     with looking(patient.app.dagster_engine) as conn:
-        if not has_dagster_tables(conn):
-            yield note("Dagster has never used this database, so nothing is read by schedule.", command=START)
-            return
         found = [one for one in heartbeats(conn) if one.daemon in NEEDED]
     now = patient.server.now
     last = max((one.at for one in found), default=None)
@@ -101,11 +106,25 @@ def alive(patient: Patient) -> Iterator[Finding]:
         )
 
 
+def _unreachable(patient: Patient) -> Finding | None:
+    """Tell why Dagster's storage cannot be reached, if it cannot."""
+    try:
+        patient.dagster  # noqa: B018  (raises)
+    except ValueError:
+        return problem("DAGSTER_POSTGRES_URL is no address of a PostgreSQL.", action=ADDRESS)
+    except TROUBLES as error:
+        told = cause_and_remedy(error, patient.app.dagster_engine)
+        if told is None:
+            raise
+        return problem(f"Dagster's storage cannot be used: {told[0]}", action=ADDRESS)
+    return None
+
+
 def schedules(patient: Patient) -> Iterator[Finding]:
     """Tell which schedules and sensors are off that accounts wait for."""
+    if _unreachable(patient) is not None or not patient.dagster:
+        return  # the check of the daemon tells it
     with looking(patient.app.dagster_engine) as conn:
-        if not has_dagster_tables(conn):
-            return
         states = switches(conn)
     counts: dict[str, int] = {}
     for row in patient.accounts:

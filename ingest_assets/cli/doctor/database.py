@@ -8,7 +8,7 @@ from ingest_assets.cli.doctor.finding import Finding, cannot, fine, note, proble
 from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.storage.engine import CLOCKS_APART, ENCODING, connect, head_revision
 from ingest_assets.storage.inspecting import find_pooler, looking, schema_version, table_facts
-from ingest_assets.storage.trouble import address
+from ingest_assets.storage.trouble import TROUBLES, address
 
 OLDEST = 140_000  # PostgreSQL 14, as server_version_num has it
 MIGRATE = "ingest-assets migrate"
@@ -84,7 +84,10 @@ def pooler(patient: Patient) -> Iterator[Finding]:
 
 
 def _of_dagster(url: str) -> Iterator[Finding]:
-    engine = connect(url, pool_size=2)
+    try:
+        engine = connect(url, pool_size=2)
+    except ValueError:  # the check of Dagster's daemon tells it, and also that it does not answer
+        return
     try:
         if find_pooler(engine).by_transaction:
             yield problem(
@@ -92,6 +95,8 @@ def _of_dagster(url: str) -> Iterator[Finding]:
                 "its session end up in other sessions.",
                 action="Give DAGSTER_POSTGRES_URL a direct address, or a pool in session mode.",
             )
+    except TROUBLES:
+        return
     finally:
         engine.dispose()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from ingest_assets.cli.doctor.accounts import first, resume, who
+from ingest_assets.cli.doctor.accounts import first, minute, resume, who
 from ingest_assets.cli.doctor.finding import Finding, fine, note, problem
 from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.cli.reconnecting import reconnect_command
@@ -48,7 +48,8 @@ def _one(patient: Patient, row: StoredRow) -> list[Finding]:
     except Transient as error:
         return [problem(f"{who(row)} could not be asked: {first(str(error))}", command=_again(row))]
     except (SourceError, IngestError) as error:
-        return [problem(f"{who(row)} cannot be used: {first(str(error))}", command=reconnect_command(row))]
+        since = f" since {minute(row.state_since)} UTC" if row.state == NEEDS_RECONNECT else ""
+        return [problem(f"{who(row)} cannot be used{since}: {first(str(error))}", command=reconnect_command(row))]
     return [*_probed(row, probes), *_seen(row, sight)]
 
 

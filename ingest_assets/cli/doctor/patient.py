@@ -16,6 +16,7 @@ from ingest_assets.incidents.settings import AlertSettings
 from ingest_assets.settings import CoreSettings, SettingsError, SettingsGroup, refuse_unknown
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage.accounts import find_accounts
+from ingest_assets.storage.dagster_state import has_dagster_tables
 from ingest_assets.storage.engine import head_revision
 from ingest_assets.storage.inspecting import looking, schema_version, server_facts
 from ingest_assets.storage.schema import StoredRow
@@ -69,6 +70,12 @@ class Patient:
             return False
         with looking(self.app.any_engine) as conn:
             return schema_version(conn) == head_revision()
+
+    @cached_property
+    def dagster(self) -> bool:
+        """Whether Dagster has tables where its storage is. Raises what connecting raises."""
+        with looking(self.app.dagster_engine) as conn:
+            return has_dagster_tables(conn)
 
     @cached_property
     def accounts(self) -> Sequence[StoredRow]:

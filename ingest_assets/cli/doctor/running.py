@@ -32,6 +32,7 @@ class Check:
 def examine(patient: Patient, checks: Iterable[Check]) -> Iterator[Finding]:
     """Yield what the checks come to; what cannot be looked at is one note in the end."""
     left: list[str] = []
+    told: set[str] = set()
     for check in checks:
         if check.asks_vendors and patient.offline:
             continue
@@ -39,7 +40,9 @@ def examine(patient: Patient, checks: Iterable[Check]) -> Iterator[Finding]:
             left.append(check.name)
             continue
         for finding in _limited(check, patient):
-            yield replace(finding, check=check.name)
+            if finding.sentence not in told:  # keys that are none are in the way of several checks
+                yield replace(finding, check=check.name)
+            told.add(finding.sentence)
     if left:
         sentence = f"Not looked at, since the database cannot be used as it is: {', '.join(left)}."
         yield note(sentence, command=again(patient))
