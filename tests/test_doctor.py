@@ -220,7 +220,7 @@ class TestStoredLogins:
     def test_that_cannot_be_opened_here(self, bench: Bench, acme: Tenant) -> None:
         key = bench.environ["INGEST_ENCRYPTION_KEYS"]
         other = only(examined(bench, INGEST_ENCRYPTION_KEYS=new_key()))
-        assert "1 stored secrets (acme's slack account 'Acme') were encrypted with a key" in other.sentence
+        assert "the key here that 1 stored secret (acme's slack account 'Acme') needs" in other.sentence
         assert "is not set here" in only(examined(bench, INGEST_ENCRYPTION_KEYS=None)).sentence
         newer = {"INGEST_ENCRYPTION_KEYS": f"{new_key()},{key}"}
         [old] = [one for one in examined(bench, **newer) if one.command == "ingest-assets rotate-keys"]
@@ -313,7 +313,8 @@ class TestAnAccount:
         acme.add_malformed()
         acme.sync()
         [rejected] = [one for one in wrong(examined(bench)) if "could not be parsed" in one.sentence]
-        assert bench.run(*shlex.split(str(rejected.command))[1:]).returncode == 0
+        assert "1 item of Slack account 'Acme' of workspace acme" in rejected.sentence
+        assert bench.run(*shlex.split(str(rejected.command))[1:]).returncode == 1  # it is malformed as before
         bench.execute(
             "update ingest.sync_cursors set cursor = cursor || '{\"limited\": true}' where cursor ? 'limited'"
         )
@@ -375,7 +376,7 @@ class TestDagster:
             beat(3600)
             dead, off = sentences()
             assert "gave its last sign at" in dead
-            assert off == "The schedule slack_sync is off, so 1 slack accounts are read by no schedule."
+            assert off == "The schedule slack_sync is off, so no schedule reads 1 slack account."
             beat(-3600)
             assert "which PostgreSQL's clock has not reached" in sentences()[0]
             beat(5)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from shlex import quote
 from typing import Any
 
-from ingest_assets.cli.doctor.finding import Finding, cannot, fine, note, problem
+from ingest_assets.cli.doctor.finding import Finding, cannot, fine, many, note, problem
 from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.cli.reconnecting import reconnect_command
 from ingest_assets.sources import BY_NAME
@@ -54,7 +54,8 @@ def _state(row: StoredRow, now: datetime, objective: timedelta) -> Finding:
     if row.state == FAILING:
         return problem(f"{who(row)} fails {since}: {first(reason)}", command=resume(row))
     if row.attempts:
-        return problem(f"{who(row)} failed {row.attempts} times in a row: {first(reason)}", command=sync)
+        times = f" {row.attempts} times in a row" if row.attempts > 1 else ""
+        return problem(f"{who(row)} failed{times}: {first(reason)}", command=sync)
     if row.last_success_at is None:
         return problem(f"{who(row)} was never read to its end.", command=sync)
     if now - row.last_success_at > objective:
@@ -80,7 +81,7 @@ def parts(patient: Patient) -> Iterator[Finding]:
             yield problem(f"{part.name} of {who(row)} {how} since {minute(part.since)} UTC.{do}", command=accept)
         if len(unread) > NAMED:
             yield problem(
-                f"{len(unread) - NAMED} more parts of {who(row)} cannot be read.",
+                f"{many(len(unread) - NAMED, 'more part')} of {who(row)} cannot be read.",
                 command=f"ingest-assets acknowledge {where}",
             )
         if not unread:
@@ -96,19 +97,19 @@ def waiting(patient: Patient) -> Iterator[Finding]:
     for row in held:
         one = accounts[row.account_id]
         yield problem(
-            f"{row.waiting} rows of {who(one)} are no longer shown by the vendor, and wait for a decision.",
+            f"The vendor no longer shows {many(row.waiting, 'row')} of {who(one)}, which wait for a decision.",
             command=f"ingest-assets deletions review --workspace {one.workspace_id} --source {one.source}",
         )
-    counts: defaultdict[int, int] = defaultdict(int)
+    aside: defaultdict[int, list[str]] = defaultdict(list)
     for item in rejected:
-        counts[item.account_id] += 1
-    for account_id, count in counts.items():
+        aside[item.account_id].append(item.error)
+    for account_id, errors in aside.items():
         one = accounts[account_id]
         yield problem(
-            f"{count} items of {who(one)} could not be parsed or stored.",
-            command=f"ingest-assets rejected list --workspace {one.workspace_id} --source {one.source}",
+            f"{many(len(errors), 'item')} of {who(one)} could not be parsed or stored ({errors[0]}).",
+            command=f"ingest-assets rejected replay --workspace {one.workspace_id} --source {one.source}",
         )
-    if not held and not counts:
+    if not held and not aside:
         yield fine("Nothing waits for an operator's decision, and no item is set aside.")
 
 

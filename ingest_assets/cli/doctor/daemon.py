@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from ingest_assets.cli.doctor.finding import Finding, cannot, fine, note, problem
+from ingest_assets.cli.doctor.finding import Finding, cannot, fine, many, note, problem
 from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.cli.processes import LOOPBACK, WORKSPACE
 from ingest_assets.storage.dagster_state import RUNNING, STOPPED, heartbeats, switches
@@ -134,7 +134,9 @@ def schedules(patient: Patient) -> Iterator[Finding]:
         if states.get(f"{source}_sync") == RUNNING:
             yield fine(f"The schedule {source}_sync is on.")
         else:
-            yield _off(patient, "schedule", f"{source}_sync", f"{count} {source} accounts are read by no schedule")
+            yield _off(
+                patient, "schedule", f"{source}_sync", f"no schedule reads {many(count, f'{source} account')}"
+            )
     lost = {f"{source}_due": ("sensor", f"{source} accounts that fail are not retried") for source in counts}
     lost["workspace_keys"] = ("sensor", "new workspaces get no partition")
     lost["nightly_maintenance"] = ("schedule", "nothing old is deleted, and nothing is replayed")

@@ -39,3 +39,8 @@ def problem(sentence: str, *, command: str | None = None, action: str | None = N
 
 def cannot(sentence: str, *, command: str | None = None, action: str | None = None) -> Finding:
     return Finding(level=CANNOT, sentence=sentence, command=command, action=action)
+
+
+def many(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -45,11 +45,8 @@ def _one(patient: Patient, row: StoredRow) -> list[Finding]:
         return []  # the checks of keys and variables tell it
     except TimeoutError:
         return [problem(f"{who(row)} did not answer within {SECONDS:.0f} seconds.", command=_again(row))]
-    except Transient as error:
-        return [problem(f"{who(row)} could not be asked: {first(str(error))}", command=_again(row))]
-    except (SourceError, IngestError) as error:
-        since = f" since {minute(row.state_since)} UTC" if row.state == NEEDS_RECONNECT else ""
-        return [problem(f"{who(row)} cannot be used{since}: {first(str(error))}", command=reconnect_command(row))]
+    except IngestError as error:
+        return [*_failed(row, error)]
     return [*_probed(row, probes), *_seen(row, sight)]
 
 
@@ -61,11 +58,23 @@ async def _asked(source: Source, login: Login) -> tuple[Sequence[Probe | SourceE
     return probes, sight
 
 
+def _failed(row: StoredRow, error: IngestError) -> Iterator[Finding]:
+    said, lost = str(error), row.state == NEEDS_RECONNECT
+    if not lost and row.reason and (row.reason in said or said in row.reason):
+        return  # the check of states tells it
+    if isinstance(error, Transient):
+        yield problem(f"{who(row)} could not be asked: {first(said)}", command=_again(row))
+        return
+    since = f" since {minute(row.state_since)} UTC" if lost else ""
+    by_login = isinstance(error, CredentialRejected) or not isinstance(error, SourceError)
+    mend = reconnect_command(row) if by_login else _again(row)
+    yield problem(f"{who(row)} cannot be used{since}: {first(said)}", command=mend)
+
+
 def _probed(row: StoredRow, probes: Sequence[Probe | SourceError]) -> Iterator[Finding]:
     for probe in probes:
         if isinstance(probe, SourceError):
-            again = reconnect_command(row) if isinstance(probe, CredentialRejected) else _again(row)
-            yield problem(f"{who(row)} cannot be used: {first(str(probe))}", command=again)
+            yield from _failed(row, probe)
             continue
         if probe.external_id not in (None, row.external_id):
             yield problem(
@@ -77,8 +86,10 @@ def _probed(row: StoredRow, probes: Sequence[Probe | SourceError]) -> Iterator[F
         else:
             yield fine(f"The login of {who(row)} works.")
         for warning in probe.warnings:
-            sentence, _, action = warning.partition(". ")
-            yield note(f"{who(row)}: {sentence.rstrip('.')}.", action=action or "Grant it, or leave it so.")
+            sentence, _, action = warning.partition(". " if ". " in warning else "; ")
+            yield note(
+                f"{who(row)}: {sentence.rstrip('.')}.", action=action[:1].upper() + action[1:] or "Grant it."
+            )
 
 
 def _seen(row: StoredRow, sight: tuple[str, bool] | None) -> Iterator[Finding]:

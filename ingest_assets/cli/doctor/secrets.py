@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
 
-from ingest_assets.cli.doctor.finding import Finding, cannot, fine, note, problem
+from ingest_assets.cli.doctor.finding import Finding, cannot, fine, many, note, problem
 from ingest_assets.cli.doctor.patient import Patient
 from ingest_assets.errors import ProcessFault
 from ingest_assets.storage.inspecting import looking
@@ -29,19 +29,19 @@ def keys(patient: Patient) -> Iterator[Finding]:
             by_key[place] += 1
     if shut and not vault.keys:
         yield cannot(
-            f"{len(shut)} stored secrets ({some(shut)}) are encrypted, and {KEYS} is not set here.",
+            f"{many(len(shut), 'stored secret')} ({some(shut)}) cannot be read: {KEYS} is not set here.",
             action=f"Export {KEYS} as it was where they were stored.",
         )
     elif shut:
         yield cannot(
-            f"{len(shut)} stored secrets ({some(shut)}) were encrypted with a key that {KEYS} does not hold here.",
+            f"{KEYS} does not hold the key here that {many(len(shut), 'stored secret')} ({some(shut)}) needs.",
             action=f"Put that key into {KEYS} again, behind the newer ones, or connect these accounts again.",
         )
     else:
-        yield fine(f"{by_key.total()} stored secrets can be opened here.")
+        yield fine(f"All stored secrets ({by_key.total()}) can be opened here.")
     if old := sum(count for place, count in by_key.items() if place):
         yield note(
-            f"{old} stored secrets are encrypted with an older key, which must stay in {KEYS} until then.",
+            f"{many(old, 'stored secret')} still need an older one of {KEYS}, which must stay until then.",
             command="ingest-assets rotate-keys",
         )
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from ingest_assets.app import App
 from ingest_assets.cli.find.asking import asked
 from ingest_assets.cli.find.places import minute
-from ingest_assets.cli.find.reasons import Case, Reason, gaps, why_not
+from ingest_assets.cli.find.reasons import Case, Reason, gaps, known
 from ingest_assets.cli.find.text import Wanted
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.locating import Shown, Sought
@@ -46,8 +46,10 @@ def _of_account(app: App, row: StoredRow, sought: Sought, *, ask: bool) -> Itera
     case = Case(app=app, row=row, sought=sought, now=now, at=at, shown=shown)
     if answer is not None:
         yield _told(case, answer)
-    if not (shown and isinstance(answer, Shown) and answer.private):
-        yield from why_not(case)
+    if isinstance(answer, Shown):
+        yield from () if answer.private else known(case)
+    else:
+        yield from known(case) or gaps(app, row, by_id=True)
 
 
 def _told(case: Case, answer: Shown | str) -> Reason:

@@ -21,7 +21,7 @@ from ingest_assets.storage.suppressed import load_people
 from ingest_assets.storage.writes import load_cursors
 
 MOST = 10  # gaps of an account
-LEFT_OUT = "left out"
+LEFT_OUT, PENDING, HELD = "left out", "pending", "held"  # as the view of coverage has them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +66,9 @@ class Case:
         )
 
 
-def why_not(case: Case) -> list[Reason]:
-    """Return what is known for sure; else what may be."""
-    known = [*_refused(case), *_erased(case), *_unread(case)]
-    return [*known, *_state(case)] or [*_maybe(case)]
+def known(case: Case) -> list[Reason]:
+    """Return what is known for sure."""
+    return [*_refused(case), *_erased(case), *_unread(case), *_state(case)]
 
 
 def _refused(case: Case) -> Iterator[Reason]:
@@ -184,18 +183,18 @@ def _state(case: Case) -> Iterator[Reason]:
         yield case.reason("failing", f"it fails: {first(row.reason or '')}", command=resume(row))
 
 
-def _maybe(case: Case) -> Iterator[Reason]:
-    yield from gaps(case.app, case.row)
+def gaps(app: App, row: StoredRow, *, by_id: bool = False) -> list[Reason]:
+    """Return what is missing of an account or left out, among which an item may be, and what was read.
 
-
-def gaps(app: App, row: StoredRow) -> list[Reason]:
-    """Return what is missing of an account or left out, among which an item may be, and what was read."""
+    `by_id`: an item that waits for its transcript, or for a decision, would have been found.
+    """
+    stored = {PENDING, HELD} if by_id else set()
     with looking(app.engine) as conn:
         found = [one for one in find_coverage(conn, row.workspace_id, row.source) if one.account == row.name]
     reasons = [
         _gap(row, one.state, f"it may be among what is {one.state} of {one.part}: {one.reason}.")
         for one in found
-        if one.state not in NO_GAPS or one.state == LEFT_OUT
+        if one.state not in NO_GAPS | stored or one.state == LEFT_OUT
     ][:MOST]
     read = [one for one in found if one.state == COVERED]
     if read:
