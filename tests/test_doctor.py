@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -157,6 +158,17 @@ class TestTheCommand:
         assert unknown.sentence.startswith("There is no workspace 'no\\x1bone': nobody")
         assert unknown.level == CANNOT
         assert bench.run("doctor", "--source", "pigeon").returncode == 2
+
+    def test_ends_soon_by_ctrl_c_while_a_vendor_hangs(self, bench: Bench, acme: Tenant) -> None:
+        assert acme
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            process = bench.start("doctor", SLACK_API_URL=address)
+            assert process.stderr is not None
+            assert "Looking at logins at the vendors ...\n" in iter(process.stderr.readline, "")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=10)
+        assert (process.returncode, err.strip()) == (130, "")
 
 
 class TestACheck:

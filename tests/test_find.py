@@ -296,7 +296,12 @@ class TestWhatIsNotStored:
         call = str(gong.order("call", hours_ago=3, sentences=6, private=True)["call"])
         gong.reads()
         [private] = found(bench, call, "--ask", "--source", "gong", code=1)["reasons"]
-        assert (private["state"], "--include-private" in private["action"]) == ("private", True)
+        assert (private["state"], "; it is private, and" in private["sentence"]) == ("left out", True)
+        assert (
+            bench.run(*shlex.split(private["command"])[1:], stdin="\n".join(gong.secrets.values())).returncode == 0
+        )
+        assert gong.account.settings["include_private"] is True
+        gong.connect()
         assert any(one["state"] == "left out" for one in found(bench, call, "--source", "gong", code=1)["reasons"])
         gmail = GmailTenant(bench, "acme").connected()
         gmail.order("message", hours_ago=1, text="Mine", sender="Ada <ada@x.example>")
@@ -309,6 +314,38 @@ class TestWhatIsNotStored:
         assert found(bench, mail, code=1)["reasons"][0]["state"] == "erased"
         bench.run("disconnect", "gong", "--workspace", "acme")
         assert reason(bench, "nothing says so", "--source", "gong")["state"] == "disconnected"
+
+    def test_of_a_mailbox_is_under_other_labels_or_thrown_away(self, bench: Bench) -> None:
+        acme = GmailTenant(bench, "acme")
+        acme.connect(labels=("Customers", "STARRED"), exclude_labels=("SENT",))
+        threads = [
+            acme.order("message", hours_ago=1, labels=labels)["thread"]
+            for labels in (["INBOX"], ["Customers", "SENT"], ["TRASH"])
+        ]
+        acme.reads()
+        told = [found(bench, thread, "--ask", code=1)["reasons"][0] for thread in threads]
+        assert [one["state"] for one in told] == ["left out"] * 3
+        assert [one["sentence"].rpartition("it is ")[2].split(" ")[:2] for one in told] == [
+            ["under", "none"],
+            ["under", "a"],
+            ["in", "spam"],
+        ]
+        assert told[0]["command"].endswith(",STARRED,INBOX --exclude-labels SENT")
+        assert "--exclude-labels" not in told[1]["command"]
+        assert any(one["state"] == "left out" for one in found(bench, threads[0], code=1)["reasons"])
+
+    def test_that_waits_for_a_decision_is_told(self, bench: Bench) -> None:
+        acme = SlackTenant(bench, "acme").connected()
+        message = acme.add()
+        acme.reads()
+        bench.execute(
+            "insert into ingest.held_deletions (account_id, workspace_id, part, table_name, external_id, flagged) "
+            "select account_id, workspace_id, '#general', 'slack_messages', external_id, false "
+            "from raw.slack_messages"
+        )
+        one = item(bench, message)
+        review = "ingest-assets deletions review --workspace acme --source slack"
+        assert (one["state"], one["command"]) == ("held", review)
 
     def test_takes_too_long_to_look_for(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         bench.workspace("acme", "general")

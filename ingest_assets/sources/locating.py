@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from ingest_assets.sources.json_values import JsonView
 from ingest_assets.sources.record import Record
 
 
@@ -41,7 +42,10 @@ class Shown:
 
     shown: bool
     at: datetime | None = None
-    private: bool = False
+    left_out: str | None = None
+    """Why the account does not store it though it may see it, in words that follow "it is"."""
+    chosen: JsonView = field(default_factory=dict)
+    """The settings with which it would."""
 
 
 Make = Callable[[re.Match[str]], Iterable[Sought]]

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from shlex import quote
-from typing import Any
 
 from ingest_assets.cli.doctor.finding import Finding, cannot, fine, many, note, problem
 from ingest_assets.cli.doctor.patient import Patient
@@ -14,7 +13,7 @@ from ingest_assets.sources.source import DAY
 from ingest_assets.storage.held_deletions import held_by_account
 from ingest_assets.storage.history import calls_by_sync
 from ingest_assets.storage.inspecting import looking
-from ingest_assets.storage.parts import find_parts
+from ingest_assets.storage.parts import first_open
 from ingest_assets.storage.rejected import find_rejected
 from ingest_assets.storage.schema import FAILING, NEEDS_RECONNECT, PAUSED, StoredRow
 from ingest_assets.storage.workspaces import unknown_workspaces
@@ -66,26 +65,26 @@ def _state(row: StoredRow, now: datetime, objective: timedelta) -> Finding:
 
 def parts(patient: Patient) -> Iterator[Finding]:
     """Tell which parts of accounts cannot be read, or are lost."""
-    for row in patient.accounts:
-        with looking(patient.app.any_engine) as conn:
-            unread = [
-                part
-                for part in find_parts(conn, row.source, row.workspace_id, row.name)
-                if part.acknowledged_at is None
-            ]
+    accounts = {row.account_id: row for row in patient.accounts}
+    with looking(patient.app.any_engine) as conn:
+        unread = [part for part in first_open(conn, NAMED) if part.account_id in accounts]
+    for part in unread:
+        row = accounts[part.account_id]
         where = f"{row.source} --workspace {row.workspace_id} --account {quote(row.name)}"
-        for part in unread[:NAMED]:
-            how = "is no longer listed" if part.left_at else f"cannot be read ({part.code})"
-            accept = f"ingest-assets acknowledge {where} {quote(part.part)}"
-            do = f" {part.action}" if part.action else ""
-            yield problem(f"{part.name} of {who(row)} {how} since {minute(part.since)} UTC.{do}", command=accept)
-        if len(unread) > NAMED:
+        how = "is no longer listed" if part.left_at else f"cannot be read ({part.code})"
+        do = f" {part.action}" if part.action else ""
+        yield problem(
+            f"{part.name} of {who(row)} {how} since {minute(part.since)} UTC.{do}",
+            command=f"ingest-assets acknowledge {where} {quote(part.part)}",
+        )
+        if part.place == 1 and part.total > NAMED:
             yield problem(
-                f"{many(len(unread) - NAMED, 'more part')} of {who(row)} cannot be read.",
+                f"{many(part.total - NAMED, 'more part')} of {who(row)} cannot be read.",
                 command=f"ingest-assets acknowledge {where}",
             )
-        if not unread:
-            yield fine(f"No part of {who(row)} is lost or unreadable.")
+    well = len(accounts.keys() - {part.account_id for part in unread})
+    if well:
+        yield fine(f"No part of {many(well, 'account')} is lost or unreadable.")
 
 
 def waiting(patient: Patient) -> Iterator[Finding]:
@@ -114,27 +113,29 @@ def waiting(patient: Patient) -> Iterator[Finding]:
 
 
 def limits(patient: Patient) -> Iterator[Finding]:
-    """Tell what is left of a day's requests, and which logins a vendor holds to less than usual."""
-    asked: set[tuple[str, str]] = set()
-    for row in patient.accounts:
-        source = BY_NAME[row.source]
-        cautions = source.connector().cautions
-        with looking(patient.app.any_engine) as conn:
-            calls = calls_by_sync(conn, row.source, row.external_id, patient.now - DAY)
-            cursors: dict[str, Any] = dict(load_cursors(conn, row.account_id))
-        for caution in () if cautions is None else cautions(cursors):
-            yield note(f"{who(row)}: {caution}", action="Its page among the documents says what can be done.")
-        if source.daily_calls is None or (row.source, row.external_id) in asked:
-            continue
-        asked.add((row.source, row.external_id))
-        granted = source.daily_calls(patient.app.options_of(source))
-        left = max(0, granted - sum(count for _at, count in calls))
-        sentence = f"{left} of {granted} requests of the last 24 hours are left for {who(row)}."
-        yield (
-            fine(sentence)
-            if left > LITTLE * granted
-            else note(sentence, action="Syncs wait for more by themselves; less history costs less.")
-        )
+    """Tell which logins a vendor holds to less than usual, and what is left of a day's requests."""
+    shared = {(row.source, row.external_id): row for row in reversed(patient.accounts)}
+    with looking(patient.app.any_engine) as conn:
+        for row in patient.accounts:
+            cautions = BY_NAME[row.source].connector().cautions
+            for caution in () if cautions is None else cautions(dict(load_cursors(conn, row.account_id))):
+                yield note(f"{who(row)}: {caution}", action="Its page among the documents says what can be done.")
+        for (name, external_id), row in shared.items():
+            if (granted := _granted(patient, name)) is not None:
+                calls = calls_by_sync(conn, name, external_id, patient.now - DAY)
+                yield _left(row, granted - sum(count for _at, count in calls), granted)
+
+
+def _granted(patient: Patient, name: str) -> int | None:
+    source = BY_NAME[name]
+    return None if source.daily_calls is None else source.daily_calls(patient.app.options_of(source))
+
+
+def _left(row: StoredRow, left: int, granted: int) -> Finding:
+    sentence = f"{max(0, left)} of {granted} requests of the last 24 hours are left for {who(row)}."
+    if left > LITTLE * granted:
+        return fine(sentence)
+    return note(sentence, action="Syncs wait for more by themselves; less history costs less.")
 
 
 def resume(row: StoredRow) -> str:

@@ -22,6 +22,6 @@ CHECKS: tuple[Check, ...] = (
     Check("lost and unreadable parts", accounts.parts, TABLES),
     Check("what waits for a decision", accounts.waiting, TABLES),
     Check("limits of vendors", accounts.limits, TABLES),
-    Check("logins at the vendors", logins.logins, TABLES, limit=logins.MOST_SECONDS, asks_vendors=True),
+    Check(logins.NAME, logins.logins, TABLES, limit=logins.MOST_SECONDS, asks_vendors=True),
     Check("the vendors' clocks", logins.clocks, TABLES, asks_vendors=True),
 )

@@ -1,7 +1,7 @@
 """Ask each vendor whether the stored logins work, what they may see, and what its clock says."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -21,9 +21,12 @@ from ingest_assets.storage.engine import CLOCKS_APART
 from ingest_assets.storage.schema import NEEDS_RECONNECT, PAUSED, StoredRow
 from ingest_assets.sync.oauth import login_of
 
+NAME = "logins at the vendors"
 AT_ONCE = 8
 SECONDS = 20.0  # of one login; then its request ends, and a token pair that it got is stored all the same
 MOST_SECONDS = 600.0  # of all logins
+LOOK_SECONDS = 0.2
+Answer = tuple[Sequence[Probe | SourceError], tuple[str, bool] | None]
 
 
 def logins(patient: Patient) -> Iterator[Finding]:
@@ -36,11 +39,15 @@ def logins(patient: Patient) -> Iterator[Finding]:
 
 def _one(patient: Patient, row: StoredRow) -> list[Finding]:
     source = BY_NAME[row.source]
+    if NAME in patient.given_up:
+        return []
     try:
         login = login_of(
             source, row, patient.app.options_of(source), engine=patient.app.engine, vault=patient.app.vault
         )
-        probes, sight = asyncio.run(_asked(source, login))
+        probes, sight = asyncio.run(_while_awaited(patient, _asked(source, login)))
+    except asyncio.CancelledError:
+        return []
     except ProcessFault:
         return []  # the checks of keys and variables tell it
     except TimeoutError:
@@ -50,7 +57,17 @@ def _one(patient: Patient, row: StoredRow) -> list[Finding]:
     return [*_probed(row, probes), *_seen(row, sight)]
 
 
-async def _asked(source: Source, login: Login) -> tuple[Sequence[Probe | SourceError], tuple[str, bool] | None]:
+async def _while_awaited(patient: Patient, asking: Coroutine[object, object, Answer]) -> Answer:
+    """Cancel a request once nobody waits for it any more; a token pair that it gets is stored all the same."""
+    task = asyncio.ensure_future(asking)
+    while not task.done():
+        await asyncio.wait({task}, timeout=LOOK_SECONDS)
+        if NAME in patient.given_up:
+            task.cancel()
+    return task.result()
+
+
+async def _asked(source: Source, login: Login) -> Answer:
     connector = source.connector()
     async with asyncio.timeout(SECONDS):
         probes = await connector.probe(login)

@@ -35,6 +35,8 @@ class Patient:
     source: str | None = None
     offline: bool = False
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    given_up: set[str] = field(default_factory=set)
+    """Checks that nobody waits for any more."""
 
     @classmethod
     def of(

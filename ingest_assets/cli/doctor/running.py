@@ -62,34 +62,37 @@ def _possible(patient: Patient, needs: str | None) -> bool:
 
 
 def _limited(check: Check, patient: Patient) -> list[Finding]:
-    """Make a check in a thread, which is left alone where it takes too long; it writes nothing."""
+    """Make a check in a thread, which is left alone where it takes too long, with what it found so far."""
     found: list[Finding] = []
-    thread = Thread(target=lambda: found.extend(_safe(check, patient)), daemon=True)
+    thread = Thread(target=_safe, args=(check, patient, found), daemon=True)
     thread.start()
-    thread.join(SLOW_SECONDS)
-    if thread.is_alive():
-        echo(f"Looking at {check.name} ...", err=True)
-        thread.join(check.limit - SLOW_SECONDS)
-    if thread.is_alive():
+    try:
+        thread.join(SLOW_SECONDS)
+        if thread.is_alive():
+            echo(f"Looking at {check.name} ...", err=True)
+            thread.join(check.limit - SLOW_SECONDS)
+    finally:
+        if late := thread.is_alive():  # also after Ctrl-C
+            patient.given_up.add(check.name)
+    if late:
         sentence = f"Looking at {check.name} took longer than {check.limit:.0f} seconds and was given up."
-        return [problem(sentence, command=again(patient))]
+        return [*found, problem(sentence, command=again(patient))]
     return found
 
 
-def _safe(check: Check, patient: Patient) -> list[Finding]:
+def _safe(check: Check, patient: Patient, found: list[Finding]) -> None:
     try:
-        return list(check.look(patient))
+        for finding in check.look(patient):
+            found.append(finding)  # one by one: what was found before a fault is kept  # noqa: PERF402
     except ProcessFault as fault:
-        return [_split(str(fault))]
+        found.append(_split(str(fault)))
     except IngestError as error:
-        return [problem(str(error), command=again(patient))]
+        found.append(problem(str(error), command=again(patient)))
     except TROUBLES as error:
         told = cause_and_remedy(error, patient.app.any_engine)
-        if told is not None:
-            return [cannot(told[0], action=told[1])]
-        return [_broken(check, error)]
+        found.append(_broken(check, error) if told is None else cannot(told[0], action=told[1]))
     except Exception as error:  # noqa: BLE001  (the others go on: a check that fails is a finding)
-        return [_broken(check, error)]
+        found.append(_broken(check, error))
 
 
 def _split(sentences: str) -> Finding:

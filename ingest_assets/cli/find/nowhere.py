@@ -8,6 +8,7 @@ from ingest_assets.cli.find.asking import asked
 from ingest_assets.cli.find.places import minute
 from ingest_assets.cli.find.reasons import Case, Reason, gaps, known
 from ingest_assets.cli.find.text import Wanted
+from ingest_assets.cli.reconnecting import reconnect_command
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.locating import Shown, Sought
 from ingest_assets.storage.schema import DISCONNECTED, PAUSED, StoredRow
@@ -47,7 +48,7 @@ def _of_account(app: App, row: StoredRow, sought: Sought, *, ask: bool) -> Itera
     if answer is not None:
         yield _told(case, answer)
     if isinstance(answer, Shown):
-        yield from () if answer.private else known(case)
+        yield from () if answer.left_out else known(case)
     else:
         yield from known(case) or gaps(app, row, by_id=True)
 
@@ -63,13 +64,13 @@ def _told(case: Case, answer: Shown | str) -> Reason:
             action="Check the id, and who may see it.",
         )
     when = f", of {minute(answer.at)} UTC" if answer.at else ""
-    if answer.private:
-        again = f"{case.sync.replace('sync', 'connect', 1)} --include-private ..."
-        return case.reason(
-            "private",
-            f"{title} shows it{when}; it is private, and the account leaves private ones out.",
-            action=f"Connect it with --include-private (`{again}`), where they may be stored.",
-        )
+    if answer.left_out is not None:
+        sentence = f"{title} shows it{when}; it is {answer.left_out}."
+        if not answer.chosen:
+            return case.reason(
+                "left out", sentence, action="Move it in the vendor's own pages, if it belongs here."
+            )
+        return case.reason("left out", sentence, command=reconnect_command(case.row, **answer.chosen))
     return case.reason("shown", f"{title} shows it{when}.", command=case.sync)
 
 

@@ -6,12 +6,15 @@ from datetime import datetime
 
 from ingest_assets.errors import SourceError
 from ingest_assets.sources.gmail.client import GmailClient
-from ingest_assets.sources.gmail.connect import GmailLogin
+from ingest_assets.sources.gmail.connect import GmailLogin, GmailSettings
 from ingest_assets.sources.gmail.extract import MailboxCursor
-from ingest_assets.sources.gmail.records import GmailThread, at
+from ingest_assets.sources.gmail.records import HIDDEN, GmailThread, at, labels_of
 from ingest_assets.sources.gmail.threads import MAILBOX
 from ingest_assets.sources.json_values import Json, list_of, mappings_in
 from ingest_assets.sources.locating import Covered, Shown, Sought
+
+OTHER_LABELS = "under none of the labels that the mailbox was told to read"
+EXCLUDED = "under a label that the mailbox was told to leave out"
 
 
 def covered(cursors: Mapping[str, Json], _sought: Sought) -> Covered | None:
@@ -43,8 +46,22 @@ async def shows(login: GmailLogin, sought: Sought) -> Shown | None:
                 if isinstance(thread, SourceError):
                     raise thread
                 if thread is not None:
-                    return Shown(shown=True, at=_newest(thread))
+                    return _thread(login.settings, thread)
     return Shown(shown=False)
+
+
+def _thread(settings: GmailSettings, thread: Json) -> Shown:
+    at, mail = _newest(thread), [set(labels_of(dict(one))) for one in mappings_in(thread.get("messages"))]
+    labels = set().union(*mail)
+    if all(one & HIDDEN for one in mail):
+        return Shown(shown=True, at=at, left_out="in spam or trash, or a draft, none of which is stored")
+    if settings.labels and not labels & set(settings.labels):
+        own = min(labels, key=lambda one: (not one.startswith("Label_"), one), default="INBOX")
+        return Shown(shown=True, at=at, left_out=OTHER_LABELS, chosen={"labels": (*settings.labels, own)})
+    if unwanted := labels & set(settings.exclude_labels):
+        kept = tuple(one for one in settings.exclude_labels if one not in unwanted)
+        return Shown(shown=True, at=at, left_out=EXCLUDED, chosen={"exclude_labels": kept})
+    return Shown(shown=True, at=at)
 
 
 def _newest(thread: Json) -> datetime | None:

@@ -12,6 +12,8 @@ from ingest_assets.sources.json_values import Json, JsonView, mapping_of, mappin
 from ingest_assets.sources.locating import Covered, Shown, Sought
 from ingest_assets.sources.time_window_plan import covered_by
 
+PRIVATE = "private, and the account leaves private calls out"
+
 
 def covered(cursors: Mapping[str, Json], _sought: Sought) -> Covered | None:
     """Return what was read of the calls; None where none were."""
@@ -25,7 +27,9 @@ async def shows(login: GongLogin, sought: Sought) -> Shown | None:
     for call in found:
         facts = mapping_of(call.get("metaData"))
         if str(facts.get("id")) == sought.value:
-            return Shown(shown=True, at=_moment(facts), private=facts.get("isPrivate") is True)
+            if facts.get("isPrivate") is False or login.settings.include_private:
+                return Shown(shown=True, at=_moment(facts))
+            return Shown(shown=True, at=_moment(facts), left_out=PRIVATE, chosen={"include_private": True})
     return Shown(shown=False)
 
 
