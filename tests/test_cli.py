@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess, run
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
+import click
 import httpx
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from benchmarks.deployment import free_port
+from ingest_assets.cli.commands import cli
+from ingest_assets.cli.help import PROGRAM
 from ingest_assets.storage.parts import save_parts
 from ingest_assets.storage.schema import accounts
 from ingest_assets.storage.vault import Vault, new_key
@@ -41,9 +46,9 @@ def acme(bench: Bench) -> Workspace:
 def refused(done: Done, *parts: str) -> str:
     """Insist on one sentence, exit code 2 and no traceback."""
     assert done.returncode == 2, (done.stdout, done.stderr)
-    assert done.stdout == ""
     assert "Traceback" not in done.stderr
     sentence = done.stderr.strip()
+    assert (json.loads(done.stdout) if "--json" in done.args else done.stdout) in ("", {"error": sentence})
     assert sentence.count("\n") == 0, sentence
     assert sentence.endswith((".", ")", "?")), sentence
     for part in parts:
@@ -295,7 +300,7 @@ class TestAcknowledge:
         refused(self.run(bench, "xyz"), "'xyz'", "#deal-room, #Sales, #ops")
         refused(self.run(bench, "ops", "xyz"), "'xyz'")
         assert len(json.loads(self.run(bench, "--json").stdout)) == 5  # nothing was acknowledged by halves
-        refused(self.run(bench, "ops", "--account", "other"), "'other'", "ingest-assets accounts")
+        refused(self.run(bench, "ops", "--name", "other"), "'other'", "ingest-assets accounts")
         refused(bench.run("acknowledge", "slack", "--workspace", "nobody"), "'nobody'")
         refused(bench.run("acknowledge", "gong", "--workspace", "acme", "ops"), "gong")
 
@@ -304,7 +309,7 @@ class TestAcknowledge:
             save_parts(conn, [self.part(unread, 9, "ops")])
         refused(self.run(bench, "ops"), "C2", "C9", "by its id")
         assert self.run(bench, "C9").returncode == 0
-        assert self.run(bench, "C2", "--account", "Acme").returncode == 0
+        assert self.run(bench, "C2", "--name", "Acme").returncode == 0
 
     @pytest.mark.usefixtures("acme")
     def test_where_all_is_read(self, bench: Bench) -> None:
@@ -522,6 +527,51 @@ class TestHelp:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         assert bench.run("accounts").returncode == 0
+
+
+def leaves(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    """Yield each command of ours by its path."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+class TestEveryCommand:
+    @pytest.mark.parametrize("path", [*leaves(cli)], ids=" ".join)
+    def test_has_an_example_that_can_be_typed_and_calls_numbers_so(self, path: tuple[str, ...]) -> None:
+        shown = CliRunner().invoke(cli, [*path, "--help"]).output
+        assert "FLOAT" not in shown
+        assert "INTEGER" not in shown
+        examples = [line.partition("  #")[0] for line in shown.splitlines() if line.strip().startswith(PROGRAM)]
+        assert examples
+        for example in examples:
+            _, *arguments = shlex.split(example)
+            assert tuple(arguments[: len(path)]) == path
+            group: click.Group = cli
+            for name in path[:-1]:
+                group = cast("click.Group", group.commands[name])
+            group.commands[path[-1]].make_context(path[-1], arguments[len(path) :])  # raises where it cannot be
+
+    def test_is_listed_by_what_it_is_for_on_a_line_of_its_own(self) -> None:
+        listed = CliRunner().invoke(cli, ["--help"]).output.splitlines()
+        assert max(map(len, listed)) < 80
+        assert not any(line.endswith("...") for line in listed[1:])
+        assert [line for line in listed if line.endswith(":") and not line.startswith(" ")] == [
+            *("Options:", "Set up:", "Read:", "Look:", "Decide:", "Take away:", "Try out:")
+        ]
+
+    def test_that_fails_says_so_in_json_where_json_was_asked_for(self, bench: Bench) -> None:
+        for arguments in (
+            ["status", "--json", "--workspace", "acne"],
+            ["sync", "slack", "--json"],
+            ["coverage", "--json"],
+        ):
+            done = bench.run(*arguments)
+            assert done.returncode == 2
+            told = json.loads(done.stdout)["error"]
+            assert told in done.stderr
 
 
 class TestAWorkspace:

@@ -91,7 +91,7 @@ def counted(rows: Sequence[StoredRow]) -> str:
 @click.argument("source", type=Choice(list(BY_NAME)))
 @click.argument("parts", metavar="[PART]...", nargs=-1)
 @click.option("--workspace", required=True)
-@click.option("--account", help="one account; default: all of the workspace at this source")
+@click.option("--name", "account", help="one account; default: all of the workspace at this source")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.pass_obj
 def acknowledge(

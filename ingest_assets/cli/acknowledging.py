@@ -60,9 +60,7 @@ def _chosen(rows: Sequence[StoredRow], text: str) -> list[StoredRow]:
         raise IngestError(_unknown(rows, text))
     if len(found) > 1:
         which = ", ".join(f"{row.part} of account '{row.account}'" for row in found[:NAMED])
-        raise IngestError(
-            f"{len(found)} parts are called '{text}': {which}; name one by its id, or pass --account."
-        )
+        raise IngestError(f"{len(found)} parts are called '{text}': {which}; name one by its id, or pass --name.")
     return found
 
 

@@ -40,7 +40,10 @@ def new_key(*, save: bool) -> None:
 @click.command("rotate-keys")
 @click.pass_obj
 def rotate_keys(app: App) -> None:
-    """Encrypt stored credentials anew with the first of INGEST_ENCRYPTION_KEYS."""
+    """Encrypt stored credentials anew with the newest key.
+
+    That is the first of INGEST_ENCRYPTION_KEYS; older ones may go afterwards.
+    """
     with app.engine.begin() as conn:
         count = app.vault.rotate(conn)
     echo(f"{count} stored secrets are now encrypted with the first key; older keys may be removed.")

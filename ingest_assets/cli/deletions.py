@@ -28,7 +28,7 @@ def of_accounts(command: Callable[Concatenate[click.Context, Chosen, P], None]) 
 
     @click.option("--workspace", required=True)
     @click.option("--source", type=Choice(list(BY_NAME)))
-    @click.option("--account", help="one account, by its name; default: all")
+    @click.option("--name", "account", help="one account, by its name; default: all")
     @click.pass_context
     @wraps(command)
     def chosen(

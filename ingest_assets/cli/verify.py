@@ -77,7 +77,7 @@ def _mend(one: Verified, found: Finding) -> str:
 @click.command()
 @click.argument("source", type=Choice(list(BY_NAME)))
 @click.option("--workspace", required=True)
-@click.option("--account", help="one account, by its name; default: all")
+@click.option("--name", "account", help="one account, by its name; default: all")
 @click.option("--id", "ids", multiple=True, help="a thread, call or session to write anew; may be repeated")
 @click.pass_context
 def reread(ctx: click.Context, source: str, workspace: str, account: str | None, ids: tuple[str, ...]) -> None:

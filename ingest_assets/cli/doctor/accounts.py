@@ -70,7 +70,7 @@ def parts(patient: Patient) -> Iterator[Finding]:
         unread = [part for part in first_open(conn, NAMED) if part.account_id in accounts]
     for part in unread:
         row = accounts[part.account_id]
-        where = f"{row.source} --workspace {row.workspace_id} --account {quote(row.name)}"
+        where = f"{row.source} --workspace {row.workspace_id} --name {quote(row.name)}"
         how = "is no longer listed" if part.left_at else f"cannot be read ({part.code})"
         do = f" {part.action}" if part.action else ""
         yield problem(
