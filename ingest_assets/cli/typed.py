@@ -29,6 +29,8 @@ def _is_terminal() -> bool:
 def _line() -> str:
     """Read one line and not a byte more: what follows may be for another reader."""
     line = bytearray()
+    if sys.stdin is None:
+        return ""
     try:
         while len(line) < LONGEST_LINE and (byte := os.read(STDIN, 1)) not in (b"", b"\n"):
             line += byte
@@ -40,36 +42,46 @@ def _line() -> str:
 @contextmanager
 def lines(take: Callable[[str], None], ended: Callable[[], None]) -> Iterator[None]:
     """Hand over each line of standard input while the block lasts, and tell when there are no more."""
-    loop, rest = asyncio.get_running_loop(), bytearray()
-
-    def read() -> bool:
-        try:
-            piece = os.read(STDIN, LONGEST_LINE)
-        except OSError:
-            piece = b""
-        rest.extend(piece)
-        *whole, last = bytes(rest).split(b"\n")
-        rest[:] = last[-LONGEST_LINE:]
-        if not piece and last:  # a last line without an end
-            whole.append(last)
-        for line in whole:
-            take(line.decode(errors="replace"))
-        if not piece:
-            loop.remove_reader(STDIN)
-            ended()
-        return bool(piece)
-
-    def read_all() -> None:
-        while read():
-            pass
-
+    loop, reader = asyncio.get_running_loop(), _Reader(take, ended)
+    if sys.stdin is None:  # closed when we began: another file may have its number by now
+        loop.call_soon(ended)
+        yield
+        return
     try:
-        loop.add_reader(STDIN, read)
+        loop.add_reader(STDIN, lambda: reader.read() or loop.remove_reader(STDIN))
     except PermissionError:  # a file, which needs no waiting for
-        loop.call_soon(read_all)
+        loop.call_soon(reader.read_all)
     except OSError:  # closed
         loop.call_soon(ended)
     try:
         yield
     finally:
         loop.remove_reader(STDIN)
+
+
+class _Reader:
+    """Cuts what standard input holds into lines."""
+
+    def __init__(self, take: Callable[[str], None], ended: Callable[[], None]) -> None:
+        self._take, self._ended = take, ended
+        self._rest = b""
+
+    def read(self) -> bool:
+        """Read what is there; false once there will be no more."""
+        try:
+            piece = os.read(STDIN, LONGEST_LINE)
+        except OSError:
+            piece = b""
+        *whole, last = (self._rest + piece).split(b"\n")
+        self._rest = last[-LONGEST_LINE:]
+        if not piece and last:  # a last line without an end
+            whole.append(last)
+        for line in whole:
+            self._take(line.decode(errors="replace"))
+        if not piece:
+            self._ended()
+        return bool(piece)
+
+    def read_all(self) -> None:
+        while self.read():
+            pass
