@@ -147,7 +147,7 @@ def test_a_transcript_that_is_not_there_yet_is_a_gap(bench: Bench) -> None:
     acme.reads()
     [(part, state, reason)] = gaps(bench)
     assert (part, state) == ("transcripts", "pending")
-    assert reason.startswith("1 transcripts are not there yet")
+    assert reason.startswith("1 transcript is not there yet")
 
 
 def test_what_an_account_leaves_out_is_said_and_is_no_gap(bench: Bench) -> None:

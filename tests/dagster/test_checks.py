@@ -247,7 +247,7 @@ def test_what_is_missing_of_a_workspace_fails_complete_as_a_warning_and_is_told_
     )
     [_unhealthy, gap] = pages.checks().of_workspaces(datetime.now(UTC))
     assert (gap.passed, gap.severity, gap.partition) == (False, dg.AssetCheckSeverity.WARN, "acme")
-    assert str(gap.metadata["reason"].value).startswith("slack_messages: 1 items could not be parsed")
+    assert str(gap.metadata["reason"].value).startswith("slack_messages: 1 item could not be parsed")
     assert list(pages.checks().of_workspaces(datetime.now(UTC))) == []
     pages.look()
     assert pages.partitions(COMPLETE) == {"SUCCEEDED": {"globex"}, "FAILED": {"acme"}}

@@ -55,12 +55,14 @@ select a.workspace_id, a.source, a.name, p.name, null, null, p.last_tried_at,
 from ingest.unreadable_parts as p join account as a on a.account_id = p.account_id
 union all
 select a.workspace_id, a.source, a.name, r.table_name, null, null, max(r.last_seen_at),
-    'rejected', count(*) || ' items could not be parsed or stored; `ingest-assets rejected list` names them'
+    'rejected', case count(*) when 1 then '1 item' else count(*) || ' items' end
+        || ' could not be parsed or stored; see `ingest-assets rejected list`'
 from ingest.rejected_records as r join account as a on a.account_id = r.account_id
 group by a.workspace_id, a.source, a.name, r.table_name
 union all
 select a.workspace_id, a.source, a.name, 'transcripts', min(m.occurred_at), max(m.occurred_at), null,
-    'pending', count(*) || ' transcripts are not there yet; they are looked for ever more rarely'
+    'pending', case count(*) when 1 then '1 transcript is' else count(*) || ' transcripts are' end
+        || ' not there yet, and looked for ever more rarely'
 from missing_transcript as m join account as a on a.account_id = m.account_id
 group by a.workspace_id, a.source, a.name
 union all
