@@ -1,5 +1,6 @@
 """`ingest-assets plan`: how many requests, minutes, megabytes and tokens something will take."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -11,6 +12,8 @@ from ingest_assets.cli.backfill import accounts_of, wanted_range
 from ingest_assets.cli.coverage import DAY
 from ingest_assets.cli.help import Choice
 from ingest_assets.cli.plan_output import Account, entry_of, print_account, tokens_line, tokens_of
+from ingest_assets.cli.progress import progress
+from ingest_assets.cli.signals import interruptible
 from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.errors import SourceError
 from ingest_assets.features.budget import LIKELY_ANSWER
@@ -95,12 +98,14 @@ def _plan(
     as_json: bool,
 ) -> None:
     app: App = ctx.obj
-    of, found = BY_NAME[source], list[Account]()
+    of, found, calls = BY_NAME[source], list[Account](), Counter[str]()
     worker = app.worker(f"command-{uuid4()}")
     for row in accounts_of(app, workspace, source, name):
         account = Account(workspace, source, row.name)
+        counting = progress(lambda: f"Counting at {of.title}: {calls.total()} requests so far")
         try:
-            plan = plan_reading(of, row, app.options_of(of), worker, since)
+            with interruptible(), counting:
+                plan = plan_reading(of, row, app.options_of(of), worker, since, calls)
         except SourceError as error:
             account = replace(account, reason=str(error))
         else:

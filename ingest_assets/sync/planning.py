@@ -1,6 +1,7 @@
 """Plan what reading an account to its end will take, by asking its vendor a few times; nothing is stored."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
@@ -40,10 +41,16 @@ class Plan:
 
 
 def plan_reading(
-    source: Source, row: StoredRow, options: SourceOptions, worker: Worker, since: datetime | None
+    source: Source,
+    row: StoredRow,
+    options: SourceOptions,
+    worker: Worker,
+    since: datetime | None,
+    calls: Counter[str] | None = None,
 ) -> Plan:
     """Plan the next syncs of an account, from a moment on or as far back as it is read anyway.
 
+    `calls`: counts the requests as they are made.
     Raises IngestError where it cannot be read so far back, and what the vendor answers.
     """
     now = worker.clock.now()
@@ -51,12 +58,13 @@ def plan_reading(
     wanted = before if since is None else min(since, before) if row.last_sync_at else since
     if since is not None:
         require_readable(source, row, options, since, now)
-    run = looking(source, row, options, worker)
+    before_it = 0 if calls is None else calls.total()
+    run = replace(looking(source, row, options, worker), calls=Counter() if calls is None else calls)
     if since is not None:
         run = replace(run, account=replace(run.account, history_from=wanted))
     estimate = asyncio.run(_estimated(source, run))
     syncs = max(1, ceil(estimate.minutes / worker.core.sync_minutes))
-    return Plan(row, wanted, estimate, run.calls.total(), syncs)
+    return Plan(row, wanted, estimate, run.calls.total() - before_it, syncs)
 
 
 async def _estimated(source: Source, run: Extraction) -> Estimate:
