@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ingest_assets.app import App
 from ingest_assets.cli.given import read_given
+from ingest_assets.cli.progress import elapsed, progress
 from ingest_assets.errors import IngestError, SourceError
 from ingest_assets.sources.login import AccountSettings, Clock, Login, Probe
 from ingest_assets.sources.source import Source
@@ -57,7 +58,8 @@ def connect_account(
     chosen = chosen_settings(source, settings)
     login = Login(credential=credential, settings=chosen, options=app.options_of(source), clock=clock or Clock())
     login = replace(login, tokens=tokens_of(source, login, engine=engine, vault=app.vault, probing=True))
-    found = asyncio.run(_probe(source, login))
+    with progress(elapsed(f"Asking {source.title}")):
+        found = asyncio.run(_probe(source, login))
     probes = [entry for entry in found if isinstance(entry, Probe)]
     refused = [entry for entry in found if isinstance(entry, SourceError)]
     if not probes:

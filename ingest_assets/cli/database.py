@@ -5,6 +5,7 @@ import os
 import click
 
 from ingest_assets.app import App
+from ingest_assets.cli.progress import elapsed, progress
 from ingest_assets.storage import vault
 from ingest_assets.terminal import echo
 
@@ -15,7 +16,8 @@ def migrate(app: App) -> None:
     """Create or update the tables in DATABASE_URL."""
     from ingest_assets.storage.migrate import migrate as migrate_database  # with alembic: a tenth of a second
 
-    migrate_database(app.any_engine)
+    with progress(elapsed("Updating the tables")):
+        migrate_database(app.any_engine)
     echo("The database is up to date.")
 
 
@@ -44,6 +46,6 @@ def rotate_keys(app: App) -> None:
 
     That is the first of INGEST_ENCRYPTION_KEYS; older ones may go afterwards.
     """
-    with app.engine.begin() as conn:
+    with app.engine.begin() as conn, progress(elapsed("Encrypting")):
         count = app.vault.rotate(conn)
     echo(f"{count} stored secrets are now encrypted with the first key; older keys may be removed.")

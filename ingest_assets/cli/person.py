@@ -8,6 +8,7 @@ import click
 
 from ingest_assets.app import App
 from ingest_assets.cli.asking import require_yes
+from ingest_assets.cli.progress import elapsed, progress
 from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.features.featured import FEATURE_TABLES
 from ingest_assets.sources import SOURCES
@@ -100,7 +101,10 @@ def _person(app: App, email: str, names: Sequence[str], workspace: str | None) -
 
 
 def _erase(app: App, who: Person, workspace: str | None, *, write: bool) -> list[Erased]:
-    return list(erase(app.engine, app.vault, SOURCES, FEATURE_TABLES, who, workspace_id=workspace, write=write))
+    with progress(elapsed("Erasing" if write else "Looking through what is stored")):
+        return list(
+            erase(app.engine, app.vault, SOURCES, FEATURE_TABLES, who, workspace_id=workspace, write=write)
+        )
 
 
 def _print(app: App, who: Person, workspace: str | None, found: Sequence[Erased], *, as_json: bool) -> None:

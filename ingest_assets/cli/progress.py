@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +30,12 @@ def progress(words: Callable[[], str], *, plain: float = PLAIN) -> Iterator[None
     finally:
         done.set()
         telling.join()
+
+
+def elapsed(what: str) -> Callable[[], str]:
+    """Return what tells for how long something has been done, where nothing else is known of it."""
+    began = time.monotonic()
+    return lambda: f"{what} ... ({time.monotonic() - began:.0f} s)"
 
 
 def under_way(source: Source, worker: Worker, done: int = 0, total: int = 1) -> str:

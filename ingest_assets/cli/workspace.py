@@ -7,6 +7,7 @@ import click
 from ingest_assets.app import App
 from ingest_assets.cli.accounts import counted
 from ingest_assets.cli.asking import require_yes
+from ingest_assets.cli.progress import elapsed, progress
 from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.errors import IngestError
 from ingest_assets.features.featured import FEATURED
@@ -46,8 +47,9 @@ def purge_workspace(app: App, name: str, *, yes: bool, as_json: bool) -> None:
         before = find_accounts(conn, workspace_ids=[name])
         remove_workspace(conn, name)
         forget_pairs(conn, app.vault, before)
-    deleted = dict(forget_workspace(app.dagster_engine, name))  # first: afterwards there is no such workspace
-    deleted |= dict(purge(app.engine, name))
+    with progress(elapsed("Deleting")):
+        deleted = dict(forget_workspace(app.dagster_engine, name))  # first: afterwards there is no such workspace
+        deleted |= dict(purge(app.engine, name))
     with app.engine.connect() as conn:
         if is_known(conn, name):
             raise IngestError(f"Workspace {name} was connected again meanwhile; what it has now was not deleted.")
