@@ -8,6 +8,7 @@ import click
 
 from ingest_assets.cli import CANNOT as EXIT_CANNOT
 from ingest_assets.cli.doctor.finding import CANNOT, FINE, LEVELS, NOTE, PROBLEM, Finding
+from ingest_assets.cli.help import Choice
 from ingest_assets.sources import BY_NAME
 from ingest_assets.terminal import echo, echo_json
 
@@ -17,7 +18,7 @@ HEADS = {CANNOT: "Cannot", PROBLEM: "Problem", NOTE: "Note"}
 
 @click.command()
 @click.option("--workspace", help="look at the accounts of one workspace; default: all")
-@click.option("--source", type=click.Choice(list(BY_NAME)), help="look at the accounts of one source")
+@click.option("--source", type=Choice(list(BY_NAME)), help="look at the accounts of one source")
 @click.option("--offline", is_flag=True, help="ask no vendor")
 @click.option("--json", "as_json", is_flag=True, help="print JSON, what is fine included")
 @click.pass_context

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ingest_assets.app import App
-from ingest_assets.errors import NO_WORKSPACE, IngestError
+from ingest_assets.cli.help import Choice
+from ingest_assets.cli.unknown import unknown_workspace
 from ingest_assets.sources import BY_NAME, SOURCES
 from ingest_assets.terminal import echo, echo_json
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("text")
 @click.option("--workspace", required=True)
-@click.option("--source", type=click.Choice(list(BY_NAME)), help="look at one source; default: all")
+@click.option("--source", type=Choice(list(BY_NAME)), help="look at one source; default: all")
 @click.option("--words", is_flag=True, help="take the text as words, though it looks like an id")
 @click.option("--ask", is_flag=True, help="ask the vendor for what is not here, by its id")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -41,7 +42,7 @@ def find(
     app: App = ctx.obj
     with app.engine.connect() as conn:
         if unknown_workspaces(conn, [workspace]):
-            raise IngestError(NO_WORKSPACE.format(workspace, source or "slack"))
+            raise unknown_workspace(conn, workspace, source)
         accounts = find_accounts(conn, source=source, workspace_ids=[workspace], disconnected=True)
     sources = [one for one in SOURCES if source in {None, one.name}]
     looked_for = wanted(text, sources, only_words=words)
