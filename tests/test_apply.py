@@ -161,6 +161,14 @@ class TestAFile:
         assert words in done.stderr
         assert "xoxb-secret" not in done.stderr
 
+    def test_that_is_empty_takes_nothing_away(self, vendors: Bench, file: Path) -> None:
+        """As a template that rendered to nothing does."""
+        applied(vendors, file, both())
+        for content in ({}, "workspaces:\n"):
+            emptied = applied(vendors, file, content, "--prune", "--yes")
+            assert (emptied.returncode, "--prune would take away everything" in emptied.stderr) == (2, True)
+        assert len(stored(vendors)) == 3
+
     def test_that_is_not_there_or_too_large(self, bench: Bench, file: Path) -> None:
         assert "cannot be read" in bench.run("apply", str(file)).stderr
         file.write_text("#" * 1_000_001)
@@ -182,6 +190,8 @@ class TestTheEnvironmentsFile:
         assert self.run(bench, tmp_path, "accounts").returncode == 0
         elsewhere = self.run(bench, tmp_path, "accounts", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
         assert elsewhere.returncode == 2
+        (tmp_path / ".env").write_text(f"\ufeffDATABASE_URL={bench.database_url}\r\n")  # as Notepad saves it
+        assert self.run(bench, tmp_path, "accounts").returncode == 0
         (tmp_path / ".env").write_text("INGEST_LEASE_SECOND=5\n")
         assert "did you mean INGEST_LEASE_SECONDS?" in self.run(bench, tmp_path, "accounts").stderr
         (tmp_path / ".env").write_bytes(b"A=\xff\xfe\n")

@@ -43,6 +43,8 @@ def apply(ctx: click.Context, file: Path, *, dry_run: bool, prune: bool, yes: bo
     """Make accounts as FILE says: workspaces, accounts, settings, and secrets by reference. What is so stays."""
     app: App = ctx.obj
     entries = read(file)
+    if prune and not entries:
+        raise IngestError(f"{file} names no account, so --prune would take away everything; check the file.")
     with app.engine.connect() as conn:
         found = _difference(entries, find_accounts(conn), workspace_ids(conn))
     for line in _lines(found, prune=prune):
