@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
 WORKERS := 3  # on two cores: tests of deployments mostly wait
 PROGRAMS := redis-server chromium docker-compose pgbouncer prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all pictures fuzz soup proof check bench bench-scale clean
+.PHONY: help demo dev test test-all docs pictures fuzz soup proof check bench bench-scale clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -35,6 +36,9 @@ test-all: $(READY)  ## the same, and what needs Redis, a browser, docker-compose
 	@echo "Running all tests ..."
 	@TEST_ALL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
+docs: $(READY)  ## the documents as a site with a search, on http://127.0.0.1:8000
+	@$(SITE) serve --quiet
+
 pictures: $(READY)  ## the pages of the web UI that the documents show, as the browser test sees them
 	@PICTURES=docs/pictures TEST_ALL=1 $(BIN)/python -m pytest -q tests/dagster/test_web.py
 
@@ -59,6 +63,8 @@ check: $(READY)  ## all static checks
 	@$(BIN)/lint-imports --no-cache
 	@echo "Checking that migrations and tables agree ..."
 	@$(BIN)/python -m tests.migrations_in_step
+	@echo "Checking the documents and their links ..."
+	@$(SITE) build --strict -d build/site
 	@echo "Checking that Dagster loads the definitions without any credential ..."
 	@mkdir -p build/dg && printf 'telemetry:\n  enabled: false\n' > build/dg/dagster.yaml
 	@env -u DATABASE_URL DAGSTER_HOME="$$PWD/build/dg" PYTHONWARNINGS=ignore $(BIN)/dg check defs

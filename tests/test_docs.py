@@ -1,8 +1,15 @@
-"""The documents say what the program does, and lead where they say."""
+"""The documents say what the program does, and lead where they say.
+
+`mkdocs` checks the links of docs/, and of what `tests/site_links.py` adds; the others are checked here.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +17,13 @@ import pytest
 from tests.generated_docs import DOCS, PAGES, page
 
 ROOT = DOCS.parent
-TEXTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
+TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-LONGEST_README = 120  # lines: a stranger reads it in five minutes
+LONGEST_README = 120  # lines, and 750 words: a stranger reads it in five minutes
+MKDOCS = Path(sys.executable).parent / "mkdocs"
+LOADED = re.compile(
+    r"""<(?:link|script|img|iframe)\b[^>]*(?:src|href)=["']?(?:https?:)?//|@import|url\(["']?(?:https?:)?//"""
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -39,4 +50,38 @@ def anchors(text: Path) -> set[str]:
 
 
 def test_the_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text().splitlines()) <= LONGEST_README
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= LONGEST_README
+    assert len(text.split()) < 750
+
+
+def site(folder: Path, docs: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site of other documents than ours as `make check` builds ours."""
+    config = folder / "mkdocs.yml"
+    hook = ROOT / "tests" / "site_links.py"
+    config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: {docs}\nhooks: [{hook}]\n")
+    return subprocess.run(  # noqa: S603
+        [MKDOCS, "build", "--strict", "-f", config, "-d", folder / "site"],
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_site_is_built_in_silence_and_asks_no_other_machine(tmp_path: Path) -> None:
+    built = site(tmp_path, DOCS)
+    assert (built.returncode, built.stdout + built.stderr) == (0, "")
+    pages = [*(tmp_path / "site").rglob("*.html"), *(tmp_path / "site").rglob("*.css")]
+    assert [path.name for path in pages if LOADED.search(path.read_text())] == []
+    assert (tmp_path / "site" / "deploy" / "roles.sql").read_text() == (ROOT / "deploy" / "roles.sql").read_text()
+
+
+def test_a_link_or_anchor_that_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
+    docs = shutil.copytree(DOCS, tmp_path / "docs")
+    with (docs / "queries.md").open("a") as page:
+        page.write("[a](settings.md#nothing) [b](nothing.md) [c](../deploy/nothing.sql)\n")
+    broken = site(tmp_path, docs)
+    assert broken.returncode == 1
+    for words in ("'#nothing'", "'nothing.md'", "'deploy/nothing.sql'", "Aborted with 3 warnings"):
+        assert words in broken.stdout + broken.stderr

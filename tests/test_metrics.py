@@ -124,7 +124,7 @@ def test_rules_and_board_ask_only_for_what_is_served(app: App, crowd: Crowd) -> 
 
 def test_every_metric_is_documented(app: App, crowd: Crowd) -> None:
     trouble(crowd)
-    documented = set(OURS.findall((DEPLOY.parent / "docs" / "operating.md").read_text()))
+    documented = set(OURS.findall((DEPLOY.parent / "docs" / "operating" / "health.md").read_text()))
     assert set(scrape(app)) <= documented
 
 

@@ -109,7 +109,7 @@ class Checks:
         """Return links to where a login is granted, and to how it is connected."""
         links = {"vendor": dg.MetadataValue.url(self.source.console)}
         if self.core.docs_url:
-            path = f"{self.core.docs_url.rstrip('/')}/connecting/{self.source.name}.md"
+            path = f"{self.core.docs_url.rstrip('/')}/connecting/{self.source.name}.html"
             links["how_to_connect"] = dg.MetadataValue.url(path)
         return links
 

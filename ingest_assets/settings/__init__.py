@@ -147,7 +147,7 @@ class CoreSettings(SettingsGroup):
     docs_url: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
-        description="Where the folder `docs` is served; a failed check in Dagster links to what mends it.",
+        description="Where the built site of `docs` is served; a failed check in Dagster links to what mends it.",
     )
     keep_history_days: int = Field(
         default=14, ge=1, description="How long run logs, sync history and model requests are kept."

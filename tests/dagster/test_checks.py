@@ -198,7 +198,7 @@ def test_a_failed_check_links_to_what_mends_it(pages: Pages) -> None:
     [failed, _incomplete] = pages.checks().of_workspaces(datetime.now(UTC))
     assert failed.metadata["vendor"] == dg.MetadataValue.url("https://api.slack.com/apps")
     assert failed.metadata["how_to_connect"] == dg.MetadataValue.url(
-        "https://docs.example.com/ingest/connecting/slack.md"
+        "https://docs.example.com/ingest/connecting/slack.html"
     )
 
 

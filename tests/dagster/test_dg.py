@@ -1,4 +1,4 @@
-"""`dg`, Dagster's command line, on this project: what docs/operating.md says it does."""
+"""`dg`, Dagster's command line, on this project: what docs/operating/dagster.md says it does."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ register(dagster.DagsterInstance.get(), sys.argv[1:])
 
 
 def require_shown(command: str, printed: str) -> None:
-    """Require that a command printed what docs/operating.md shows of it, where `...` stands for anything."""
-    block = (REPOSITORY / "docs/operating.md").read_text().partition(f"$ {command}")[2]
+    """Require that a command printed what the page shows of it, where `...` stands for anything."""
+    block = (REPOSITORY / "docs/operating/dagster.md").read_text().partition(f"$ {command}")[2]
     shown = [line for line in block.partition("\n```")[0].partition("\n$ ")[0].splitlines()[1:] if line != "..."]
     assert shown
     for line in shown:
