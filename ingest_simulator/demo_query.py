@@ -33,10 +33,10 @@ def show(engine: Engine, database_url: str) -> None:
         rows = conn.exec_driver_sql(QUERY).mappings().all()
     print_table(["source", "day", "words"], [dict(row) for row in rows])
     echo()
-    echo(f"Ask further: {_psql()} '{database_url}'")
+    echo(f"Ask further: {psql()} '{database_url}'")
 
 
-def _psql() -> str:
+def psql() -> str:
     """Return the installed psql, or the one that came with the embedded PostgreSQL."""
     if shutil.which("psql"):
         return "psql"

@@ -41,8 +41,8 @@ MODEL, MODEL_KEY = "simulated-model", "sk-demo"
 EXPONENT, KEY_BITS = 65537, 2048
 
 
-def environ(vendors: str) -> dict[str, str]:
-    """Point every source at the simulated vendors, and let all schedules tick every minute."""
+def addresses(vendors: str) -> dict[str, str]:
+    """Point every source at the simulated vendors."""
     return {
         "SLACK_API_URL": f"{vendors}/slack/api/",
         "SLACK_AUTHORIZE_URL": f"{vendors}/slack/oauth/v2/authorize",
@@ -55,6 +55,13 @@ def environ(vendors: str) -> dict[str, str]:
         "GMAIL_API_URL": f"{vendors}/gmail/",
         "GOOGLE_AUTHORIZE_URL": f"{vendors}/gmail/o/oauth2/v2/auth",
         "GOOGLE_TOKEN_URL": f"{vendors}/gmail/token",
+    }
+
+
+def environ(vendors: str) -> dict[str, str]:
+    """Point everything at the simulated vendors, and let all schedules tick every minute."""
+    return {
+        **addresses(vendors),
         "OPENAI_BASE_URL": f"{vendors}/openai/v1",
         "OPENAI_MODEL": MODEL,
         "OPENAI_API_KEY": MODEL_KEY,
