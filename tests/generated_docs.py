@@ -1,4 +1,4 @@
-"""`python -m tests.generated_docs`: fill docs/settings.md and docs/data.md with what stands in the program."""
+"""`python -m tests.generated_docs`: fill settings.md, data.md and commands.md with what the program says."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ingest_assets.features.featured import FEATURED
 from ingest_assets.sources import SOURCES
 from ingest_assets.storage import deletion_tables, incident_tables, operations, process_reports
 from ingest_assets.storage.schema import metadata
+from tests.command_pages import commands
 
 DOCS = Path(__file__).parent.parent / "docs"
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
@@ -56,6 +57,8 @@ def _table(table: Table) -> Iterator[str]:
 def page(name: str) -> str:
     """Return a page as it should be."""
     text = (DOCS / name).read_text()
+    if name == "commands.md":
+        return filled(text, "commands", commands())
     if name == "settings.md":
         return filled(text, "settings", settings())
     for schema in ("raw", "features", "ingest"):
@@ -63,7 +66,7 @@ def page(name: str) -> str:
     return text
 
 
-PAGES = ("settings.md", "data.md")
+PAGES = ("settings.md", "data.md", "commands.md")
 
 if __name__ == "__main__":
     for name in PAGES:

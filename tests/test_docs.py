@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest_assets.sources import SOURCES
 from tests.generated_docs import DOCS, PAGES, page
+from tests.workbench import plain_environ
 
 ROOT = DOCS.parent
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md")])
@@ -85,3 +87,20 @@ def test_a_link_or_anchor_that_leads_nowhere_fails_the_build(tmp_path: Path) -> 
     assert broken.returncode == 1
     for words in ("'#nothing'", "'nothing.md'", "'deploy/nothing.sql'", "Aborted with 3 warnings"):
         assert words in broken.stdout + broken.stderr
+
+
+def test_the_line_that_the_page_of_commands_has_makes_bash_complete(tmp_path: Path) -> None:
+    [line] = re.findall(r"^eval .+$", (DOCS / "commands.md").read_text(), re.MULTILINE)
+    completed = '_ingest_assets_completion ingest-assets; echo "${COMPREPLY[@]}"'
+    script = [line, "COMP_WORDS=(ingest-assets conn) COMP_CWORD=1", completed]
+    script += ["COMPREPLY=() COMP_WORDS=(ingest-assets sync '') COMP_CWORD=2", completed]
+    path = f"{MKDOCS.parent}:{os.environ['PATH']}"
+    done = subprocess.run(  # noqa: S603
+        ["/bin/bash", "-c", "\n".join(script)],
+        cwd=tmp_path,
+        env={**plain_environ(), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split("\n")[:2] == ["connect", " ".join(source.name for source in SOURCES)], done.stderr
