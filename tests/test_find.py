@@ -312,7 +312,7 @@ class TestWhatIsNotStored:
         assert erased.returncode == 0, erased.stderr
         bench.execute("delete from raw.gmail_messages")
         assert found(bench, mail, code=1)["reasons"][0]["state"] == "erased"
-        bench.run("disconnect", "gong", "--workspace", "acme")
+        bench.run("disconnect", "gong", "--workspace", "acme", "--yes")
         assert reason(bench, "nothing says so", "--source", "gong")["state"] == "disconnected"
 
     def test_of_a_mailbox_is_under_other_labels_or_thrown_away(self, bench: Bench) -> None:

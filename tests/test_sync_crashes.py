@@ -316,7 +316,7 @@ class TestAnAccountThatIsChangedDuringASync:
 
 class TestATimeLimit:
     def sync(self, workspace: Workspace) -> str:
-        done = workspace.bench.run("sync", "slack", "--workspace", "acme", "--json", INGEST_SYNC_MINUTES="0.01")
+        done = workspace.bench.run("sync", "slack", "--workspace", "acme", "--json", INGEST_SYNC_MINUTES="0.02")
         return str(json.loads(done.stdout)["status"])
 
     def test_stops_a_sync_at_a_safe_place_and_the_next_ones_go_on(self, acme: Workspace) -> None:

@@ -9,6 +9,7 @@ from functools import update_wrapper
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_assets.app import App
@@ -108,7 +109,8 @@ def _operation(ctx: click.Context) -> dict[str, Any]:
     options = {
         name: str(value) if isinstance(value, datetime) else value
         for name, value in typed.items()
-        if value is not None and value is not False and (isinstance(value, NOTED) or name in choices)
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        and (isinstance(value, NOTED) or name in choices)
     }
     source = next((typed[name] for name in SOURCE if name in typed), None)
     if command.startswith("connect "):

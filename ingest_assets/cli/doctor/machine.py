@@ -10,7 +10,7 @@ from ingest_assets.settings import NO_DATABASE
 
 GIB = 2**30
 LEAST = 2 * GIB  # free, however large the disk is
-LITTLE, LITTLE_SHARE = 20 * GIB, 0.05  # less than both of these is too little, too
+LITTLE, LITTLE_SHARE = 5 * GIB, 0.05  # less than both of these is too little, too
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 

@@ -4,6 +4,7 @@ A page's rows commit with what remains to be read after it, so that a crash repe
 refuses is told, and ends nothing else; what was read before is kept.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -49,6 +50,8 @@ from ingest_assets.storage.schema import StoredRow
 
 ROWS_A_COMMIT = 2000
 TIME_A_COMMIT = timedelta(seconds=30)  # where the vendor's limit makes rows come slowly
+KEPT = (SourceError, asyncio.CancelledError)
+"""What ends the reading of a channel, while what was read of it is kept: a refusal, or a stop."""
 RESTARTS = 3  # of one walk whose page cursor became invalid before it got anywhere
 
 
@@ -149,7 +152,7 @@ class ChannelReader:
         try:
             await self._steps(reading, pages)
             await self.threads.others(reading, pages.add)
-        except SourceError:  # what was read is kept
+        except KEPT:
             await pages.flush()
             raise
         last = pages.last(self.run.parts.succeeded(channel_id))
@@ -283,7 +286,7 @@ class ChannelReader:
                 page.rows.records.append(record if record.external_id in reading.read else record.as_of(row))
         try:
             await few(threads, at_once=1 if self.client.limited else self.run.options.concurrency)
-        except SourceError:  # what was read is kept
+        except KEPT:
             await pages.add(page.rows)
             raise
         await pages.add(page.rows)

@@ -55,7 +55,7 @@ async def _channels(
     later: list[Json] = []
 
     async def read(channel: Json) -> None:
-        if client.limited and reader.unread and run.half_time and run.clock.now() >= run.half_time:
+        if reader.unread and run.half_time and run.clock.now() >= run.half_time:
             later.append(channel)  # it is the turn of what was never read, else that might never come
         else:
             await reader.read(channel)
