@@ -89,6 +89,14 @@ def test_a_link_or_anchor_that_leads_nowhere_fails_the_build(tmp_path: Path) -> 
         assert words in broken.stdout + broken.stderr
 
 
+def test_figures_of_capacity_are_measured_ones() -> None:
+    capacity = (DOCS / "operating" / "backup.md").read_text().partition("## Capacity")[2]
+    figures = re.findall(r"\d+\.\d+ [%A-Za-z]\S*", capacity)
+    assert len(figures) == 5
+    measured = (DOCS / "numbers.md").read_text()
+    assert [figure for figure in figures if figure.rstrip(",") not in measured] == []
+
+
 def test_the_line_that_the_page_of_commands_has_makes_bash_complete(tmp_path: Path) -> None:
     [line] = re.findall(r"^eval .+$", (DOCS / "commands.md").read_text(), re.MULTILINE)
     completed = '_ingest_assets_completion ingest-assets; echo "${COMPREPLY[@]}"'
