@@ -51,6 +51,8 @@ class Code:
     given_at: float
     offline: bool
     refresh_token: bool
+    user_scopes: tuple[str, ...]
+    """What was asked for beside, of the user who grants it: Slack's `user_scope`."""
 
 
 class CodeError(Exception):
@@ -115,6 +117,7 @@ def page(
         now - (LIFETIME if manner.expired else 0),
         asked.get("access_type") == "offline",
         manner.refresh_token,
+        tuple(filter(None, asked.get("user_scope", "").split(separator))),
     )
     return _redirect(redirect, {"code": code}, asked, manner)
 

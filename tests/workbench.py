@@ -272,15 +272,16 @@ class Bench:
         self.connect(made, **settings)
         return made
 
-    def connect(self, workspace: Workspace, **settings: Any) -> None:
+    def connect(self, workspace: Workspace, *, search_token: str | None = None, **settings: Any) -> None:
+        secrets = {"token": workspace.token} | ({"search_token": search_token} if search_token else {})
         connect_account(
             self.app,
             SLACK,
             workspace.name,
-            given={"token": "-"},
+            given=dict.fromkeys(secrets, "-"),
             settings=settings,
             name=None,
-            read_secret=lambda _field: workspace.token,
+            read_secret=secrets.__getitem__,
             clock=self.source_clock,
         )
 

@@ -102,6 +102,10 @@ class Parts:
             await self._ask_login()
         return self._noted(part, name, code=error.code, action=str(error))
 
+    def unhelpful(self, part: str, name: str, error: SourceError, action: str) -> UnreadablePart:
+        """Return the same for a part that is read by another login, which says nothing of the account's."""
+        return self._noted(part, name, code=error.code, action=action)
+
     def left(self, part: str, name: str, action: str, at: datetime) -> UnreadablePart:
         """Return what to put on a page for a part that was read before and is no longer listed."""
         known = self._known.get(part)

@@ -201,6 +201,8 @@ class Source(Generic[Cred, Sett, Opts]):
 
     Raises what UNPARSEABLE lists.
     """
+    hints: frozenset[str] = frozenset()
+    """Parts that only tell where to look first: a sync without them is a success all the same."""
     examples: tuple[str, ...] = ()
     """How `connect` is called for it, after the source's name."""
     manifest: Callable[..., Json] | None = None

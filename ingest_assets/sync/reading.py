@@ -165,8 +165,9 @@ class Reading:
         return self._result(FAILED, str(error), error=error)
 
     def _not_read(self) -> str | None:
-        """Return which parts could not be read and which are gone, but for those that an operator acknowledged."""
-        open_parts = [part for part in self.unreadable.values() if part.acknowledged_at is None]
+        """Return which parts could not be read and which are gone, but for hints and acknowledged ones."""
+        missing = [part for part in self.unreadable.values() if part.part not in self.source.hints]
+        open_parts = [part for part in missing if part.acknowledged_at is None]
         left = [str(part) for part in open_parts if part.left_at is not None]
         failed = [str(part) for part in open_parts if part.left_at is None]
         failed += [f"{part} ({code})" for part, code in self.skipped.items()]

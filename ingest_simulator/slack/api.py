@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from ingest_simulator.authorize import AuthorizePage
 from ingest_simulator.faults import Fault, Kind
-from ingest_simulator.slack import directory, identity, reading
+from ingest_simulator.slack import directory, identity, reading, searching
 from ingest_simulator.slack.call import Call, SlackError
 from ingest_simulator.slack.limits import wait_needed
 from ingest_simulator.slack.world import Grant
@@ -47,6 +47,7 @@ METHODS = {
     "conversations.join": Method(directory.conversations_join, 3),
     "conversations.history": Method(reading.history, 3),
     "conversations.replies": Method(reading.replies, 3),
+    "search.messages": Method(searching.messages, 2),
 }
 
 LISTS = {

@@ -10,6 +10,7 @@ from ingest_simulator.errors import OrderError
 from ingest_simulator.orders import Order, order
 from ingest_simulator.slack import seeding
 from ingest_simulator.slack.channel import Channel
+from ingest_simulator.slack.searching import SetSearch, set_search
 from ingest_simulator.slack.speaking import SPEECH
 from ingest_simulator.slack.timestamps import MICROS, format_ts, key_at
 from ingest_simulator.slack.world import (
@@ -125,6 +126,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/slack/user", AddUser, _add_user),
         order(simulator, "/slack/token", SetToken, _set_token),
         order(simulator, "/slack/state", OneTeam, _state, method="GET"),
+        order(simulator, "/slack/search", SetSearch, set_search),
         *(order(simulator, f"/slack/{verb}", fields, obey) for verb, fields, obey in SPEECH),
     ]
 

@@ -6,15 +6,25 @@ oauth.v2.access  a code for a bot token, or with rotation for a pair; a refresh 
 
 from hashlib import sha256
 
-from ingest_simulator.consent import CodeError
+from ingest_simulator.consent import Code, CodeError
 from ingest_simulator.slack.call import Call, SlackError, ok
 from ingest_simulator.slack.world import Grant, Rotation, SlackWorld, Team
 from ingest_simulator.state import Simulator
+from ingest_simulator.wire import Json
 
 
 def auth_test(call: Call) -> bytes:
     """auth.test."""
-    team = call.team
+    team, user = call.team, call.team.users.get(call.grant.user or "")
+    if user is not None:
+        return ok(
+            url=f"https://{team.domain}.slack.com/",
+            team=team.name,
+            user=user.name,
+            team_id=team.id,
+            user_id=user.id,
+            is_enterprise_install=team.settings.org_wide,
+        )
     return ok(
         url=f"https://{team.domain}.slack.com/",
         team=team.name,
@@ -55,7 +65,8 @@ def access(simulator: Simulator, params: dict[str, str], now: float) -> bytes:
         raise SlackError("bad_client_secret")
     grant_type = params.get("grant_type", "authorization_code")
     if grant_type == "authorization_code":
-        return _issued(world, team, _scopes_for_code(simulator, params, now), now)
+        code = _code(simulator, params, now)
+        return _issued(world, team, frozenset(code.scopes), now, user_scopes=frozenset(code.user_scopes))
     if grant_type != "refresh_token" or not rotation.rotates:
         raise SlackError("invalid_grant_type")
     if params.get("refresh_token") != rotation.refresh_token:
@@ -66,16 +77,22 @@ def access(simulator: Simulator, params: dict[str, str], now: float) -> bytes:
     return _issued(world, team, newest.scopes, now)
 
 
-def _scopes_for_code(simulator: Simulator, params: dict[str, str], now: float) -> frozenset[str]:
+def _code(simulator: Simulator, params: dict[str, str], now: float) -> Code:
     try:
-        code = simulator.consents.redeem(params.get("code", ""), params.get("client_id", ""), params, now)
+        return simulator.consents.redeem(params.get("code", ""), params.get("client_id", ""), params, now)
     except CodeError as error:
         codes = {"redirect_uri": "bad_redirect_uri", "code_verifier": "invalid_code_verifier"}
         raise SlackError(codes.get(str(error), "invalid_code")) from error
-    return frozenset(code.scopes)
 
 
-def _issued(world: SlackWorld, team: Team, scopes: frozenset[str], now: float) -> bytes:
+def _issued(
+    world: SlackWorld,
+    team: Team,
+    scopes: frozenset[str],
+    now: float,
+    *,
+    user_scopes: frozenset[str] = frozenset(),
+) -> bytes:
     """Issue a token, with the refresh token that follows where the app rotates."""
     rotation = team.rotation
     if rotation is None:
@@ -94,8 +111,18 @@ def _issued(world: SlackWorld, team: Team, scopes: frozenset[str], now: float) -
         team={"id": team.id, "name": team.name},
         enterprise=None,
         is_enterprise_install=team.settings.org_wide,
-        authed_user={"id": next(iter(team.people()), team.bot.id)},
+        authed_user=_of_user(world, team, user_scopes, token),
     )
+
+
+def _of_user(world: SlackWorld, team: Team, scopes: frozenset[str], bot_token: str) -> Json:
+    """Return who pressed Allow, with a token where scopes of theirs were asked for."""
+    user = next(iter(team.people()), team.bot.id)
+    if not scopes:
+        return {"id": user}
+    token, grant = f"xoxp-{sha256(bot_token.encode()).hexdigest()}", Grant(team, scopes, user=user)
+    world.issue(token, grant)
+    return {"id": user, "scope": grant.provided, "access_token": token, "token_type": "user"}
 
 
 def _next_pair(rotation: Rotation, team: Team) -> str:

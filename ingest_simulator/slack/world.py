@@ -109,6 +109,18 @@ class Settings:
     repeat_parent: bool = True
 
 
+@dataclass(slots=True)
+class Search:
+    """How search.messages behaves; see `searching`."""
+
+    delay: float = 0.0
+    kept: float = 0.0
+    last_page: int = 100
+    zone: str = "Europe/London"
+    answers: dict[tuple[str, str, int, int], tuple[float, bytes]] = field(default_factory=dict)
+    """By user, query, count and page: when it was given, and the answer."""
+
+
 @dataclass(slots=True, eq=False)
 class Team:
     """A workspace."""
@@ -122,6 +134,7 @@ class Team:
     users: dict[str, User] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     rotation: Rotation | None = None
+    search: Search = field(default_factory=Search)
     recent: dict[str, deque[float]] = field(default_factory=dict)
 
     @property
@@ -165,6 +178,8 @@ class Grant:
     scopes: frozenset[str]
     revoked: bool = False
     expires_at: float | None = None
+    user: str | None = None
+    """Whose token it is, where not the bot's."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __post_init__(self) -> None:
@@ -196,8 +211,9 @@ class SlackWorld:
             raise OrderError(f"there is no Slack workspace {team_id}") from None
 
     def token_of(self, team: Team) -> str:
-        """Return the workspace's newest token."""
-        return next(token for token, grant in reversed(self.grants.items()) if grant.team is team)
+        """Return the newest token of the workspace's bot."""
+        found = reversed(self.grants.items())
+        return next(token for token, grant in found if grant.team is team and grant.user is None)
 
     def issue(self, token: str, grant: Grant) -> None:
         """Make a token known."""

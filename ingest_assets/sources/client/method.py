@@ -11,6 +11,8 @@ class Level(StrEnum):
     """The login's own requests and the account's listing."""
     PART = "part"
     """What one channel, thread, call, recording or profile is asked; the rest of the account goes on."""
+    HINT = "hint"
+    """What only tells where to look first: nothing stays unread without it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 GET users.conversations     the channels that the bot is in                            50 requests a minute
 GET conversations.history   newest first, up to 999; a page may be empty and go on     50 requests a minute
 GET conversations.replies   parent first, then oldest to newest; parent may repeat     50 requests a minute
+GET search.messages         a user's token; finds replies by when they were written        20 requests a minute
 GET users.list, users.info  names; guests from other companies only by users.info  20 and 100 requests a minute
 limits                      a minute, a method, a workspace, an app; commercial apps outside the Marketplace
                             get 1 request a minute and 15 objects for history and replies; a 429 holds the method
@@ -15,12 +16,13 @@ a channel that is left      is listed no more, and so are some archived ones: no
 text                        a notification's line where a message has blocks; see `text`
 page cursors                die (invalid_cursor); has to be followed to its end within one fixed range
 
-Read connect, client (errors), records (text, blocks, markup), plan, channel, directory, extract.
+Read connect, client (errors), records (text, blocks, markup), plan, channel, directory, hints (search), extract.
 """
 
 from ingest_assets.sources.slack.connect import SlackCredential, SlackOptions, SlackSettings
 from ingest_assets.sources.slack.locate import link, locate
 from ingest_assets.sources.slack.manifest import manifest
+from ingest_assets.sources.slack.methods import SEARCH
 from ingest_assets.sources.slack.records import SlackChannel, SlackMessage, SlackUser
 from ingest_assets.sources.source import Connector, Source
 
@@ -64,6 +66,7 @@ SLACK = Source(
     options=SlackOptions,
     connector=_connector,
     manifest=manifest,
+    hints=frozenset({SEARCH}),
     examples=(
         "--manifest --public-only  # an app to make at api.slack.com/apps",
         "--workspace acme --login --client-id 123.456 --client-secret -",

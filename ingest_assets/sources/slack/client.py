@@ -34,6 +34,7 @@ from ingest_assets.sources.slack.methods import (
     LIMITED_PAUSE,
     METHODS,
     PAGE,
+    SEARCH_PAGE,
     USERS_PAGE,
 )
 from ingest_assets.sources.slack.web import open_session, web_client
@@ -142,6 +143,11 @@ class SlackClient:
         """Pages of a thread, or of its replies after a ts; the parent may stand on each of them."""
         asked = {"channel": channel, "ts": thread_ts, "oldest": after}
         return self._pages("conversations.replies", "messages", limit=PAGE, tries=tries, **asked)
+
+    async def search(self, query: str, page: int, *, tries: int) -> Json:
+        """Return a numbered page of what a user's token finds, newest first."""
+        asked = {"query": query, "page": page, "count": SEARCH_PAGE, "sort": "timestamp", "sort_dir": "desc"}
+        return await self._call("search.messages", tries=tries, **asked)
 
     async def _pages(
         self, method: str, key: str, *, limit: int, tries: int = TRIES, **params: Any

@@ -10,12 +10,17 @@ from ingest_assets.sources.source import Extraction
 
 
 class SlackCredential(Credential):
-    """A bot token, or what an app with token rotation got: its id, its secret and a refresh token."""
+    """A bot token, or what an app with token rotation got: its id, its secret and a refresh token.
+
+    Beside it, where wanted, a user token that only searches.
+    """
 
     where: ClassVar = {
         "token": "Slack bot token (xoxb-..., under OAuth & Permissions of your app at https://api.slack.com/apps)",
         "client_secret": "Slack client secret (under Basic Information of your app at https://api.slack.com/apps)",
         "refresh_token": "Slack refresh token (xoxe-1-..., of an app with token rotation)",
+        "search_token": "Slack user token (xoxp-..., under OAuth & Permissions of your app at "
+        "https://api.slack.com/apps)",
     }
 
     token: SecretStr | None = Field(default=None, description="the app's bot token (xoxb-...)")
@@ -25,6 +30,11 @@ class SlackCredential(Credential):
     )
     refresh_token: SecretStr | None = Field(
         default=None, description="of an app with token rotation (xoxe-1-...); we use it up and keep what follows"
+    )
+
+    search_token: SecretStr | None = Field(
+        default=None,
+        description="a user token (xoxp-...) with search:read, which finds late replies to old threads sooner",
     )
 
     @model_validator(mode="after")
@@ -44,6 +54,9 @@ class SlackSettings(AccountSettings):
     join: bool = Field(default=False, description="join chosen public channels; Slack posts a message there")
     public_only: bool = Field(default=False, description="leave private channels alone; needs fewer scopes")
     emails: bool = Field(default=False, description="insist on people's mail addresses; needs users:read.email")
+    search: bool = Field(
+        default=False, description="insist on a search token; with --login it is asked for; needs search:read"
+    )
     app_class: Literal["auto", "internal", "limited"] = Field(
         default="auto", description="limited: an app that Slack holds to 1 request a minute and 15 messages"
     )

@@ -32,6 +32,14 @@ Spoken = tuple[Any, Said | None]
 """A message, and what it says; None where it is no message at all."""
 
 
+class SearchCursor(BaseModel):
+    """What search hinted at."""
+
+    looked_at: datetime | None = None
+    waiting: list[str] = []
+    """Threads that are still to be read for it, by their parents' external ids."""
+
+
 class AccountCursor(BaseModel):
     """What we know of the account."""
 
@@ -40,6 +48,7 @@ class AccountCursor(BaseModel):
     guests: dict[str, datetime] = {}
     """When to ask again for each person that the list of people does not name, once a message names them."""
     audit: AuditPace = AuditPace()
+    search: SearchCursor = SearchCursor()
 
 
 class Directory:

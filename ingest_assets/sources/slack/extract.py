@@ -9,6 +9,7 @@ from ingest_assets.sources.slack.channel import ChannelReader
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor, Directory
+from ingest_assets.sources.slack.hints import Hints
 from ingest_assets.sources.slack.unread import read_unread
 from ingest_assets.sources.source import Page, Store
 
@@ -26,15 +27,21 @@ async def extract(run: SlackExtraction, store: Store) -> None:
         await directory.read(store)
         known = directory.account
 
-        async def store_and_note(page: Page) -> None:
+        async def note(**changes: object) -> None:
             nonlocal known
+            known = known.model_copy(update=changes)
+            await store(Page(stream=ACCOUNT, cursor=known))
+
+        async def store_and_note(page: Page) -> None:
             await store(page)
             if detect and client.limited and not known.limited:
-                known = known.model_copy(update={"limited": True})
-                await store(Page(stream=ACCOUNT, cursor=known))
+                await note(limited=True)
 
         reader = await _channels(run, client, directory, store_and_note)
         if reader.held is None:
+            hints = Hints(reader, store_and_note, directory.account.search)
+            after_search = await hints.follow(lambda cursor: note(search=cursor))
+            directory.account = directory.account.model_copy(update={"search": after_search})
             pace = await Audit(reader, store_and_note).go_on(directory.account.audit)
             directory.account = directory.account.model_copy(update={"audit": pace})
         rows = await directory.waiting()

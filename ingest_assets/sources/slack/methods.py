@@ -15,11 +15,15 @@ METHODS = {
     "conversations.join": Method(level=Level.PART, per_minute=TIER_3),
     "conversations.history": Method(level=Level.PART, per_minute=TIER_3),
     "conversations.replies": Method(level=Level.PART, per_minute=TIER_3),
+    "search.messages": Method(level=Level.HINT, per_minute=TIER_2),
 }
+SEARCH = "search"
+"""The part that search.messages is."""
 LIMITED = {"conversations.history": 1, "conversations.replies": 1}
 """Commercial apps outside the Marketplace, since 2025-05-29: one request a minute, 15 objects."""
 LIMITED_OBJECTS = 15
 LIMITED_PAUSE, FEW = timedelta(seconds=30), TIER_3 // 2  # what gives such an app away, see `_gives_itself_away`
 
 PAGE = 999  # the most that conversations.* accept
+SEARCH_PAGE = 100  # the most that search.messages accepts
 USERS_PAGE = 500  # users.list answers limit_required or 500 to what it finds too much

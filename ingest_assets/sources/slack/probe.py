@@ -8,7 +8,8 @@ from ingest_assets.sources.json_values import Json
 from ingest_assets.sources.login import Probe
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackLogin, SlackSettings
-from ingest_assets.sources.slack.scopes import needed
+from ingest_assets.sources.slack.scopes import SEARCH, needed
+from ingest_assets.sources.slack.search import searching
 
 
 async def probe(login: SlackLogin) -> Sequence[Probe]:
@@ -27,6 +28,7 @@ async def probe(login: SlackLogin) -> Sequence[Probe]:
                 " reinstall the app, and connect with what it gives then."
             )
         channels, warnings = await _find(client, settings)
+    await _probe_search(login, identity)
     return [
         Probe(
             external_id=identity["team_id"],
@@ -35,6 +37,32 @@ async def probe(login: SlackLogin) -> Sequence[Probe]:
             warnings=warnings,
         )
     ]
+
+
+async def _probe_search(login: SlackLogin, identity: Json) -> None:
+    """Check that a search token, if there is one, may search the bot's workspace."""
+    settings: SlackSettings = login.settings
+    if login.credential.search_token is None:
+        if settings.search:
+            raise IngestError("--search needs --search-token, a user token with search:read, or --login.")
+        return
+    async with searching(login) as client:
+        try:
+            user = await client.identity()
+        except CredentialRejected as error:
+            raise CredentialRejected(
+                f"Slack refused the search token ({error.code}); pass one that works, or leave it out.",
+                code=error.code,
+            ) from None
+    if user["team_id"] != identity["team_id"]:
+        raise CredentialRejected(
+            f"The search token is of another workspace, {user['team']}; pass one of {identity['team']}."
+        )
+    if SEARCH - client.granted:
+        raise CredentialRejected(
+            "The search token lacks the scope search:read; add it to the User Token Scopes under OAuth & "
+            "Permissions, reinstall the app, and pass the user token (xoxp-...) that this gives."
+        )
 
 
 async def _find(client: SlackClient, settings: SlackSettings) -> tuple[tuple[str, ...], list[str]]:

@@ -6,6 +6,8 @@ PUBLIC = frozenset({"channels:read", "channels:history", "users:read"})
 PRIVATE = frozenset({"groups:read", "groups:history"})
 JOIN = frozenset({"channels:join"})
 EMAILS = frozenset({"users:read.email"})
+SEARCH = frozenset({"search:read"})
+"""Of a user: Slack lets no bot search."""
 
 
 def needed(settings: SlackSettings) -> frozenset[str]:
@@ -17,3 +19,8 @@ def needed(settings: SlackSettings) -> frozenset[str]:
         (settings.emails, EMAILS),
     )
     return frozenset().union(*(scopes for wanted, scopes in chosen if wanted))
+
+
+def needed_of_user(settings: SlackSettings) -> frozenset[str]:
+    """Return the scopes that a user grants beside the bot's."""
+    return SEARCH if settings.search else frozenset()
