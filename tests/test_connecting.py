@@ -50,11 +50,14 @@ class TestTheManifest:
     def test_has_the_redirect_url_of_a_login_and_rotation_if_asked(self, bench: Bench) -> None:
         made = json.loads(bench.run("connect", "slack", "--manifest").stdout)
         assert made["oauth_config"]["redirect_urls"] == [REGISTERED]
+        assert "user" not in made["oauth_config"]["scopes"]
         assert made["settings"]["token_rotation_enabled"] is False
         assert len(made["display_information"]["name"]) <= 35
         url = "https://acme.example/done"
-        made = json.loads(bench.run("connect", "slack", "--manifest", "--rotation", "--redirect-url", url).stdout)
+        given = ("--manifest", "--rotation", "--search", "--redirect-url", url)
+        made = json.loads(bench.run("connect", "slack", *given).stdout)
         assert made["oauth_config"]["redirect_urls"] == [url]
+        assert made["oauth_config"]["scopes"]["user"] == ["search:read"]
         assert made["settings"]["token_rotation_enabled"] is True
         refused(bench.run("connect", "slack", "--manifest", "--last-hours", "no"), "--last-hours")
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from ingest_assets.cli.connecting import connect_account
 from ingest_assets.cli.reconnecting import reconnect_command
+from ingest_assets.errors import CredentialRejected, IngestError
+from ingest_assets.sources.authorizing import Consent
 from ingest_assets.sources.slack import SLACK
+from ingest_assets.sources.slack.authorize import exchange
+from ingest_assets.sources.slack.connect import SlackSettings
 from ingest_assets.sources.slack.hints import LIMITED_THREADS, THREADS
 from ingest_assets.sources.slack.search import PAGES
 from ingest_assets.storage.coverage import find_coverage
@@ -17,7 +23,7 @@ from ingest_assets.storage.vault import new_key
 from ingest_assets.sync.account import sync
 from ingest_assets.sync.result import SyncResult
 from tests.browser import SECRET, logging_in
-from tests.test_cli import connect, refused
+from tests.test_cli import connect
 from tests.workbench import Bench, Workspace
 
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
@@ -285,18 +291,19 @@ class TestConnecting:
         globex.order("search", token=OTHERS)
         acme.order("search", token=LESS, scopes=["channels:read"])
         acme.order("search", token=TOKEN)
-        given = ("--token", "-", "--search-token", "-")
 
-        def sentence(token: str, *parts: str) -> None:
-            assert token not in refused(connect(bench, *given, stdin=f"{acme.token}\n{token}"), *parts)
+        def sentence(token: str | None, part: str, **settings: Any) -> None:
+            with pytest.raises(IngestError, match=part) as refusal:
+                bench.connect(acme, search_token=token, **settings)
+            assert str(token) not in str(refusal.value)
 
         sentence(OTHERS, "search token is of another workspace, Globex; pass one of Acme")
-        sentence(LESS, "lacks the scope search:read", "User Token Scopes")
+        sentence(LESS, "lacks the scope search:read; add it to the User Token Scopes")
         sentence(acme.token, "lacks the scope search:read")
-        sentence("xoxp-nobody", "refused the search token (invalid_auth)")
-        refused(connect(bench, "--token", "-", "--search", stdin=acme.token), "--search needs --search-token")
-        refused(connect(bench, "--search-token", "-", stdin=TOKEN), "--login or --token")
-        assert connect(bench, *given, stdin=f"{acme.token}\n{TOKEN}").returncode == 0
+        sentence("xoxp-nobody", r"refused the search token \(invalid_auth\)")
+        sentence(None, "--search needs --search-token", search=True)
+        done = connect(bench, "--token", "-", "--search-token", "-", stdin=f"{acme.token}\n{TOKEN}")
+        assert done.returncode == 0, done.stderr
         assert set(acme.account.credential["search_token"]) == {"sealed"}
         assert reconnect_command(acme.account).endswith("--token - --search-token -")
         old, fresh = bench.environ["INGEST_ENCRYPTION_KEYS"], new_key()
@@ -306,12 +313,33 @@ class TestConnecting:
         acme.reads()
         assert acme.calls(since=since)[SEARCH] == 1
 
+    def test_beside_tokens_that_rotate_leaves_them_to_the_bot(self, bench: Bench) -> None:
+        app = {"client_id": "app", "client_secret": SECRET, "refresh_token": "xoxe-1-first"}
+        acme = bench.team("acme", "general", expires_in=43_200, **app)  # type: ignore[arg-type]
+        acme.order("search", token=TOKEN)
+        thread = old_thread(acme)
+        given = app | {"client_secret": "-", "refresh_token": "-", "search_token": "-"}
+        secrets = app | {"search_token": TOKEN}
+        connect_account(
+            bench.app,
+            SLACK,
+            "acme",
+            given=given,
+            settings={},
+            name=None,
+            read_secret=secrets.__getitem__,
+            clock=bench.source_clock,
+        )
+        acme.reads()
+        for _ in range(3):
+            late = acme.say("general", "late", thread_ts=thread)
+            read_again(acme, after=13 * HOUR)
+            assert late in acme.rows
+
     def test_by_browser_asks_the_user_who_logs_in(self, bench: Bench) -> None:
-        app: dict[str, Any] = {"client_id": "app", "client_secret": SECRET, "rotates": False}
-        acme = bench.team("acme", "general", **app)
-        with logging_in(
-            bench, "slack", "--client-id", "app", "--client-secret", "env:APP_SECRET", "--search"
-        ) as login:
+        acme = bench.team("acme", "general", client_id="app", client_secret=SECRET, rotates=False)
+        app = ("--client-id", "app", "--client-secret", "env:APP_SECRET")
+        with logging_in(bench, "slack", *app, "--search") as login:
             login.browse()
             code, out, err = login.end()
         assert (code, "Connected" in out, "xoxp-" in out + err) == (0, True, False), err
@@ -321,19 +349,22 @@ class TestConnecting:
         acme.reads()
         assert acme.calls(since=since)[SEARCH] == 1
 
-    @pytest.mark.parametrize(
-        ("rotates", "told"), [(True, "log in without --search"), (False, "--manifest --search")]
-    )
-    def test_by_browser_without_such_a_token_says_so(self, bench: Bench, *, rotates: bool, told: str) -> None:
-        app: dict[str, Any] = {"client_id": "app", "client_secret": SECRET, "rotates": rotates}
-        app["refresh_token"] = SECRET
-        bench.team("acme", "general", **app)
-        if not rotates:
-            body = {"ok": True, "access_token": "xoxb-new", "authed_user": {"id": "U1"}}
-            bench.order("fault", kind="json", status=200, body=body, vendor="slack", method="oauth.v2.access")
-        with logging_in(
-            bench, "slack", "--client-id", "app", "--client-secret", "env:APP_SECRET", "--search"
-        ) as login:
-            login.browse()
-            code, _, err = login.end()
-        assert (code, told in err) == (2, True), err
+    def test_by_browser_says_why_there_is_no_such_token(self, bench: Bench) -> None:
+        consent = Consent(
+            client_id="app",
+            client_secret=SECRET,
+            redirect_url="https://localhost/",
+            state="",
+            verifier="",
+            settings=SlackSettings(search=True),
+            options=bench.options,
+        )
+        bot = {"ok": True, "access_token": "xoxb-new"}
+        for answer, told in (
+            (bot | {"refresh_token": "xoxe-1-new"}, "log in without --search"),
+            (bot, "--manifest --search"),
+            (bot | {"authed_user": {"id": "U1", "access_token": "xoxp-1", "scope": "chat:write"}}, "search:read"),
+        ):
+            bench.order("fault", kind="json", status=200, body=answer, vendor="slack", method="oauth.v2.access")
+            with pytest.raises(CredentialRejected, match=told):
+                asyncio.run(exchange(consent, "code"))

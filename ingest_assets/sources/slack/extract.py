@@ -39,13 +39,11 @@ async def extract(run: SlackExtraction, store: Store) -> None:
 
         reader = await _channels(run, client, directory, store_and_note)
         if reader.held is None:
-            hints = Hints(reader, store_and_note, directory.account.search)
-            after_search = await hints.follow(lambda cursor: note(search=cursor))
-            directory.account = directory.account.model_copy(update={"search": after_search})
+            await Hints(reader, store_and_note, known.search, lambda cursor: note(search=cursor)).follow()
             pace = await Audit(reader, store_and_note).go_on(directory.account.audit)
             directory.account = directory.account.model_copy(update={"audit": pace})
         rows = await directory.waiting()
-        after = directory.account.model_copy(update={"limited": known.limited})
+        after = directory.account.model_copy(update={"limited": known.limited, "search": known.search})
         if len(rows) or rows.unreadable or rows.read or after != known:
             await store(rows.page(stream=ACCOUNT, cursor=after))
 

@@ -38,28 +38,32 @@ Note = Callable[[SearchCursor], Awaitable[None]]
 class Hints:
     """Follows the hints of one account, once its channels were read."""
 
-    def __init__(self, reader: ChannelReader, store: Store, cursor: SearchCursor) -> None:
-        self.reader, self.run, self.cursor = reader, reader.run, cursor
+    def __init__(self, reader: ChannelReader, store: Store, cursor: SearchCursor, note: Note) -> None:
+        """`note`: stores the cursor that follows."""
+        self.reader, self.run, self.cursor, self._note = reader, reader.run, cursor, note
         self._store, self._until = store, self.run.clock.now() + LONGEST
         # with parts of its own: what a thread refuses that a hint names is not told, and asks nothing of the login
         self._threads = ThreadReader(replace(self.run, parts=Parts()), reader.client, reader.directory)
         self._threads.read_to_end = reader.threads.read_to_end
         self._left: list[str] = []
 
-    async def follow(self, note: Note) -> SearchCursor:
-        """Look for hints, at most once an hour, and read what they name. `note` stores how far a look has come."""
-        parts, before = self.run.parts, self.cursor
+    async def follow(self) -> None:
+        """Look for hints, at most once an hour, and read what they name."""
+        parts = self.run.parts
         if self.run.credential.search_token is None:
             if parts.known(SEARCH):
                 await self._store(Page(read=parts.succeeded(SEARCH)))
-            return SearchCursor()
+            await self._come_to(SearchCursor())
+            return
         if self._is_due():
             await self._look()
-        if self.cursor != before:
-            await note(self.cursor)
         if self.cursor.waiting:
             await self._read()
-        return self.cursor
+
+    async def _come_to(self, cursor: SearchCursor) -> None:
+        before, self.cursor = self.cursor, cursor
+        if cursor != before:
+            await self._note(cursor)
 
     def _is_due(self) -> bool:
         last = self.cursor.looked_at
@@ -79,7 +83,7 @@ class Hints:
             return
         await self._store(Page(read=parts.succeeded(SEARCH)))  # and what was read before, to be compared with
         waiting = dict.fromkeys([*self.cursor.waiting, *await self._unknown(hits)])
-        self.cursor = SearchCursor(looked_at=started, waiting=list(waiting)[:MOST_WAITING])
+        await self._come_to(SearchCursor(looked_at=started, waiting=list(waiting)[:MOST_WAITING]))
 
     async def _unknown(self, hits: Sequence[Hit]) -> list[str]:
         """Return the old threads of which something is not stored, by their parents' external ids."""
@@ -111,7 +115,7 @@ class Hints:
         ledger = await self.reader.existing.by_id(here[:most], LEDGER)
         threads = [partial(self._thread, root, ledger.get(root)) for root in here[:most]]
         await few(threads, at_once=1 if limited else self.run.options.concurrency)
-        self.cursor = self.cursor.model_copy(update={"waiting": [*self._left, *here[most:]]})
+        await self._come_to(self.cursor.model_copy(update={"waiting": [*self._left, *here[most:]]}))
 
     async def _thread(self, root: str, row: StoredRow | None) -> None:
         if self.run.clock.now() >= self._until:
