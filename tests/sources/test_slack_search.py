@@ -248,6 +248,7 @@ class TestWhateverSearchAnswers:
         [reply] = [message[1] for message in acme.shown() if message[2] == thread and message[1] != thread]
         plain = acme.say("general", "no thread", hours_ago=TWO_YEARS - 50)
         acme.reads()
+        unseen = acme.say("general", "not read yet", thread_ts=thread, hours_ago=TWO_YEARS - 5)
         before = acme.content()
         now = f"{bench.clock.now().timestamp():.6f}"
 
@@ -258,6 +259,7 @@ class TestWhateverSearchAnswers:
         hits = [
             *(None, 7, "hit", [], {}),
             hit(reply),  # no parent, but a reply
+            hit(unseen),  # the same
             hit(plain),
             hit("1600000000.000001"),  # nothing is there
             hit("1600000000.000002"),
@@ -275,10 +277,10 @@ class TestWhateverSearchAnswers:
         paging = {"page": 1, "pages": "many"}
         body = {"ok": True, "messages": {"matches": hits, "paging": paging}}
         acme.fault("json", status=200, body=body, method=SEARCH, times=-1)
-        for _ in range(3):
-            calls = read_again(acme)
-            assert calls[SEARCH] == 1
-            assert "auth.test" not in calls
+        asked = [read_again(acme) for _ in range(3)]
+        assert [calls[SEARCH] for calls in asked] == [1, 1, 1]
+        assert not [calls for calls in asked if "auth.test" in calls]
+        assert asked[0][REPLIES] == 6
         assert acme.content() == before
         assert len(acme.living) == len(acme.rows)
         assert not acme.unreadable
