@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import click
 
+from ingest_assets.cli.commands import cli
 from ingest_assets.cli.help import OTHERS, PROGRAM
-from ingest_assets.cli.program import cli
 
 
 def commands() -> Iterator[str]:

@@ -164,7 +164,8 @@ class TestAFile:
     def test_that_is_empty_takes_nothing_away(self, vendors: Bench, file: Path) -> None:
         """As a template that rendered to nothing does."""
         applied(vendors, file, both())
-        for content in ({}, "workspaces:\n"):
+        contents: list[Any] = [{}, "workspaces:\n"]
+        for content in contents:
             emptied = applied(vendors, file, content, "--prune", "--yes")
             assert (emptied.returncode, "--prune would take away everything" in emptied.stderr) == (2, True)
         assert len(stored(vendors)) == 3
