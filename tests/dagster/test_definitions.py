@@ -563,7 +563,7 @@ class TestTicks:
             app,
             "insert into ingest.syncs (account_id, workspace_id, source, owner, status, error_kind, started_at,"
             " finished_at, summary) select account_id, workspace_id, source, 'x', 'failed', 'transient', now(),"
-            " now(), '{}' from ingest.accounts limit 10",
+            " now(), '{}' from ingest.accounts order by account_id limit 10",
         )
         result = self.tick(defs, instance)
         assert not result.run_requests
