@@ -96,6 +96,7 @@ def _run(running: ExitStack) -> str | None:
         environ |= {**demo_world.environ(vendors), "INGEST_ENCRYPTION_KEYS": new_key()}
         app = App.load(environ)
         migrate(app.any_engine)
+        _Step.now = "Connecting the customers"
         demo_world.connect_everything(app, vendors, FOLDER)
         _step("Starting Dagster: web UI, daemon, code server")
         log = running.enter_context(output(FOLDER / "dagster.log"))
