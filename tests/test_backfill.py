@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ingest_assets.sources import SOURCES
+from ingest_assets.sources import BY_NAME, SOURCES
 from ingest_assets.sources.login import Clock
 from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.slack.plan import ChannelCursor, Now, next_plan, reaching
@@ -177,6 +177,7 @@ class TestEverySource:
         assert between in tenant.living
         assert states(tenant, "--from", days_ago(109)) == {"covered"}
 
+    @pytest.mark.parametrize("tenant", [BY_NAME["fathom"]], ids=["fathom"], indirect=True)
     def test_waits_for_a_run_that_reads_the_account_and_finds_what_it_did(self, tenant: Tenant) -> None:
         old = tenant.add(hours_ago=100 * DAY)
         tenant.reads()
@@ -192,6 +193,7 @@ class TestEverySource:
         assert ": covered from " in last
         assert old in tenant.living
 
+    @pytest.mark.parametrize("tenant", [BY_NAME["gong"]], ids=["gong"], indirect=True)
     def test_an_account_that_cannot_be_read_so_far_back_is_told_in_one_sentence(self, tenant: Tenant) -> None:
         source = tenant.source.name
 
