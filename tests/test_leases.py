@@ -11,7 +11,7 @@ from ingest_assets.storage.leases import lease
 from tests.databases import advisory_locks
 
 MINUTE = timedelta(minutes=1)
-SHORT = timedelta(milliseconds=30)
+SHORT = timedelta(milliseconds=300)
 
 
 def until(engine: Engine) -> float:
