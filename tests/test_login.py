@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -70,7 +71,8 @@ class InProcess:
         self._pool = ThreadPoolExecutor(1)
         authorize, title = chosen.connector().authorize, chosen.title
         assert authorize is not None
-        self._done = self._pool.submit(log_in, title, authorize, options, chosen.settings(), client, browser)
+        going = log_in(title, authorize, options, chosen.settings(), client, browser)
+        self._done = self._pool.submit(asyncio.run, going)
         while "Waiting" not in told.getvalue() and not self._done.done():
             time.sleep(0.01)
         [self.address] = [line for line in told.getvalue().splitlines() if line.startswith("http")]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ from ingest_assets.storage.operations import operations
 from tests.features.test_extraction import Calls
 from tests.test_terminal import on_terminal
 from tests.workbench import Bench, Workspace
+
+AS_NOBODY = "import os; from ingest_assets.cli.recording import _user; os.setuid(54321); print(_user())"
 
 
 @pytest.fixture
@@ -56,6 +61,18 @@ class TestWhatChangesSomething:
         shown = said(bench.run("operations", "--last", "1"))
         assert "person erase" in shown
         assert "ann@acme.example" not in json.dumps(listed) + shown
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become a user who has no name")
+    def test_is_done_by_a_user_without_a_name_too(self) -> None:
+        """As containers run with any id."""
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY],
+            env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path(__file__).parent.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.returncode) == ("uid 54321\n", 0), done.stderr
 
     def test_of_a_workspace_that_is_purged_stays_without_its_name(self, bench: Bench, acme: Workspace) -> None:
         bench.run("pause", "slack", "--workspace", "acme")

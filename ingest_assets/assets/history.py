@@ -18,7 +18,7 @@ from ingest_assets.terminal import printable
 class HistoryConfig(dg.Config):
     """From when on the accounts are read, from now on; nothing: as before."""
 
-    history_days: float | None = Field(default=None, description="so many days before now")
+    history_days: float | None = Field(default=None, description="days before now")
     history_from: str | None = Field(default=None, description="a day (UTC) or a time, like 2025-01-01")
 
     def since(self, now: datetime) -> datetime | None:

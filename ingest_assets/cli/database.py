@@ -42,7 +42,7 @@ def new_key(*, save: bool) -> None:
 @click.command("rotate-keys")
 @click.pass_obj
 def rotate_keys(app: App) -> None:
-    """Encrypt stored credentials anew with the newest key.
+    """Re-encrypt stored credentials with the newest key.
 
     That is the first of INGEST_ENCRYPTION_KEYS; older ones may go afterwards.
     """

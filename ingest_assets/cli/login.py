@@ -35,7 +35,7 @@ class Browser:
     opened: bool
 
 
-def log_in(
+async def log_in(
     vendor: str,
     authorize: Authorize,
     options: SourceOptions,
@@ -44,17 +44,6 @@ def log_in(
     browser: Browser,
 ) -> Granted:
     """Send a browser to the vendor and trade its answer. Raises IngestError for what does not end in a login."""
-    return asyncio.run(_log_in(vendor, authorize, options, settings, client, browser))
-
-
-async def _log_in(
-    vendor: str,
-    authorize: Authorize,
-    options: SourceOptions,
-    settings: AccountSettings,
-    client: Client,
-    browser: Browser,
-) -> Granted:
     waiting = _Waiting(Expected(vendor, token_urlsafe(32)), pasted_only=browser.target.path is None)
     async with AsyncExitStack() as stack:
         url, path = browser.target.url, browser.target.path

@@ -1,5 +1,6 @@
 """What options, files and a login by browser give for `connect`: the credential's fields and the settings."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -45,7 +46,7 @@ def logged_in(
         https_only=not authorize.loopback and options.authorize_url.startswith("https://"),
     )
     browser = Browser(target=target, wait=timedelta(minutes=values["wait"]), opened=not values["no_browser"])
-    granted = log_in(source.title, authorize, options, chosen, client, browser)
+    granted = asyncio.run(log_in(source.title, authorize, options, chosen, client, browser))
     for field, value in granted.secrets.items():
         secrets.know(field, value)
     app_given = {"client_id": client.client_id, "client_secret": secret} if granted.with_app else {}

@@ -1,6 +1,6 @@
 """Commands that stop reading for a while, and let it go on: of a source, or by the language model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 from sqlalchemy import Connection
@@ -20,10 +20,19 @@ FEATURES = "features"
 WHAT = Choice([*BY_NAME, FEATURES])
 
 
+def _of_whom(run: Callable[..., None]) -> Callable[..., None]:
+    """Add what both commands are told of whom they concern."""
+    for parameter in (
+        click.option("--name", help="one account of it; default: all of the workspace at this source"),
+        click.option("--workspace", help="of one workspace"),
+        click.argument("what", metavar="SOURCE|features", type=WHAT),
+    ):
+        run = parameter(run)
+    return run
+
+
 @click.command(help="Read nothing more of a SOURCE until it is resumed, or let the language model read nothing.")
-@click.argument("what", metavar="SOURCE|features", type=WHAT)
-@click.option("--workspace", help="of one workspace")
-@click.option("--name", help="one account of it; default: all of the workspace at this source")
+@_of_whom
 @click.option("--all", "everything", is_flag=True, help="of all workspaces")
 @click.pass_obj
 def pause(app: App, what: str, workspace: str | None, name: str | None, *, everything: bool) -> None:
@@ -44,9 +53,7 @@ def pause(app: App, what: str, workspace: str | None, name: str | None, *, every
 
 
 @click.command(help="Sync again, from where it stopped, and ask the vendor again where a new login was needed.")
-@click.argument("what", metavar="SOURCE|features", type=WHAT)
-@click.option("--workspace", help="of one workspace")
-@click.option("--name", help="one account of it; default: all of the workspace at this source")
+@_of_whom
 @click.option(
     "--all",
     "everything",

@@ -1,6 +1,7 @@
 """Note each command that changes something in `ingest.operations`: who, what, when, and how it ended."""
 
 import getpass
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -85,7 +86,14 @@ def _end(app: App, operation_id: int, code: int, values: Mapping[str, Any]) -> N
 
 def who(app: App) -> str:
     """Return who types: the setting, or the user and the machine."""
-    return app.core.operator or f"{getpass.getuser()}@{socket.gethostname()}"
+    return app.core.operator or f"{_user()}@{socket.gethostname()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no entry in passwd
+        return f"uid {os.getuid()}"
 
 
 def _path(ctx: click.Context) -> str:

@@ -24,7 +24,7 @@ LITTLE = 0.1  # of a day's requests
 
 
 def known(patient: Patient) -> Iterator[Finding]:
-    """Tell whether there is anything to look at."""
+    """Check whether there is anything to look at."""
     with looking(patient.app.any_engine) as conn:
         if patient.workspace is not None and unknown_workspaces(conn, [patient.workspace]):
             yield cannot(
@@ -36,7 +36,7 @@ def known(patient: Patient) -> Iterator[Finding]:
 
 
 def states(patient: Patient) -> Iterator[Finding]:
-    """Tell in which state accounts are, since when, and which are not fresh."""
+    """Check in which state accounts are, since when, and which are not fresh."""
     objective = timedelta(minutes=patient.app.core.freshness_minutes)
     for row in patient.accounts:
         if row.state != NEEDS_RECONNECT or patient.offline:  # else its login is tried, which tells more
@@ -64,7 +64,7 @@ def _state(row: StoredRow, now: datetime, objective: timedelta) -> Finding:
 
 
 def parts(patient: Patient) -> Iterator[Finding]:
-    """Tell which parts of accounts cannot be read, or are lost."""
+    """Check which parts of accounts cannot be read, or are lost."""
     accounts = {row.account_id: row for row in patient.accounts}
     with looking(patient.app.any_engine) as conn:
         unread = [part for part in first_open(conn, NAMED) if part.account_id in accounts]
@@ -88,7 +88,7 @@ def parts(patient: Patient) -> Iterator[Finding]:
 
 
 def waiting(patient: Patient) -> Iterator[Finding]:
-    """Tell what waits for a decision or for a newer parser."""
+    """Check what waits for a decision or for a newer parser."""
     accounts = {row.account_id: row for row in patient.accounts}
     with looking(patient.app.any_engine) as conn:
         held = [row for row in held_by_account(conn) if row.waiting and row.account_id in accounts]
@@ -113,7 +113,7 @@ def waiting(patient: Patient) -> Iterator[Finding]:
 
 
 def limits(patient: Patient) -> Iterator[Finding]:
-    """Tell which logins a vendor holds to less than usual, and what is left of a day's requests."""
+    """Check which logins a vendor holds to less than usual, and what is left of a day's requests."""
     shared = {(row.source, row.external_id): row for row in reversed(patient.accounts)}
     with looking(patient.app.any_engine) as conn:
         for row in patient.accounts:

@@ -29,7 +29,7 @@ OURS = "ingest_assets."  # errors whose text says what to do
 
 
 def home(patient: Patient) -> Iterator[Finding]:
-    """Tell whether Dagster's folder is here, and whether it keeps its storage in PostgreSQL."""
+    """Check whether Dagster's folder is here, and whether it keeps its storage in PostgreSQL."""
     if patient.home is None:
         yield note(
             "DAGSTER_HOME is not set here, so the instance that Dagster's processes use is not known.",
@@ -66,7 +66,7 @@ def _in_postgresql(file: Path) -> bool:
 
 
 def alive(patient: Patient) -> Iterator[Finding]:
-    """Tell whether Dagster's daemon gives signs, and reports no errors."""
+    """Check whether Dagster's daemon gives signs, and reports no errors."""
     if (fault := _unreachable(patient)) is not None:
         yield fault
         return
@@ -121,7 +121,7 @@ def _unreachable(patient: Patient) -> Finding | None:
 
 
 def schedules(patient: Patient) -> Iterator[Finding]:
-    """Tell which schedules and sensors are off that accounts wait for."""
+    """Check which schedules and sensors are off that accounts wait for."""
     if _unreachable(patient) is not None or not patient.dagster:
         return  # the check of the daemon tells it
     with looking(patient.app.dagster_engine) as conn:

@@ -15,7 +15,7 @@ MIGRATE = "ingest-assets migrate"
 
 
 def server(patient: Patient) -> Iterator[Finding]:
-    """Tell whether PostgreSQL answers, and whether it is one that we may use."""
+    """Check whether PostgreSQL answers, and whether it is one that we may use."""
     facts, where = patient.server, address(patient.app.any_engine)
     if facts.number < OLDEST:
         yield cannot(
@@ -37,7 +37,7 @@ def server(patient: Patient) -> Iterator[Finding]:
 
 
 def schema(patient: Patient) -> Iterator[Finding]:
-    """Tell whether our tables are there in this program's form, and whether we see their rows."""
+    """Check whether our tables are there in this program's form, and whether we see their rows."""
     with looking(patient.app.any_engine) as conn:
         found, facts, role = schema_version(conn), table_facts(conn), patient.server.role
     expected = head_revision()
@@ -66,7 +66,7 @@ def schema(patient: Patient) -> Iterator[Finding]:
 
 
 def pooler(patient: Patient) -> Iterator[Finding]:
-    """Tell whether something like PgBouncer stands before the server, and whether it disturbs."""
+    """Check whether something like PgBouncer stands before the server, and whether it disturbs."""
     engine = patient.app.any_engine
     before = find_pooler(engine)
     if not before.present:

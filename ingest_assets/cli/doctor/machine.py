@@ -15,7 +15,7 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def settings(patient: Patient) -> Iterator[Finding]:
-    """Tell which settings cannot be used, and whether the database is named."""
+    """Check which settings cannot be used, and whether the database is named."""
     for fault in patient.faults:
         yield cannot(fault, action="Set it right, or unset it; docs/settings.md lists all settings.")
     if patient.app.core.database_url is None:

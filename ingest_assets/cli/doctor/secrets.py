@@ -19,7 +19,7 @@ KEYS = "INGEST_ENCRYPTION_KEYS"
 
 
 def keys(patient: Patient) -> Iterator[Finding]:
-    """Tell whether INGEST_ENCRYPTION_KEYS opens every stored secret."""
+    """Check whether INGEST_ENCRYPTION_KEYS opens every stored secret."""
     vault, shut, by_key = patient.app.vault, list[str](), Counter[int]()
     for who, stored in _sealed(patient):
         place = key_of(vault, stored)
@@ -68,7 +68,7 @@ def _sealed(patient: Patient) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 
 def variables(patient: Patient) -> Iterator[Finding]:
-    """Tell which variables that stored logins name are not set here."""
+    """Check which variables that stored logins name are not set here."""
     missing = {name: who for name, who in _variables(patient).items() if not patient.environ.get(name)}
     for name, who in sorted(missing.items()):
         yield cannot(f"The variable {name}, which holds the login of {some(who)}, is not set here.",
@@ -87,7 +87,7 @@ def _variables(patient: Patient) -> dict[str, list[str]]:
 
 
 def elsewhere(patient: Patient) -> Iterator[Finding]:
-    """Tell what the processes that sync cannot open, as far as they have said so."""
+    """Check what the processes that sync cannot open, as far as they have said so."""
     wanted = _variables(patient)
     needed = {
         place for _who, stored in _sealed(patient) if (place := key_of(patient.app.vault, stored)) is not None

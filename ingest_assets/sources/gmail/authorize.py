@@ -119,7 +119,7 @@ class _Sender(BaseAdapter):
         return response
 
     def close(self) -> None:
-        """Leave the client open: it is not this session's."""
+        """Leave the client open: whoever made it closes it."""
 
 
 @contextmanager
