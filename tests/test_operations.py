@@ -65,7 +65,7 @@ class TestWhatChangesSomething:
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become a user who has no name")
     def test_is_done_by_a_user_without_a_name_too(self) -> None:
         """As containers run with any id."""
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603  (our own function)
             [sys.executable, "-c", AS_NOBODY],
             env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path(__file__).parent.parent)},
             capture_output=True,
