@@ -285,6 +285,29 @@ class TestSlack:
         assert pages <= 150 // 3 + 8  # a page of three each, those of what is new, and one that was cut
         assert acme.calls(between)["conversations.history"] < pages
 
+    def test_an_answer_that_is_on_its_way_when_it_is_stopped_is_not_asked_for_again(
+        self, acme: SlackTenant
+    ) -> None:
+        bench, threads = acme.bench, 24
+        for place in range(threads):
+            ts = acme.add(hours_ago=50 * DAY + place).partition(":")[2]
+            acme.order("post", channel="general", text="a reply", thread_ts=ts, hours_ago=49 * DAY)
+        acme.reads()
+        since, wanted = bench.requests(), ("--workspace", "acme", "--source", "slack", "--from", days_ago(60))
+        bench.order("latency", seconds=0.4)
+        process = bench.start("backfill", *wanted)
+        try:
+            asked_until(bench, process, since + 8)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+        bench.order("latency", seconds=0)
+        assert 0 < len(acme.living) < 2 * threads
+        assert backfill(acme, "--from", days_ago(60))["covered"]
+        assert len(acme.living) == 2 * threads
+        assert acme.calls(since)["conversations.replies"] == threads
+
     def test_an_archived_channel_that_was_read_to_its_end_and_a_thread_are_read_back(
         self, acme: SlackTenant
     ) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from typing_extensions import TypeVar
 
 from ingest_assets.settings import SourceOptions
+from ingest_assets.sources.in_flight import InFlight
 from ingest_assets.sources.json_values import Json
 
 
@@ -154,5 +155,6 @@ class Login(Generic[C, S, O]):
     """None where the credential is all that it takes."""
     clock: Clock = field(default_factory=Clock)
     calls: Counter[str] = field(default_factory=Counter)
+    in_flight: InFlight = field(default_factory=InFlight)
     ignored: Counter[str] = field(default_factory=Counter)
     """Headers whose values say nothing that anybody understands, by name."""

@@ -22,6 +22,7 @@ from ingest_assets.errors import (
     UnexpectedResponse,
 )
 from ingest_assets.settings import SourceOptions
+from ingest_assets.sources.in_flight import InFlight
 from ingest_assets.sources.login import Account, Credential
 from ingest_assets.sources.parts import Parts, UnreadablePart
 from ingest_assets.sources.progress import Progress
@@ -78,26 +79,24 @@ class Reading:
         self.unreadable: dict[str, UnreadablePart] = {}
         self.times: list[datetime] = []
         self.progress = Progress()
+        self.in_flight = InFlight()
         self.unread: dict[str, int] = {}
         """By stream, how many ranges are left to be read, as its last cursor says."""
 
     def stage(self) -> Stage:
         """Return how far it has come."""
+        now = self.worker.clock.now()
         return Stage.of(
-            self.progress,
-            since=self.started_at,
-            rows=self.counts.seen,
-            calls=self.calls.total(),
-            now=self.worker.clock.now(),
+            self.progress, since=self.started_at, rows=self.counts.seen, calls=self.calls.total(), now=now
         )
 
     async def read(self, credential: ColumnsView) -> SyncResult:
         """Commit page after page. Raises what comes of a database that went away, or of a process that ends."""
         self.worker.under_way[self.account.account_id] = self
         heartbeat = asyncio.create_task(self._keep_lease())
-        loop, extracting = asyncio.get_running_loop(), asyncio.create_task(self._extracted(credential))
+        extracting = asyncio.create_task(self._extracted(credential))
         try:
-            with self.worker.stop.calls(lambda: loop.call_soon_threadsafe(extracting.cancel)):
+            with self.worker.stop.calls(self.in_flight.ending(extracting)):
                 await extracting
         except asyncio.CancelledError:
             if not self.worker.stop.requested:
@@ -193,10 +192,8 @@ class Reading:
         )
 
     async def _extract(self, credential: ColumnsView, store: Store) -> None:
-        opened = self.source.credential.model_validate(
-            self.worker.vault.open(credential, who=who(self.source, self.account))
-        )
-        worker = self.worker
+        worker, name = self.worker, who(self.source, self.account)
+        opened = self.source.credential.model_validate(worker.vault.open(credential, who=name))
         with reading(worker.engine) as conn:
             cursors = writes.load_cursors(conn, self.account.account_id)
             rejected_before = any_rejected(conn, self.account.account_id)
@@ -235,6 +232,7 @@ class Reading:
             clock=self.progress.noting(self.worker.clock),
             progress=self.progress,
             calls=self.calls,
+            in_flight=self.in_flight,
             calls_today=calls_today,
             skipped=self.skipped,
             waiting=self.breaker.ids(WAITING),

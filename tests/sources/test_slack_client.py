@@ -57,7 +57,7 @@ def login_at(url: str, credential: SlackCredential) -> SlackLogin:
 
 def history(login: SlackLogin) -> list[list[object]]:
     async def read() -> list[list[object]]:
-        async with SlackClient.open(login, in_flight=1, paced=False, limited=False) as client:
+        async with SlackClient.open(login, at_once=1, paced=False, limited=False) as client:
             pages = client.history("C1", oldest="1785000000.000000", latest="1785000001.000000", tries=1)
             return [page async for page in pages]
 

@@ -162,7 +162,7 @@ class JsonApi:
         Raises Transient for the others, where nothing answers, and AnswerTooLarge.
         """
         limiter = self._limiter(request)
-        async with limiter.slot(cost):
+        async with limiter.slot(cost), self._login.in_flight.one():
             answer = await self._send(request)
         self.vendor_clock.note(answer.headers, self._login.clock.now())
         self._seen(request, answer.headers)

@@ -54,7 +54,7 @@ class SlackClient:
         web: AsyncWebClient,
         login: Login[Any, Any, SlackOptions],
         *,
-        in_flight: int,
+        at_once: int,
         paced: bool,
         limited: bool,
     ) -> None:
@@ -67,8 +67,9 @@ class SlackClient:
         self._clock = clock = login.clock
         self._calls = login.calls
         self._ignored = login.ignored
+        self._in_flight = login.in_flight
         # by method, as Slack counts: those that wait for one method hold up no other
-        self._in_flight = {method: asyncio.Semaphore(in_flight) for method in METHODS}
+        self._at_once = {method: asyncio.Semaphore(at_once) for method in METHODS}
         self._paced = paced
         self._limiters = {
             method: RateLimiter(row.per_minute if paced else None, clock, vendor="Slack")
@@ -86,18 +87,18 @@ class SlackClient:
         cls,
         login: SlackLogin,
         *,
-        in_flight: int | None = None,
+        at_once: int | None = None,
         paced: bool | None = None,
         limited: bool | None = None,
     ) -> "AsyncGenerator[SlackClient]":
         """Connect with a login's token, or with the newest one of its rotation. None is what the login chose."""
         token: SecretStr | None = login.credential.token
-        in_flight = login.options.concurrency if in_flight is None else in_flight
+        at_once = login.options.concurrency if at_once is None else at_once
         paced = login.options.pacing if paced is None else paced
         limited = login.settings.app_class == "limited" if limited is None else limited
-        async with open_session(in_flight) as session:
+        async with open_session(at_once) as session:
             web = web_client(session, login.options.api_url, None if token is None else token.get_secret_value())
-            client = cls(web, login, in_flight=in_flight, paced=paced, limited=limited)
+            client = cls(web, login, at_once=at_once, paced=paced, limited=limited)
             await client._session.begin()
             yield client
 
@@ -188,7 +189,7 @@ class SlackClient:
         return await retried(send, self._clock, tries=tries)
 
     async def _ask(self, method: str, params: Json, *, app: tuple[str, str] | None = None) -> Json:
-        async with self._in_flight[method], self._limiters[method].slot():
+        async with self._at_once[method], self._limiters[method].slot(), self._in_flight.one():
             self._calls[method] += 1
             try:
                 if app is not None:  # in the body: a URL may end in a log
@@ -269,7 +270,7 @@ async def access(login: Login[Any, Any, SlackOptions], app: tuple[str, str], for
     """Ask for tokens as an app: its id and secret by HTTP Basic, as Slack advises."""
     async with open_session(1) as session:
         client = SlackClient(
-            web_client(session, login.options.api_url, None), login, in_flight=1, paced=False, limited=False
+            web_client(session, login.options.api_url, None), login, at_once=1, paced=False, limited=False
         )
         return await client._ask(ACCESS, form, app=app)
 

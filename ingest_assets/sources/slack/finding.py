@@ -29,7 +29,7 @@ async def shows(login: SlackLogin, sought: Sought) -> Shown | None:
     if sought.record is not SlackMessage or sought.part is None:
         return None
     ts = sought.value.partition(":")[2]
-    async with SlackClient.open(login, in_flight=1, limited=False) as client:
+    async with SlackClient.open(login, at_once=1, limited=False) as client:
         for pages in (
             client.history(sought.part, oldest=ts, latest=ts),
             client.replies(sought.part, ts),

@@ -15,7 +15,7 @@ from ingest_assets.sources.slack.search import searching
 async def probe(login: SlackLogin) -> Sequence[Probe]:
     """Log in, check the scopes and find the channels. Raises SourceError or IngestError, in one sentence."""
     settings: SlackSettings = login.settings
-    async with SlackClient.open(login, in_flight=1, paced=False, limited=False) as client:
+    async with SlackClient.open(login, at_once=1, paced=False, limited=False) as client:
         identity = await client.identity()
         if identity.get("is_enterprise_install"):
             raise CredentialRejected(

@@ -39,7 +39,7 @@ class Hit:
 def searching(login: SlackLogin) -> AbstractAsyncContextManager[SlackClient]:
     """Connect with a login's search token, which is no part of its rotation."""
     alone = SlackCredential(token=login.credential.search_token)
-    return SlackClient.open(replace(login, credential=alone, tokens=None), in_flight=1, limited=False)
+    return SlackClient.open(replace(login, credential=alone, tokens=None), at_once=1, limited=False)
 
 
 async def find_replies(client: SlackClient, since: datetime, now: datetime, *, tries: int) -> list[Hit]:

@@ -18,7 +18,7 @@ async def visible(login: SlackLogin) -> tuple[str, bool]:
     types = "public_channel" if settings.public_only else "public_channel,private_channel"
     count = 0
     async with (
-        SlackClient.open(login, in_flight=1, paced=False, limited=False) as client,
+        SlackClient.open(login, at_once=1, paced=False, limited=False) as client,
         aclosing(client.joined_channels(types)) as pages,
     ):
         async for channels in pages:

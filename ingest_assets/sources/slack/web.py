@@ -36,10 +36,10 @@ class _Web(AsyncWebClient):
         }
 
 
-def open_session(in_flight: int) -> aiohttp.ClientSession:
+def open_session(at_once: int) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         timeout=TIMEOUT,
-        connector=aiohttp.TCPConnector(limit=in_flight),
+        connector=aiohttp.TCPConnector(limit=at_once),
         headers={"accept-encoding": ENCODINGS},
     )
     # else a GET goes out twice where a kept connection was cut; `retried` decides, and counts. There is no option.
