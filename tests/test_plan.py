@@ -91,11 +91,12 @@ class TestWords:
         wanted = ("--workspace", "acme", "--source", "gong")
         done = bench.run("plan", "backfill", *wanted, "--from", days_ago(60), OPENAI_API_KEY="sk-test")
         assert (done.returncode, done.stderr) == (0, "")
-        title, items, calls, time, model, cost = done.stdout.splitlines()
+        title, items, calls, again, time, model, cost = done.stdout.splitlines()
         assert title.startswith("acme Acme 1, from 20")
         assert items.startswith("  4 calls, about 0.0 MB")
         assert calls.startswith("  ")
         assert "API calls (calls.extensive " in calls
+        assert again == "  1 of them again with each further sync, as after an interruption"
         assert time == "  A minute at most under the vendor's limits"
         assert model.startswith("  4 transcripts for the language model: 4 requests, ")
         assert model.endswith("no price is set (OPENAI_INPUT_PRICE, OPENAI_OUTPUT_PRICE)")

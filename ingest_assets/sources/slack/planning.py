@@ -1,6 +1,6 @@
 """What reading Slack further costs: it gives no count, so the first page of each of some channels tells.
 
-A thread costs a request of its own, whatever its length: so there are as many as the history shows parents.
+A thread costs requests of its own: how many, its parent's count of replies tells.
 """
 
 import random
@@ -11,12 +11,12 @@ from typing import Any
 
 from ingest_assets.errors import PartUnreadable
 from ingest_assets.sources.json_values import Json
-from ingest_assets.sources.planning import Amount, Estimate, Look, looks, mean, minutes, pages, total
+from ingest_assets.sources.planning import Amount, Estimate, Look, looks, mean, minutes, over, pages, total
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor
 from ingest_assets.sources.slack.methods import LIMITED, LIMITED_OBJECTS, PAGE, TIER_3
-from ingest_assets.sources.slack.plan import ChannelCursor, reaching
+from ingest_assets.sources.slack.plan import WHOLE_WINDOW_PAGES, ChannelCursor, reaching
 from ingest_assets.sources.slack.records import SlackMessage, at, ts_of
 from ingest_assets.sources.slack.threads import ts_of_message
 from ingest_assets.sources.time_window_plan import Window
@@ -24,6 +24,7 @@ from ingest_assets.sources.values import dump_json
 
 CHANNELS, LIMITED_CHANNELS = 100, 3  # that are looked at: what Slack grants in two or three minutes
 PIECES = 4  # of a channel that has more than a page
+FEW_PAGES = 30  # of all of them together: so many are looked at one by one
 SHOWN = 200  # messages whose size is measured
 
 
@@ -40,18 +41,21 @@ class _Planner:
         self.existing = run.existing(SlackMessage)
         self.messages: list[Any] = []
         self.size = LIMITED_OBJECTS if client.limited else PAGE
+        self.whole = 0
+        """Pages of a range of a channel that are looked at one by one."""
 
     async def estimate(self) -> Estimate:
         selected = await self._selected()
         listing = self.run.calls["users.conversations"]
         due = AccountCursor.model_validate(self.run.cursors.get(ACCOUNT, {})).users_read_at is None
-        live = [await self._live(channel) for channel in selected]
         unread = [(channel, part) for channel in selected for part in self._unread(channel)]
         most = LIMITED_CHANNELS if self.client.limited else CHANNELS
+        self.whole = 0 if self.client.limited else FEW_PAGES // max(1, len(unread))
         chosen = random.Random(0).sample(unread, min(most, len(unread)))  # noqa: S311  (a sample)
         found = [one for channel, window in chosen for one in [await self._looked(channel, window)] if one]
+        live = [await self._live(channel) for channel in selected]  # now it is known how long Slack's pages are
         history = _scaled([self._history(looked) for looked in found], len(unread))
-        replies = _scaled([_replies(looked) for looked in found], len(unread))
+        replies = _scaled([self._replies(looked) for looked in found], len(unread))
         return Estimate(
             items=_scaled([_messages(looked) for looked in found], len(unread)),
             calls={
@@ -60,7 +64,7 @@ class _Planner:
                 "conversations.history": history + Amount(sum(live)),
                 "conversations.replies": replies,
             },
-            each_sync={"users.conversations": listing, "conversations.history": float(len(live))},
+            each_sync={"users.conversations": listing, "conversations.history": sum(map(self._again, live))},
             minutes=minutes(
                 (history.likely + sum(live), self._granted("conversations.history")),
                 (replies.likely, self._granted("conversations.replies")),
@@ -107,38 +111,40 @@ class _Planner:
         count = await self.existing.count_after("ts", ts_of(self.run.started_at - watch), **shown)
         return max(1, ceil(count / self.size))
 
+    def _again(self, live: float) -> float:
+        """Return how many of the requests for what may have changed the next sync makes again: see `next_plan`."""
+        return live if live * self.size <= WHOLE_WINDOW_PAGES * PAGE else 1
+
     async def _looked(self, channel: Json, window: Window) -> list[Look] | None:
         """Look at a range of a channel; None where Slack does not let us."""
 
         async def first_page(window: Window) -> Look:
             oldest, latest = ts_of(window.since), ts_of(window.until)
             messages, more = await self.client.newest(channel["id"], oldest=oldest, latest=latest)
-            self.messages += messages
             if more:
                 self.size = min(self.size, max(1, len(messages)))
-            moments = [ts for message in messages if (ts := ts_of_message(message))]
-            return Look(window, messages, more, at(min(moments)) if moments else None)
+            # Slack's ranges include both ends: the message at the later one was seen
+            shown = {ts: message for message in messages if (ts := ts_of_message(message)) and ts < latest}
+            self.messages += shown.values()
+            return Look(window, list(shown.values()), more, at(min(shown)) if shown else None)
 
         try:
-            return await looks(first_page, window, 1 if self.client.limited else PIECES)
+            return await looks(first_page, window, 1 if self.client.limited else PIECES, self.whole)
         except PartUnreadable:
             return None
 
     def _history(self, looked: Sequence[Look]) -> Amount:
         return pages(total(looked), self.size)
 
-
-def _replies(looked: Sequence[Look]) -> Amount:
-    """Return how many threads are read."""
-    seen = [message for look in looked for message in look.items]
-    parents = sum(bool(_reply_count(message)) for message in seen)
-    return total(looked).times(parents / max(len(seen), 1))
+    def _replies(self, looked: Sequence[Look]) -> Amount:
+        """Return how many pages of threads are read: each shows the parent with its replies."""
+        counts = [_reply_count(message) for look in looked for message in look.items]
+        return over(total(looked), [ceil((1 + count) / self.size) if count else 0 for count in counts])
 
 
 def _messages(looked: Sequence[Look]) -> Amount:
     """Return how many messages there are, replies included."""
-    seen = [message for look in looked for message in look.items]
-    return total(looked).times(1 + sum(map(_reply_count, seen)) / max(len(seen), 1))
+    return over(total(looked), [1 + _reply_count(message) for look in looked for message in look.items])
 
 
 def _reply_count(message: object) -> int:
@@ -148,14 +154,8 @@ def _reply_count(message: object) -> int:
 
 def _scaled(amounts: Sequence[Amount], count: int) -> Amount:
     """Return the sum of so many, of which some are known."""
-    if not amounts:
-        return Amount()
-    likely = [one.likely for one in amounts]
-    middle = mean(likely)
-    spread = sum((one - middle) ** 2 for one in likely) / max(1, len(likely) - 1)
-    unknown = count - len(likely)
-    known = sum(amounts, Amount()).times(count / len(likely))
-    return Amount(known.likely, known.variance + spread * unknown * count / len(likely))
+    known = sum(amounts, Amount()).times(count / max(1, len(amounts)))
+    return over(Amount(count), [one.likely for one in amounts]) + Amount(0, known.variance)
 
 
 def _notes(looked_at: int, channels: int) -> list[str]:
