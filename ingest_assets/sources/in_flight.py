@@ -29,7 +29,7 @@ class InFlight:
                 self._none.set()
 
     def ending(self, task: asyncio.Task[None]) -> Callable[[], object]:
-        """Return what ends the requests and, once their answers are here, cancels a task; any thread may call it."""
+        """Return what ends the requests, and a task once their answers are here; any thread may call it."""
         loop = asyncio.get_running_loop()
         return lambda: asyncio.run_coroutine_threadsafe(self._end(task), loop)
 
