@@ -1,25 +1,33 @@
-"""Run `ingest-assets` in a fork of a process that has imported it: most of a short command is its imports.
+"""Run `ingest-assets` in a fork of a process that has imported it, and all that a command may import later: most
+of a short command is its imports.
 
-For each command the server forks a child, which takes on the given arguments, environment and files, runs what the
-installed script runs, and ends as an interpreter ends. What it writes and its exit code are a command's.
+For each command the server forks a child, which takes on the given arguments, environment and files, and runs what
+the installed script runs. It ends as an interpreter ends, but takes nothing apart before, which would take longer than
+most commands. What it writes and its exit code are a command's.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 COMMAND = Path(sys.executable).parent / "ingest-assets"
 LONGEST_REQUEST = 1 << 20
 TIMEOUT = 60.0
+COMMANDS = [f"ingest_assets.{part}" for part in ("cli", "features", "incidents", "sources", "storage", "sync")]
 
 
 class Commands:
@@ -71,6 +79,14 @@ class Commands:
         self._folder.cleanup()
 
 
+def import_all() -> None:
+    """Import what commands import when they need it, but for what is Dagster's alone."""
+    for package in COMMANDS:
+        path = import_module(package).__path__
+        for module in pkgutil.walk_packages(path, f"{package}."):
+            import_module(module.name)
+
+
 def serve(listening: socket.socket) -> None:
     """Fork a child for each connection, and return in the one that is to run the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children who wait for commands end unheard
@@ -106,8 +122,24 @@ def become(argv: list[str], environ: dict[str, str], folder: str, files: list[in
     sys.argv = argv
 
 
+def run_and_end(main: Callable[[], None]) -> None:
+    """Run a command; where it ends as commands do, end at once."""
+    try:
+        main()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
+
+
 if __name__ == "__main__":
     from ingest_assets.cli.program import main
 
+    import_all()
+    gc.freeze()  # a collection in a child would copy the pages of all that it looks at
     serve(socket.socket(fileno=int(sys.argv[1])))
-    main()
+    run_and_end(main)
