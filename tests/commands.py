@@ -2,8 +2,8 @@
 of a short command is its imports.
 
 For each command the server forks a child, which takes on the given arguments, environment and files, and runs what
-the installed script runs. It ends as an interpreter ends, but takes nothing apart before, which would take longer than
-most commands. What it writes and its exit code are a command's.
+the installed script runs. It ends as an interpreter ends, but takes nothing apart, which would take longer than most
+commands. What it writes and its exit code are a command's.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def run_and_end(main: Callable[[], None]) -> None:
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise
-        threading._shutdown()
+        threading._shutdown()  # type: ignore[attr-defined]  # with which an interpreter begins to end
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
