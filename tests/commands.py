@@ -2,8 +2,8 @@
 of a short command is its imports.
 
 For each command the server forks a child, which takes on the given arguments, environment and files, and runs what
-the installed script runs. It ends as an interpreter ends, but takes nothing apart, which would take longer than most
-commands. What it writes and its exit code are a command's.
+the installed script runs. It ends as an interpreter ends, but takes nothing apart, which would take longer than
+most commands. What it writes and its exit code are a command's.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Case(ABC):
     halved: ClassVar[bool] = False
     """One request asks for several parts, and is halved down to the sick one."""
     many: ClassVar[bool] = False
-    """There may be as many sick parts as Slack has codes."""
+    """There may be as many sick parts as Slack has codes, or as there are answers."""
 
     def __init__(self, bench: Bench, name: str = "acme") -> None:
         self.bench = bench
@@ -219,6 +219,7 @@ class GmailCase(Case):
 
 class MailThread(GmailCase):
     method = "threads.get"
+    many = True
 
     def fall_ill(self) -> str:
         thread = self.tenant.add(hours_ago=1)
@@ -228,6 +229,7 @@ class MailThread(GmailCase):
 
 class MailBody(GmailCase):
     method = "attachments.get"
+    many = True
     exempt: ClassVar = {"error 404": GONE, "status 404": GONE}
 
     def fall_ill(self) -> str:
@@ -265,6 +267,7 @@ class GongCase(Case):
 
 class Transcript(GongCase):
     method = "calls.transcript"
+    many = True
     halved = True
 
     def fall_ill(self) -> str:
@@ -362,6 +365,7 @@ class FathomCase(Case):
 
 class SessionTranscript(FathomCase):
     method = "recordings.transcript"
+    many = True
     exempt: ClassVar = {"error 404": GONE, "status 404": GONE, "json {}": PENDING}
 
     def arrived(self, external_ids: set[str]) -> bool:
@@ -371,6 +375,7 @@ class SessionTranscript(FathomCase):
 
 class SessionSummary(FathomCase):
     method = "recordings.summary"
+    many = True
     exempt: ClassVar = {"error 404": GONE, "status 404": GONE, "json {}": PENDING}
 
     def arrived(self, external_ids: set[str]) -> bool:
