@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from ingest_assets.app import App
 from ingest_assets.errors import IngestError, Transient
 from ingest_assets.sources.concurrency import ahead
+from ingest_assets.sources.in_flight import LAST_ANSWERS
 from ingest_assets.sources.login import Clock, TokenPair
 from ingest_assets.storage.schema import token_pairs
 from ingest_assets.storage.vault import new_key
+from ingest_assets.sync.account import sync
 from ingest_assets.sync.oauth import RotatingTokens
 from tests.sources.tenants import FathomTenant, GmailTenant, GongTenant, SlackTenant, Tenant
 from tests.workbench import Bench
 
 OAUTH = {"client_id": "app", "client_secret": "app-secret", "refresh_token": "refresh-0"}
 WRONG = {"client_secret": "wrong"}
+PATIENCE = 20.0
+WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 TOKEN_METHOD = {"slack": "oauth.v2.access", "gong": "oauth.token", "fathom": "oauth.token"}
 
 
@@ -69,6 +74,24 @@ class TestAChainOfTokens:
         acme.reads()
         assert refreshes(acme) == 1
         acme.bench.clock.advance(timedelta(hours=2))
+        acme.reads()
+        assert refreshes(acme) == 2
+
+    def test_is_refreshed_to_the_end_where_a_stop_comes_amid_it(self, acme: Tenant) -> None:
+        bench = acme.bench
+        bench.clock.advance(timedelta(hours=2))
+        worker, options = bench.worker(), bench.app.options_of(acme.source)
+        with bench.engine.connect() as conn, ThreadPoolExecutor(1) as pool:
+            conn.execute(select(token_pairs).with_for_update())
+            syncing = pool.submit(sync, acme.source, acme.account, options, worker)
+            while not conn.execute(text(WAITING)).scalar():
+                time.sleep(0.005)  # between looks at another session
+            worker.stop.request()
+            with suppress(TimeoutError):
+                syncing.result(2 * LAST_ANSWERS)  # the refresh cannot go on yet
+            conn.rollback()
+            assert syncing.result(PATIENCE).unfinished
+        assert refreshes(acme) == 2
         acme.reads()
         assert refreshes(acme) == 2
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from ingest_assets.errors import IngestError
 from ingest_assets.sources import BY_NAME
 from ingest_assets.sources.client.retry import retried
+from ingest_assets.sources.in_flight import InFlight
 from ingest_assets.sources.login import Clock, Login, TokenPair, Tokens
 from ingest_assets.sources.source import Source
 from ingest_assets.storage.accounts import find_accounts
@@ -103,12 +104,13 @@ def tokens_of(
     exchange = source.connector().exchange
     if first is None or exchange is None or not (vault.keys or login.credential.single_use):
         return None
+    apart = replace(login, in_flight=InFlight())  # also after a stop: `RotatingTokens` waits for its answer
     return RotatingTokens(
         engine=engine,
         vault=vault,
         chain=chain_of(source.name, first),
         first_refresh_token=first,
-        exchange=partial(exchange, login),
+        exchange=partial(exchange, apart),
         clock=login.clock,
         probing=probing,
     )
