@@ -26,7 +26,6 @@ TEAM = {
     "client_secret": "practice-secret",
     "rotates": False,
     "seed": 7,
-    "page_cap": 20,
     "world": {
         "channels": [
             {"name": "deals", "id": "C0DEALS"},

@@ -61,6 +61,7 @@ def test_a_first_sync_and_a_backfill_take_what_the_plan_says(bench: Bench, sourc
     first = made.reads()
     calls, stored = sum(first.calls.values()), len(made.living)
     assert told["plan_api_calls"] <= max(30, 0.7 * calls)
+    assert 1 <= told["api_calls_again"] <= calls
     assert about(told["api_calls"], calls), (told, first.calls)
     assert about(told["items"], stored), (told, stored)
 

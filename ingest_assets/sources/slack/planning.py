@@ -113,7 +113,7 @@ class _Planner:
 
     def _again(self, live: float) -> float:
         """Return how many of the requests for what may have changed the next sync makes again: see `next_plan`."""
-        return live if live * self.size <= WHOLE_WINDOW_PAGES * PAGE else 1
+        return max(1, live) if live * self.size <= WHOLE_WINDOW_PAGES * PAGE else 1
 
     async def _looked(self, channel: Json, window: Window) -> list[Look] | None:
         """Look at a range of a channel; None where Slack does not let us."""
