@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from math import ceil
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,19 @@ def pytest_configure() -> None:
     """Let what tests start hear of Ctrl-C and of a closed terminal, though nohup or `&` had us ignore them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each worker some of the tests that take minutes, first: in the end the others would wait for them."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("timeout")]
+    short = [item for item in items if not item.get_closest_marker("timeout")]
+    share = ceil(len(short) / workers)
+    items[:] = [
+        item
+        for worker in range(workers)  # each begins with as long a part of the list
+        for item in (*long[worker::workers], *short[worker * share :][:share])
+    ]
 
 
 def pytest_collection_finish() -> None:
