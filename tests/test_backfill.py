@@ -73,6 +73,22 @@ def asked_until(bench: Bench, process: subprocess.Popen[str], requests: int) -> 
         pause(0.005)
 
 
+def interrupted(bench: Bench, *arguments: str, requests: int) -> str:
+    """Press Ctrl-C after so many requests of a backfill; return what it printed."""
+    since = bench.requests()
+    process = bench.start("backfill", *arguments)
+    try:
+        asked_until(bench, process, since + requests)
+        process.send_signal(signal.SIGINT)
+        began = monotonic()
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert monotonic() - began < 2
+    assert (process.returncode, err) == (130, "Stopping at a safe place ... (once more: at once)\n")
+    return out
+
+
 def sync_for(bench: Bench, acme: Workspace, *, minutes: float) -> None:
     """Sync, and end at a safe place once so much time is over, by the clock that waits for nothing."""
     stop, until = Stop(), bench.clock.now() + timedelta(minutes=minutes)
@@ -260,16 +276,7 @@ class TestSlack:
         acme.reads()
         since, wanted = bench.requests(), ("--workspace", "acme", "--source", "slack", "--from", days_ago(60))
         bench.order("latency", seconds=0.05)
-        process = bench.start("backfill", *wanted)
-        try:
-            asked_until(bench, process, since + 12)
-            process.send_signal(signal.SIGINT)
-            began = monotonic()
-            out, err = process.communicate(timeout=30)
-        finally:
-            process.kill()
-        assert monotonic() - began < 2
-        assert (process.returncode, err) == (130, "Stopping at a safe place ... (once more: at once)\n")
+        out = interrupted(bench, *wanted, requests=12)
         assert acme.account.lease_until is None
         kept = acme.living
         assert 0 < len(kept) < 150
@@ -295,13 +302,7 @@ class TestSlack:
         acme.reads()
         since, wanted = bench.requests(), ("--workspace", "acme", "--source", "slack", "--from", days_ago(60))
         bench.order("latency", seconds=0.4)
-        process = bench.start("backfill", *wanted)
-        try:
-            asked_until(bench, process, since + 8)
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
-        finally:
-            process.kill()
+        interrupted(bench, *wanted, requests=8)
         bench.order("latency", seconds=0)
         assert 0 < len(acme.living) < 2 * threads
         assert backfill(acme, "--from", days_ago(60))["covered"]

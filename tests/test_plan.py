@@ -149,6 +149,19 @@ def test_a_plan_joins_no_channel_and_stores_nothing(bench: Bench) -> None:
     assert "conversations.join" not in acme.calls()
 
 
+def test_a_plan_counts_behind_an_empty_first_page(bench: Bench) -> None:
+    acme = SlackTenant(bench, "acme", empty_pages=True).connected()
+    for hours in range(1, 7):
+        acme.add(hours_ago=hours)
+    assert planned(bench, "sync", "--source", "slack")["items"]["likely"] == 6
+
+
+def test_a_count_of_replies_that_is_none_ends_no_plan(bench: Bench) -> None:
+    acme = SlackTenant(bench, "acme").connected()
+    acme.order("post", channel="general", text="odd", hours_ago=1, extra={"reply_count": 10**17})
+    assert planned(bench, "sync", "--source", "slack")["api_calls"]["likely"] <= 4
+
+
 def test_an_app_with_one_request_a_minute_is_planned_with_few_of_them(bench: Bench) -> None:
     world = {"channels": 5, "messages": 60, "span_hours": 600}
     acme = bench.workspace("acme", world=world, app_class="limited", settings={"app_class": "limited"})

@@ -8,7 +8,7 @@ from ingest_assets.errors import IngestError
 
 
 def require_yes(sentence: str, *, yes: bool) -> None:
-    """Ask for a confirmation. Raises click.Abort for a no, and IngestError where nobody answers."""
+    """Ask for a confirmation. Raises click.Abort for a no, and IngestError where the input ends."""
     if yes:
         return
     try:

@@ -160,7 +160,7 @@ def pages(items: Amount, size: int) -> Amount:
 
 
 def over(items: Amount, values: Sequence[float]) -> Amount:
-    """Return the sum of a value over so many items, by the values of those that were seen."""
+    """Estimate the sum of a value over all items from the values of a sample."""
     if not values:
         return Amount()
     middle = mean(values)

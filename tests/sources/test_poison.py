@@ -125,7 +125,7 @@ def bound(case: Case, answer: str) -> int:
 
 
 def apart(case: type[Case], answer: str) -> bool:
-    """Tell whether an answer is tried without others: it may concern whoever asks, or is none of a fault."""
+    """Return whether an answer needs an account of its own: it may concern all parts, or is no fault."""
     return answer in CONCERNS_ALL or answer in case.exempt or not case.many
 
 

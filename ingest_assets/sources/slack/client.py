@@ -44,6 +44,7 @@ ACCESS = "oauth.v2.access"
 CODE = re.compile(r"[a-z0-9_]{1,60}")
 SCOPE = re.compile(r"[a-z:._, -]{1,200}")
 NEXT_CURSOR = ("response_metadata", "next_cursor")
+EMPTY_PAGES = 5  # that are followed where only the first messages are wanted
 
 
 class SlackClient:
@@ -132,11 +133,16 @@ class SlackClient:
         return self._pages("conversations.history", "messages", limit=PAGE, tries=tries, **asked)
 
     async def newest(self, channel: str, *, oldest: str, latest: str) -> tuple[list[Any], bool]:
-        """Return the first page of a range, and whether there is more."""
-        method = "conversations.history"
-        limit = LIMITED_OBJECTS if self.limited else PAGE
-        answer = await self._call(method, channel=channel, oldest=oldest, latest=latest, inclusive=1, limit=limit)
-        return listed(answer, "messages", f"Slack's answer to {method}"), _has_cursor(answer)
+        """Return the first messages of a range, and whether there are more; Slack may begin with empty pages."""
+        method, limit = "conversations.history", LIMITED_OBJECTS if self.limited else PAGE
+        asked: Json = {"channel": channel, "oldest": oldest, "latest": latest, "inclusive": 1, "limit": limit}
+        for _ in range(EMPTY_PAGES):
+            answer = await self._call(method, **asked)
+            messages, more = listed(answer, "messages", f"Slack's answer to {method}"), _has_cursor(answer)
+            if messages or not more:
+                break
+            asked["cursor"] = answer["response_metadata"]["next_cursor"]
+        return messages, more
 
     def replies(
         self, channel: str, thread_ts: str, *, after: str | None = None, tries: int = TRIES

@@ -24,7 +24,8 @@ from ingest_assets.sources.values import dump_json
 
 CHANNELS, LIMITED_CHANNELS = 100, 3  # that are looked at: what Slack grants in two or three minutes
 PIECES = 4  # of a channel that has more than a page
-FEW_PAGES = 30  # of all of them together: so many are looked at one by one
+FEW_PAGES = 30  # an account with no more unread pages is counted, not sampled
+MOST_REPLIES = 1_000_000  # a larger number is no count
 SHOWN = 200  # messages whose size is measured
 
 
@@ -149,7 +150,7 @@ def _messages(looked: Sequence[Look]) -> Amount:
 
 def _reply_count(message: object) -> int:
     count = message.get("reply_count") if isinstance(message, dict) else None
-    return count if isinstance(count, int) else 0
+    return count if isinstance(count, int) and 0 < count <= MOST_REPLIES else 0
 
 
 def _scaled(amounts: Sequence[Amount], count: int) -> Amount:
