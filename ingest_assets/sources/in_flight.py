@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
-LAST_ANSWERS = 0.75  # seconds that a stop waits for them
+LAST_ANSWERS = 1.25  # seconds that a stop waits for them; who presses Ctrl-C waits for two at most
 
 
 class InFlight:
