@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 LONGEST_PAUSE = timedelta(hours=1)
 """No vendor may keep us waiting for longer: asking once an hour harms nobody."""
@@ -112,8 +113,11 @@ def _pause(value: str, now: datetime, unit: float) -> timedelta | None:
 
 
 def _moment(value: str) -> datetime | None:
-    if not value or len(value) > LONGEST_VALUE:
-        return None
+    return _parsed(value) if 0 < len(value) <= LONGEST_VALUE else None
+
+
+@lru_cache(maxsize=16)  # the answers of a second carry the same
+def _parsed(value: str) -> datetime | None:
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = read(value)

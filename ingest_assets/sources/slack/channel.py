@@ -34,6 +34,7 @@ from ingest_assets.sources.slack.plan import (
     still_unread,
 )
 from ingest_assets.sources.slack.records import SlackMessage, ts_of
+from ingest_assets.sources.slack.spoken import Spoken, spoken
 from ingest_assets.sources.slack.stretches import Range
 from ingest_assets.sources.slack.threads import (
     LEDGER,
@@ -41,8 +42,6 @@ from ingest_assets.sources.slack.threads import (
     ThreadReader,
     is_long_pause,
     note_root,
-    spoken,
-    ts_of_message,
 )
 from ingest_assets.sources.slack.zones import with_zones
 from ingest_assets.sources.source import Page, Store
@@ -221,8 +220,11 @@ class ChannelReader:
             walk = Walk(begun)
             try:
                 async for messages in self._history(channel_id, begun):
-                    await self._page(reading, messages, seen, pages, known=known)
-                    walk.advance([ts for message in messages if (ts := ts_of_message(message))])
+                    here = spoken(messages)
+                    shown = [one.ts for one in here if one.ts is not None]
+                    seen.update(shown)
+                    await self._page(reading, here, seen, pages, known=known)
+                    walk.advance(shown)
                     reached(walk.remaining)
                 break
             except CursorExpired:
@@ -258,16 +260,19 @@ class ChannelReader:
         return rows
 
     async def _page(
-        self, reading: Reading, messages: list[Any], seen: set[str], pages: ChannelPages, *, known: bool
+        self,
+        reading: Reading,
+        here: Sequence[Spoken],
+        seen: set[str],
+        pages: ChannelPages,
+        *,
+        known: bool,
     ) -> None:
         """Store the rows of one history page, each changed thread whole."""
-        here = spoken(messages)
         page = RowsOfPage(pages, self.run.clock, await self.directory.guests(here))
-        page_seen = {ts for message in messages if (ts := ts_of_message(message))}
-        seen |= page_seen
         ledger: dict[str, StoredRow] = {}
         if known:  # else there is nothing to compare with
-            ids = [SlackMessage.id_of(reading.channel_id, ts) for ts in page_seen]
+            ids = [SlackMessage.id_of(reading.channel_id, one.ts) for one in here if one.ts is not None]
             ledger = await self.existing.by_id(ids, LEDGER)
         threads: list[Callable[[], Awaitable[None]]] = []
         for heard in here:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -17,7 +16,7 @@ from ingest_assets.sources.slack.markup import USER
 from ingest_assets.sources.slack.names import Names, name_in
 from ingest_assets.sources.slack.pace import AuditPace
 from ingest_assets.sources.slack.records import SHOWN, SlackChannel, SlackUser
-from ingest_assets.sources.slack.text import Said
+from ingest_assets.sources.slack.spoken import Spoken
 from ingest_assets.sources.source import Page, Store
 
 ACCOUNT = ""  # the stream of what concerns the account as a whole; the others are channel ids
@@ -27,9 +26,6 @@ REFUSED_RHYTHM = LONGEST_PAUSE  # how soon a profile is asked for again that Sla
 
 USERS = "users"  # the list of people as a part; a profile is one, too
 PROFILE = "user:"
-
-Spoken = tuple[Any, Said | None]
-"""A message, and what it says; None where it is no message at all."""
 
 
 class SearchCursor(BaseModel):
@@ -161,7 +157,7 @@ class Directory:
     async def guests(self, spoken: Sequence[Spoken]) -> Rows:
         """Look up users that the directory does not list, guests from other companies for one, once each."""
         wanted: set[str] = set()
-        for message, said in spoken:
+        for message, _, said in spoken:
             if said is None:
                 continue
             wanted |= said.mentions

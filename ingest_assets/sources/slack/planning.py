@@ -18,7 +18,7 @@ from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor
 from ingest_assets.sources.slack.methods import LIMITED, LIMITED_OBJECTS, PAGE, TIER_3
 from ingest_assets.sources.slack.plan import WHOLE_WINDOW_PAGES, ChannelCursor, reaching
 from ingest_assets.sources.slack.records import SlackMessage, at, ts_of
-from ingest_assets.sources.slack.threads import ts_of_message
+from ingest_assets.sources.slack.spoken import ts_of_message
 from ingest_assets.sources.time_window_plan import Window
 from ingest_assets.sources.values import dump_json
 

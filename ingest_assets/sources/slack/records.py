@@ -36,8 +36,7 @@ PERSON = re.compile(r"([UW](?<![A-Z0-9].)[A-Z0-9]{4,30})(?![A-Z0-9])(?:\|[^<>|]{
 
 def at(ts: str) -> datetime:
     """Convert Slack's "seconds.micros" exactly; a float would lose the last digit."""
-    seconds, _, micros = ts.partition(".")
-    return EPOCH + timedelta(0, int(seconds), int(micros))
+    return EPOCH + timedelta(0, int(ts[:-7]), int(ts[-6:]))
 
 
 def ts_of(moment: datetime) -> str:
@@ -157,13 +156,13 @@ class SlackMessage(ConversationRecord, table="slack_messages"):
         reply_count, latest_reply = (None, None) if ledger is None else (ledger.reply_count, ledger.latest_reply)
         return self.model_copy(update={"reply_count": reply_count, "latest_reply": latest_reply})
 
-    def row(self) -> RecordRow:
-        """Return what is stored of the message.
+    def _made_row(self) -> RecordRow:
+        """Make what is stored of the message.
 
         What is unfinished makes it another row than the finished one: a ledger that is behind the message, and
         people in the text whose names nobody told us yet.
         """
-        row = super().row()
+        row = super()._made_row()
         ledger: tuple[object, ...] = (self.reply_count, self.latest_reply)
         behind = ledger if ledger != (self.raw.get("reply_count"), self.raw.get("latest_reply")) else ()
         if not behind and not self._unnamed:

@@ -5,7 +5,7 @@ it that came to its end, and commit with its last replies. A thread that is refu
 again wherever it stands.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +14,10 @@ from ingest_assets.sources.client.retry import PATIENCE
 from ingest_assets.sources.rows import Rows
 from ingest_assets.sources.slack.client import SlackClient
 from ingest_assets.sources.slack.connect import SlackExtraction
-from ingest_assets.sources.slack.directory import Directory, Spoken
+from ingest_assets.sources.slack.directory import Directory
 from ingest_assets.sources.slack.plan import Plan
 from ingest_assets.sources.slack.records import BROADCAST, TS, SlackMessage, at, ts_of
-from ingest_assets.sources.slack.text import said_by
+from ingest_assets.sources.slack.spoken import Spoken, spoken
 from ingest_assets.storage.schema import StoredRow
 
 LEDGER = ["reply_count", "latest_reply"]
@@ -116,12 +116,11 @@ class ThreadReader:
         heard = spoken(messages)
         rows, channel_id = await self.directory.guests(heard), thread.reading.channel_id
         for one in heard:
-            ts = ts_of_message(one[0])
-            if ts is not None:
-                thread.present.add(SlackMessage.id_of(channel_id, ts))
-            if ts == thread.root_ts:
+            if one.ts is not None:
+                thread.present.add(SlackMessage.id_of(channel_id, one.ts))
+            if one.ts == thread.root_ts:
                 thread.parent = thread.parent or self.message(rows, channel_id, one, in_channel=True)
-            elif ts not in thread.shown:  # else it stands in the channel's history
+            elif one.ts not in thread.shown:  # else it stands in the channel's history
                 reply = self.message(rows, channel_id, one, in_channel=False)
                 if reply is not None and not (thread.reading.audited and reply.subtype == BROADCAST):
                     rows.records.append(reply)
@@ -152,28 +151,18 @@ class ThreadReader:
                 await self.read(reading, ts, None, ledger.get(root), shown=set(), take=take)
 
     def message(self, rows: Rows, channel_id: str, heard: Spoken, *, in_channel: bool) -> SlackMessage | None:
-        message, said = heard
+        message, ts, said = heard
 
         def parse(item: Any) -> SlackMessage:
             account, names = self.run.account, self.directory.names
             return SlackMessage.from_api(account, channel_id, item, names, in_channel=in_channel, said=said)
 
-        ts = ts_of_message(message)
         external_id = SlackMessage.id_of(channel_id, ts) if ts else None
         return rows.parsed(SlackMessage, message, parse, external_id=external_id)
 
     async def replies_of(self, conversation_id: str) -> set[str]:
         rows = await self.existing.where(["external_id"], conversation_id=conversation_id, in_channel=False)
         return {row.external_id for row in rows}
-
-
-def spoken(messages: Sequence[object]) -> list[Spoken]:
-    return [(message, said_by(message) if isinstance(message, dict) else None) for message in messages]
-
-
-def ts_of_message(message: object) -> str | None:
-    ts = message.get("ts") if isinstance(message, dict) else None
-    return ts if isinstance(ts, str) and TS.fullmatch(ts) else None
 
 
 def is_long_pause(error: SourceError) -> bool:

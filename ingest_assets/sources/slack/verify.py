@@ -15,8 +15,9 @@ from ingest_assets.sources.slack.connect import SlackExtraction
 from ingest_assets.sources.slack.directory import ACCOUNT, AccountCursor
 from ingest_assets.sources.slack.plan import ChannelCursor
 from ingest_assets.sources.slack.records import SlackMessage, at, ts_of
+from ingest_assets.sources.slack.spoken import ts_of_message
 from ingest_assets.sources.slack.stretches import Range
-from ingest_assets.sources.slack.threads import LEDGER, ts_of_message
+from ingest_assets.sources.slack.threads import LEDGER
 from ingest_assets.sources.source import Look, Store
 from ingest_assets.sources.verifying import FEWEST, named, pieces, ranges
 from ingest_assets.storage.engine import reading
