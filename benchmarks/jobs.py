@@ -116,9 +116,7 @@ JOBS = {
         },
         items="threads",
         few=200,
-        # reading mail holds Python's lock, so that the time is that of the CPU, which may be three times the
-        # yardstick's, while the yardstick waits for 8 % of its time
-        wall_limit=2.8,
+        parts="parts_gmail",
         first_calls=7,
         next_calls=1,
         many=1000,

@@ -42,6 +42,7 @@ MANY_CHANNELS = {"channels": 20, "messages": 2_000, "threads": 100, "replies": 5
 ROUNDS, SLOW_ROUNDS = 5, 3
 LATENCY = 0.1  # seconds a request
 FAST_LIMIT, SLOW_LIMIT = 3, 1.3  # times the yardstick
+LAYERS_LIMIT = 1.3  # times the parts alone
 PEAK_LIMIT = 200  # megabytes
 
 
@@ -59,6 +60,7 @@ OURS = Contender(
     "ours", "contender", "select count(*) from raw.slack_messages where deleted_at is null", migrated=True
 )
 YARDSTICK = Contender("yardstick", "yardstick", "select count(*) from messages")
+PARTS = Contender("the parts alone", "parts_slack", OURS.count_rows, migrated=True)
 DLT = Contender("dlt", "with_dlt", "select count(*) from slack.messages")
 
 
@@ -75,17 +77,18 @@ def benchmark(stage: Stage) -> Iterator[Result]:
     """Run all parts."""
     yield from _calls(stage)
     workspace(stage.simulator, MANY_CHANNELS)
-    rounds = [_round(stage, number, 0) for number in range(1, ROUNDS + 1)]
-    bare, ours = [one for one, _ in rounds], [one for _, one in rounds]
-    yield from _throughput(bare, ours)
+    rounds = [_round(stage, number, 0, YARDSTICK, PARTS, OURS) for number in range(1, ROUNDS + 1)]
+    bare, parts, ours = zip(*rounds, strict=True)
+    yield from _throughput(bare, parts, ours)
     if find_spec("dlt") is None:
         print("slack: no comparison with dlt, which is not installed (pip install 'ingest-assets[bench]')")
     else:
         yield from _against_dlt(_contend(stage, DLT), bare, ours)
     stage.simulator.order("/latency", seconds=LATENCY)
-    slow = [_round(stage, number, LATENCY) for number in range(1, SLOW_ROUNDS + 1)]
-    yield from _waiting([one for one, _ in slow], [one for _, one in slow])
-    peak = max(run.cost.peak_megabytes for run in ours + [one for _, one in slow])
+    slow = [_round(stage, number, LATENCY, YARDSTICK, OURS) for number in range(1, SLOW_ROUNDS + 1)]
+    slow_bare, slow_ours = zip(*slow, strict=True)
+    yield from _waiting(slow_bare, slow_ours)
+    peak = max(run.cost.peak_megabytes for run in ours + slow_ours)
     yield below("Slack, ours: peak memory", peak, "MB", PEAK_LIMIT)
 
 
@@ -116,14 +119,12 @@ def _calls(stage: Stage) -> Iterator[Result]:
             )
 
 
-def _round(stage: Stage, number: int, latency: float) -> tuple[Run, Run]:
-    """Run the yardstick and ours, each into a fresh database."""
-    bare, ours = _contend(stage, YARDSTICK), _contend(stage, OURS)
-    print(
-        f"slack: round {number} with {latency * 1000:.0f} ms latency: "
-        f"{_told(YARDSTICK, bare)}; {_told(OURS, ours)}"
-    )
-    return bare, ours
+def _round(stage: Stage, number: int, latency: float, *contenders: Contender) -> tuple[Run, ...]:
+    """Run contenders, each into a fresh database."""
+    runs = tuple(_contend(stage, contender) for contender in contenders)
+    told = "; ".join(map(_told, contenders, runs))
+    print(f"slack: round {number} with {latency * 1000:.0f} ms latency: {told}")
+    return runs
 
 
 def _told(contender: Contender, run: Run) -> str:
@@ -133,9 +134,9 @@ def _told(contender: Contender, run: Run) -> str:
     )
 
 
-def _throughput(bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
+def _throughput(bare: Sequence[Run], parts: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
     wanted = rows_of(MANY_CHANNELS)
-    for contender, runs in ((YARDSTICK, bare), (OURS, ours)):
+    for contender, runs in ((YARDSTICK, bare), (PARTS, parts), (OURS, ours)):
         who = f"Slack, {contender.title}"
         yield exactly(f"{who}: rows", _furthest(runs, wanted), "rows", wanted)
         yield Result(f"{who}: requests", max(run.requests for run in runs), "requests")
@@ -143,6 +144,8 @@ def _throughput(bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:
         yield Result(f"{who}: rows a second", wanted / _wall(runs), "rows/s")
     yield at_most("Slack, ours / yardstick: client CPU", _ratio(ours, bare, cpu), "x", FAST_LIMIT)
     yield at_most("Slack, ours / yardstick: wall time", _ratio(ours, bare, wall), "x", FAST_LIMIT)
+    yield Result("Slack, the parts alone / yardstick: client CPU", _ratio(parts, bare, cpu), "x")
+    yield at_most("Slack, ours / the parts alone: client CPU", _ratio(ours, parts, cpu), "x", LAYERS_LIMIT)
 
 
 def _waiting(bare: Sequence[Run], ours: Sequence[Run]) -> Iterator[Result]:

@@ -23,6 +23,7 @@ WORKSPACE = "bench"
 ROUNDS, SLOW_ROUNDS = 7, 3
 LATENCY = 0.1  # seconds a request
 WALL_LIMIT, CPU_LIMIT, SLOW_LIMIT = 2.5, 3, 1.5  # times the yardstick
+YARDSTICK, PARTS, OURS = "yardstick", "the parts alone", "ours"
 PACED_LIMIT = 1.2  # times what the vendor's limits allow
 PEAK_LIMIT = 250  # megabytes
 
@@ -51,8 +52,9 @@ class Job:
     least_seconds: Callable[[int], float]
     """(requests) -> how long the vendor's limits make them take at least."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    parts: str | None = None
+    """A module that makes the same rows with ours' client and records alone (see `parts`)."""
     cpu_limit: float = CPU_LIMIT
-    wall_limit: float = WALL_LIMIT
     more: Callable[[], Iterator[Result]] = lambda: iter(())
     """Figures of this source alone."""
 
@@ -62,21 +64,23 @@ def benchmark(job: Job, stage: Stage) -> Iterator[Result]:
     name = job.source.title
     yield from _calls(job, stage)
     job.found(stage.simulator, job.many)
-    rounds = [_round(job, stage, number, 0) for number in range(1, ROUNDS + 1)]
-    bare, ours = [one for one, _ in rounds], [one for _, one in rounds]
+    contenders = [YARDSTICK, *([PARTS] if job.parts else []), OURS]
+    rounds = [_round(job, stage, number, 0, contenders) for number in range(1, ROUNDS + 1)]
+    runs = {who: [one[who] for one in rounds] for who in contenders}
     what = f"{name}, {job.many} {job.items}"
-    for who, runs in (("yardstick", bare), ("ours", ours)):
-        yield exactly(f"{what}, {who}: rows", min(run.rows for run in runs), "rows", job.many)
-        yield Result(f"{what}, {who}: requests", max(run.requests for run in runs), "requests")
-        yield Result(f"{what}, {who}: wall time", _wall(runs), "s")
-    yield at_most(f"{what}, ours / yardstick: wall time", _ratio(ours, bare, wall), "x", job.wall_limit)
-    yield at_most(f"{what}, ours / yardstick: client CPU", _ratio(ours, bare, cpu), "x", job.cpu_limit)
+    for who in contenders:
+        yield exactly(f"{what}, {who}: rows", min(run.rows for run in runs[who]), "rows", job.many)
+        yield Result(f"{what}, {who}: requests", max(run.requests for run in runs[who]), "requests")
+        yield Result(f"{what}, {who}: wall time", _wall(runs[who]), "s")
+    for kind in (WALL, CPU):
+        yield from _ratios(job, f"{what}, ", kind, runs)
     stage.simulator.order("/latency", seconds=LATENCY)
-    slow = [_round(job, stage, number, LATENCY) for number in range(1, SLOW_ROUNDS + 1)]
-    slow_ratio = _ratio([one for _, one in slow], [one for one, _ in slow], wall)
+    slow = [_round(job, stage, number, LATENCY, [YARDSTICK, OURS]) for number in range(1, SLOW_ROUNDS + 1)]
+    slow_ours = [one[OURS] for one in slow]
+    slow_ratio = WALL.ratio(slow_ours, [one[YARDSTICK] for one in slow])
     at = f"at {LATENCY * 1000:.0f} ms a request"
     yield at_most(f"{what}, ours / yardstick {at}: wall time", slow_ratio, "x", SLOW_LIMIT)
-    peak = max(run.cost.peak_megabytes for run in ours + [one for _, one in slow])
+    peak = max(run.cost.peak_megabytes for run in runs[OURS] + slow_ours)
     yield below(f"{name}, ours: peak memory", peak, "MB", PEAK_LIMIT)
     yield from _paced(job, stage)
     yield from job.more()
@@ -125,20 +129,23 @@ def _paced(job: Job, stage: Stage) -> Iterator[Result]:
     yield at_most(f"{what}: wall time / what they allow", run.cost.wall_seconds / least, "x", PACED_LIMIT)
 
 
-def _round(job: Job, stage: Stage, number: int, latency: float) -> tuple[Run, Run]:
-    """Run the yardstick and ours, each into a fresh database."""
-    with stage.database(migrated=False) as url:
+def _round(job: Job, stage: Stage, number: int, latency: float, contenders: Sequence[str]) -> dict[str, Run]:
+    """Run contenders, each into a fresh database."""
+    runs: dict[str, Run] = {}
+    for who in contenders:
+        with stage.database(migrated=who != YARDSTICK) as url:
+            runs[who] = _contend(job, stage, who, url)
+    told = "; ".join(f"{who} {_told(run)}" for who, run in runs.items())
+    print(f"{job.source.name}: round {number} with {latency * 1000:.0f} ms latency: {told}")
+    return runs
+
+
+def _contend(job: Job, stage: Stage, who: str, url: str) -> Run:
+    if who == YARDSTICK:
         environ = job.environ(stage.simulator) | dict(job.secrets) | {"DATABASE_URL": url}
-        since = stage.simulator.requests()
-        cost = stage.run(job.yardstick, environ)
-        bare = Run(cost, _count(url, job.count_bare), stage.simulator.requests(since))
-    with stage.database(migrated=True) as url:
-        ours = _ours(job, stage, connected(job, stage.simulator, url))
-    print(
-        f"{job.source.name}: round {number} with {latency * 1000:.0f} ms latency: yardstick {_told(bare)}; "
-        f"ours {_told(ours)}"
-    )
-    return bare, ours
+        return _run(stage, job.yardstick, environ, job.count_bare)
+    environ = connected(job, stage.simulator, url)
+    return _ours(job, stage, environ, job.parts if who == PARTS and job.parts else "contender")
 
 
 def _told(run: Run) -> str:
@@ -146,12 +153,15 @@ def _told(run: Run) -> str:
     return f"{cost.wall_seconds:.2f} s, {cost.cpu_seconds:.2f} s CPU, {cost.peak_megabytes:.0f} MB"
 
 
-def _ours(job: Job, stage: Stage, environ: Mapping[str, str]) -> Run:
+def _ours(job: Job, stage: Stage, environ: Mapping[str, str], module: str = "contender") -> Run:
+    count = f"select count(*) from {job.source.main.table.fullname} where deleted_at is null"
+    return _run(stage, module, environ, count)
+
+
+def _run(stage: Stage, module: str, environ: Mapping[str, str], count: str) -> Run:
     since = stage.simulator.requests()
-    cost = stage.run("contender", environ)
-    table = job.source.main.table.fullname
-    rows = _count(environ["DATABASE_URL"], f"select count(*) from {table} where deleted_at is null")
-    return Run(cost, rows, stage.simulator.requests(since))
+    cost = stage.run(module, environ)
+    return Run(cost, _count(environ["DATABASE_URL"], count), stage.simulator.requests(since))
 
 
 def connected(job: Job, simulator: Simulator, database_url: str) -> dict[str, str]:
@@ -183,5 +193,30 @@ def _wall(runs: Sequence[Run]) -> float:
     return median(wall(run.cost) for run in runs)
 
 
-def _ratio(ours: Sequence[Run], bare: Sequence[Run], what: Callable[[Cost], float]) -> float:
-    return ratio([run.cost for run in ours], [run.cost for run in bare], what)
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of cost."""
+
+    name: str
+    of: Callable[[Cost], float]
+    layers_limit: float
+    """Times the parts alone."""
+
+    def ratio(self, ours: Sequence[Run], others: Sequence[Run]) -> float:
+        return ratio([run.cost for run in ours], [run.cost for run in others], self.of)
+
+
+WALL, CPU = _Kind("wall time", wall, 1.6), _Kind("client CPU", cpu, 2)
+
+
+def _ratios(job: Job, what: str, kind: _Kind, runs: Mapping[str, Sequence[Run]]) -> Iterator[Result]:
+    """Compare ours with the parts alone, where there are such, and else with the yardstick."""
+    name, figure = f"{what}ours / {YARDSTICK}: {kind.name}", kind.ratio(runs[OURS], runs[YARDSTICK])
+    if PARTS not in runs:
+        yield at_most(name, figure, "x", WALL_LIMIT if kind is WALL else job.cpu_limit)
+        return
+    yield Result(name, figure, "x")
+    figure = kind.ratio(runs[PARTS], runs[YARDSTICK])
+    yield Result(f"{what}{PARTS} / {YARDSTICK}: {kind.name}", figure, "x")
+    figure = kind.ratio(runs[OURS], runs[PARTS])
+    yield at_most(f"{what}ours / {PARTS}: {kind.name}", figure, "x", kind.layers_limit)
