@@ -22,13 +22,20 @@ NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
 DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h))+", re.ASCII)
 DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+AGE = re.compile(r"\d{1,7}", re.ASCII)  # seconds; a cache that holds an answer for months holds none of ours
 LEADING_INTEGER = re.compile(r"\d{1,9}(?![\d.])", re.ASCII)
 AHEAD = ("", "x-")  # as the drafts name these headers, and as vendors did before
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """Return the vendor's own time, from the `Date` header."""
-    return _moment(str(headers.get("date") or ""))
+    """Return the vendor's own time: `Date`, and in an answer from a cache its `Age` since then (RFC 9111)."""
+    date, age = _moment(str(headers.get("date") or "")), str(headers.get("age") or "")
+    if date is None or not AGE.fullmatch(age):
+        return date
+    try:
+        return date + timedelta(seconds=int(age))
+    except OverflowError:  # at the end of the calendar
+        return date
 
 
 def pause_of(headers: Mapping[str, str], now: datetime, ignored: "Counter[str] | None" = None) -> timedelta | None:
