@@ -309,6 +309,27 @@ class TestSlack:
         assert len(acme.living) == 2 * threads
         assert acme.calls(since)["conversations.replies"] == threads
 
+    def test_what_waits_for_a_slow_database_when_it_is_stopped_is_not_asked_for_again(self, bench: Bench) -> None:
+        names = ["first", "second", "late"]
+        acme = bench.workspace("acme", *names)
+        for name in names:
+            for place in range(3):
+                ts = acme.say(name, "a parent", hours_ago=50 * DAY + place)
+                acme.say(name, "a reply", thread_ts=ts, hours_ago=49 * DAY)
+        acme.reads()
+        since, wanted = bench.requests(), ("--workspace", "acme", "--source", "slack", "--from", days_ago(60))
+        bench.order("latency", seconds=0.2)
+        late = {"method": "conversations.replies", "channel": "late", "times": -1}
+        acme.fault("slow", seconds=0.15, **late)
+        bench.execute(
+            "create function slow() returns trigger language plpgsql as "
+            "'begin perform pg_sleep(0.25); return null; end'"
+        )
+        bench.execute("create trigger slow after insert on raw.slack_messages execute function slow()")
+        interrupted(bench, *wanted, requests=7 + 9)
+        assert acme.calls(since=since)["conversations.replies"] == 9
+        assert len(acme.living) == 18
+
     def test_an_archived_channel_that_was_read_to_its_end_and_a_thread_are_read_back(
         self, acme: SlackTenant
     ) -> None:

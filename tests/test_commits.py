@@ -119,3 +119,45 @@ def test_a_reading_that_is_cancelled_waits_for_the_commit_that_is_under_way() ->
     asyncio.run(cancelled())
     assert commits.done == ["0"]
     assert commits.under_way == 0
+
+
+def test_a_page_that_waits_for_the_one_before_it_is_committed_whoever_is_cancelled_meanwhile() -> None:
+    commits = Commits()
+
+    async def read() -> None:
+        async with committing(commits.commit) as store:
+
+            async def reader(name: int) -> None:
+                await store(page(name))
+                await asyncio.sleep(60)
+
+            await few([lambda name=name: reader(name) for name in range(4)], at_once=4)  # type: ignore[misc]  # its type is not inferred
+
+    async def cancelled() -> None:
+        reading = asyncio.create_task(read())
+        while commits.under_way == 0:
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    asyncio.run(cancelled())
+    assert commits.done == names(4)
+
+
+def test_what_a_commit_meets_is_told_also_where_the_reading_is_cancelled_meanwhile() -> None:
+    commits = Commits(fails_at=0)
+
+    async def read() -> None:
+        async with committing(commits.commit) as store:
+            await store(page(0))
+
+    async def cancelled() -> None:
+        reading = asyncio.create_task(read())
+        while commits.under_way == 0:
+            await asyncio.sleep(0)
+        reading.cancel()
+        await reading
+
+    with pytest.raises(PartUnreadable, match="went away"):
+        asyncio.run(cancelled())

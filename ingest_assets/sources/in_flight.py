@@ -34,6 +34,8 @@ class InFlight:
         return lambda: asyncio.run_coroutine_threadsafe(self._end(task), loop)
 
     async def _end(self, task: asyncio.Task[None]) -> None:
+        if self._closed:  # two signals, or one that came as the first was heard: who ends is not cancelled again
+            return
         self._closed = True
         if self._count:
             self._none.clear()

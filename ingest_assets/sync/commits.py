@@ -15,14 +15,19 @@ Commit = Callable[[Page, RowsByTable], Awaitable[None]]
 
 
 class _NotStored(Exception):
-    """What a commit met, its cause, ends the reading, whatever a source catches of its vendor."""
+    """What a commit met ends the reading, whatever a source catches of its vendor."""
+
+    def __init__(self, met: Exception) -> None:
+        super().__init__()
+        self.met = met
 
 
 @asynccontextmanager
 async def committing(commit: Commit) -> AsyncGenerator[Store]:
     """Give what takes pages: it returns once the page before is committed, and this one's commit has begun.
 
-    At the end the last commit is waited for. Raises what a commit raised.
+    A page that was handed over is committed even where who waits there is cancelled: its requests were made.
+    At the end all commits are waited for. Raises what a commit raised; no page after that is committed.
     """
     commits = _Commits(commit)
     try:
@@ -31,35 +36,42 @@ async def committing(commit: Commit) -> AsyncGenerator[Store]:
         finally:
             await commits.finish()
     except _NotStored as error:
-        raise error.__cause__ or error from None
+        raise error.met from None
 
 
 class _Commits:
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._turn = asyncio.Lock()
-        self._under_way: asyncio.Task[None] | None = None
+        self._last: asyncio.Task[None] | None = None
 
     async def store(self, page: Page) -> None:
-        rows = _rows_of(page)
-        async with self._turn:
-            await self.finish()
-            self._under_way = asyncio.ensure_future(self._commit(page, rows))
+        before, rows = self._last, _rows_of(page)
+        self._last = asyncio.ensure_future(self._after(before, page, rows))
+        if before is not None:
+            await asyncio.wait([before])  # which cancels no commit where it is cancelled itself
+            before.result()
+
+    async def _after(self, before: asyncio.Task[None] | None, page: Page, rows: RowsByTable) -> None:
+        if before is not None:
+            await before
+        try:
+            await self._commit(page, rows)
+        except Exception as error:
+            raise _NotStored(error) from error
 
     async def finish(self) -> None:
-        """Wait for the commit under way, whoever is cancelled meanwhile: a thread cannot be called back."""
-        if self._under_way is None:
+        """Wait for the commits under way, whoever is cancelled meanwhile: a thread cannot be called back."""
+        if self._last is None:
             return
         cancelled: asyncio.CancelledError | None = None
-        while not self._under_way.done():
+        while not self._last.done():
             try:
-                await asyncio.wait([self._under_way])
+                await asyncio.wait([self._last])
             except asyncio.CancelledError as error:
                 cancelled = error
+        self._last.result()
         if cancelled is not None:
             raise cancelled
-        if (met := self._under_way.exception()) is not None:
-            raise _NotStored from met
 
 
 def _rows_of(page: Page) -> RowsByTable:
