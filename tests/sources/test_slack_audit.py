@@ -8,9 +8,20 @@ from typing import Any
 
 import pytest
 
+from ingest_assets.sources.slack.directory import ACCOUNT
 from ingest_assets.sources.slack.pace import Pace, allowance
 from ingest_assets.sources.slack.records import at, ts_of
-from ingest_assets.sources.slack.stretches import MOST, Range, Stretch, extended, longest_ago, marked, most_due
+from ingest_assets.sources.slack.stretches import (
+    MOST,
+    Range,
+    Stretch,
+    extended,
+    just_before,
+    longest_ago,
+    marked,
+    most_due,
+)
+from ingest_assets.sources.slack.zones import OF_ANY_AGE
 from tests.workbench import Bench, Workspace
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -128,11 +139,12 @@ class TestTheRequests:
         world = {"channels": 3, "messages": 1500, "threads": 60, "replies": 1, **OLD}
         acme = bench.workspace("acme", world=world)
         acme.reads()
+        assert acme.cursors[ACCOUNT]["audit"]["threads"]["total"] == 180
         bench.choose(audit_threads_days=7)
         calls = reads_for(acme, 7 * DAY, every=3 * HOUR)
         live = 7 * 8 * 3  # a channel's watch window, each time
         rounds = 7 / 6.3
-        assert 180 <= calls["conversations.replies"] <= 180 * rounds * 1.05
+        assert calls["conversations.replies"] == round(180 * rounds)
         assert 6 <= calls["conversations.history"] - live <= 6 * rounds + 3
 
     def test_keep_to_a_share_of_the_limit_and_a_longer_round_is_told(self) -> None:
@@ -178,6 +190,36 @@ class TestOneChannelThatRefuses:
 
 
 class TestStretches:
+    @pytest.mark.parametrize(
+        ("channels", "threads", "every", "days"), [(3, 60, 3 * HOUR, 7), (1, 1000, HOUR / 4, 30)]
+    )
+    def test_are_looked_at_in_time_by_as_many_requests_as_there_are_threads(
+        self, channels: int, threads: int, every: timedelta, days: int
+    ) -> None:
+        rng, period = random.Random(1), days * DAY  # noqa: S311  (repeatable on purpose)
+        said = {
+            channel: [ts_of(NOW - timedelta(days=rng.uniform(40, 340))) for _ in range(threads)]
+            for channel in range(channels)
+        }
+        known = {channel: list[Stretch]() for channel in said}
+        pace, now = Pace(total=channels * threads, until=NOW), NOW
+        while now < NOW + 3 * period:
+            now += every
+            for channel, stretches in known.items():  # once a day it is known of all new threads how they are
+                zone, day = Range(oldest=OF_ANY_AGE, latest=ts_of(now)), NOW + (now - NOW) // DAY * DAY
+                known[channel] = extended(stretches, zone, above=day, below=NOW, period=period)
+            allowed = allowance(pace, now, days=days, per_minute=50)
+            pace, left = allowed.after(pace, allowed.steady), allowed.steady
+            while left:
+                channels_by_chance = rng.sample(list(known), channels)
+                channel = min(channels_by_chance, key=lambda one: longest_ago(known[one]) or now)
+                due = most_due(known[channel], now, period)
+                below = sorted((ts for ts in said[channel] if due.oldest <= ts <= due.latest), reverse=True)[:left]
+                seen = just_before(below[-1]) if len(below) == left else due.oldest
+                known[channel] = marked(known[channel], Range(oldest=seen, latest=due.latest), now)
+                left -= len(below)
+            assert now - min(filter(None, map(longest_ago, known.values()))) <= period
+
     def test_are_walked_on_where_the_walk_has_come_to_whatever_was_read_as_long_ago(self) -> None:
         first, second, third = (ts_of(NOW - timedelta(days=days)) for days in (100, 50, 20))
         known = extended([], Range(oldest=first, latest=second), above=NOW, below=NOW, period=7 * DAY)

@@ -39,6 +39,8 @@ class Audit:
         ]
         recount = not pace.counted_at or not timedelta(0) <= self.run.started_at - pace.counted_at < RECOUNTED
         after: dict[str, object] = {"counted_at": self.run.started_at if recount else pace.counted_at}
+        if recount:
+            await self._store(Page())  # so that what was read before is stored, and counted
         for track in tracks:
             one: Pace = getattr(pace, track.name)
             if track.days and self.reader.finished:

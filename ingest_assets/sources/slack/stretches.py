@@ -13,8 +13,13 @@ from pydantic import BaseModel
 from ingest_assets.sources.slack.records import at, ts_of
 
 MICROSECOND = timedelta(microseconds=1)
-MOST = 12
-"""So many stretches an audit remembers of a channel: those that were read soonest after each other become one."""
+MOST = 36
+"""So many stretches an audit remembers of a channel: those that were read soonest after each other become one.
+
+All of that one counts as read when its first was, and so is due sooner: with 12, a quarter more was asked for.
+"""
+NEW = 12
+"""So many stretches of a period hold what has become old enough to be audited."""
 
 
 class Range(BaseModel):
@@ -62,7 +67,7 @@ def extended(
         return [Stretch(oldest=zone.oldest, latest=zone.latest, read_at=below)]
     grown, newest, oldest = list(known), known[0], known[-1]
     if zone.latest > newest.latest:
-        if timedelta(0) <= above - newest.read_at < period / MOST:
+        if timedelta(0) <= above - newest.read_at < period / NEW:
             grown[0] = newest.model_copy(update={"latest": zone.latest})
         else:
             grown.insert(0, Stretch(oldest=newest.latest, latest=zone.latest, read_at=above))
