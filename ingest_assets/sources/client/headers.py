@@ -28,8 +28,11 @@ AHEAD = ("", "x-")  # as the drafts name these headers, and as vendors did befor
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """Return the vendor's own time: `Date`, and in an answer from a cache its `Age` since then (RFC 9111)."""
-    date, age = _moment(str(headers.get("date") or "")), str(headers.get("age") or "")
+    """Return the vendor's own time: `Date`, and in an answer from a cache its `Age` since then (RFC 9111).
+
+    Of several ages the first counts, as the RFC says.
+    """
+    date, age = _moment(str(headers.get("date") or "")), str(headers.get("age") or "").partition(",")[0].strip()
     if date is None or not AGE.fullmatch(age):
         return date
     try:
