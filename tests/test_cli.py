@@ -323,9 +323,9 @@ class TestAcknowledge:
         for command in ("status", "accounts"):
             [line] = [line for line in bench.run(command).stdout.splitlines() if "not readable" in line]
             assert line == (
-                "acme slack Acme: not readable: #deal-room (channel_not_found since 2026-11-20T08:30:00+00:00), "
-                "#Sales (channel_not_found since 2026-11-20T09:30:00+00:00), "
-                "#ops (channel_not_found since 2026-11-20T10:30:00+00:00) and 2 others; "
+                "acme slack Acme: not readable: #deal-room (channel_not_found since 2026-11-20 08:30 UTC), "
+                "#Sales (channel_not_found since 2026-11-20 09:30 UTC), "
+                "#ops (channel_not_found since 2026-11-20 10:30 UTC) and 2 others; "
                 "`ingest-assets acknowledge slack --workspace acme` lists them."
             )
             [entry] = json.loads(bench.run(command, "--json").stdout)

@@ -55,6 +55,11 @@ def moment(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds")
 
 
+def minute(when: str) -> str:
+    """Return for people what `moment` made."""
+    return f"{when[:16].replace('T', ' ')} UTC"
+
+
 def ago(when: str | None, now: datetime) -> str | None:
     """Return how long ago a moment was, or how far ahead it is, for people."""
     if when is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest_assets.cli.output import ago
+from ingest_assets.cli.output import ago, minute
 from ingest_assets.sources import BY_NAME
 from ingest_assets.storage.schema import FAILING, NEEDS_RECONNECT, PAUSED
 
@@ -58,7 +58,7 @@ def _state(state: str, reason: str, entries: Sequence[Entry], now: datetime) -> 
         read = f"last read completely {ago(last, now)}" if last else "never read completely"
         return f"{read}{': ' + reason if reason else '; `ingest-assets doctor` looks for the reason.'}"
     since = min(entry["since"] for entry in entries)
-    return f"{state} since {since[:16].replace('T', ' ')} UTC ({ago(since, now)}): {reason}"
+    return f"{state} since {minute(since)} ({ago(since, now)}): {reason}"
 
 
 def unreadable(entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -85,8 +85,8 @@ def _unreadable(entry: Entry) -> Problem:
 
 def _named(part: Entry) -> str:
     if part["left"]:
-        return f"{part['name']} (no longer listed since {part['since']})"
-    return f"{part['name']} ({part['code']} since {part['since']})"
+        return f"{part['name']} (no longer listed since {minute(part['since'])})"
+    return f"{part['name']} ({part['code']} since {minute(part['since'])})"
 
 
 def _rejected(entries: Sequence[Entry]) -> Iterator[Problem]:
