@@ -117,15 +117,13 @@ class Existing:
         query = living(self.table, self.account_id, columns, **equal).where(self.table.c[having].is_not(None))
         return await self._all(query.order_by(func.random()).limit(most))
 
-    async def since(self, column: str, moment: object, columns: Sequence[str]) -> Sequence[StoredRow]:
-        """Return columns of living rows whose `column` is not less than a value."""
-        return await self._all(living(self.table, self.account_id, columns).where(self.table.c[column] >= moment))
-
-    async def ids_between(self, column: str, since: object, until: object) -> set[str]:
-        """Return the living rows whose `column` lies between two values, the second excluded."""
-        query = living(self.table, self.account_id, ["external_id"])
+    async def ids_between(self, column: str, since: object, until: object | None) -> set[str]:
+        """Return the living rows whose `column` lies between two values, the second excluded; None is no end."""
         value = self.table.c[column]
-        return {row.external_id for row in await self._all(query.where(value >= since, value < until))}
+        query = living(self.table, self.account_id, ["external_id"]).where(value >= since)
+        if until is not None:
+            query = query.where(value < until)
+        return {row.external_id for row in await self._all(query)}
 
     async def values_between(
         self, sought: Sequence[tuple[ColumnsView, str]], *, after: str, before: str

@@ -152,6 +152,17 @@ class TestTheHistory:
         assert len(acme.living) == 8
         assert acme.calls(since)["batch"] == (8 - held + 1) // 2
 
+    def test_a_thread_of_two_windows_is_fetched_once(self, bench: Bench) -> None:
+        bench.configure(GMAIL_HISTORY_DAYS="70", GMAIL_BATCH_SIZE="1")
+        acme = GmailTenant(bench, "acme")
+        acme.connect()
+        long, old = acme.message(hours_ago=24 * 40), acme.message(hours_ago=24 * 50)
+        acme.message(thread=long["thread"])
+        since = bench.requests()
+        acme.reads()
+        assert acme.living == {long["thread"], old["thread"]}
+        assert acme.calls(since)["batch"] == 2
+
     def test_that_names_much_is_followed_batch_by_batch(self, acme: GmailTenant) -> None:
         acme.bench.configure(GMAIL_BATCH_SIZE="2")
         made = [acme.message(hours_ago=place + 1) for place in range(8)]

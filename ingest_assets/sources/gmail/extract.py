@@ -177,15 +177,16 @@ class _Mailbox:
         if listing.rejected:
             await self.store(Page(rejected=listing.rejected, stream=MAILBOX))
         listed = listing.threads
-        held = await self._held(since, until)
+        rows = await self.existing.where_any("external_id", list(listed), ["external_id", "history_id"])
+        held = {row.external_id: row.history_id for row in rows}  # those that end later, too
         missed = self.run.missed
         stale = [
             thread_id
             for thread_id, history_id in listed.items()
             if held.get(thread_id, "") != history_id or thread_id in missed
         ]
-        absent = [thread_id for thread_id in held if thread_id not in listed and thread_id not in self.run.kept]
-        wanted = self._and_unreadable([*filter(self._due, stale), *absent])
+        absent = await self.existing.ids_between("occurred_at", since, until) - listed.keys() - self.run.kept
+        wanted = self._and_unreadable([*filter(self._due, stale), *sorted(absent)])
         unlisted = {thread_id for thread_id in wanted if thread_id not in listed}
 
         async def store(_threads: Collection[str], page: Page) -> None:
@@ -224,11 +225,6 @@ class _Mailbox:
                 raise
             return listing
         raise UnexpectedResponse("Gmail lost the page token of a listing three times.")
-
-    async def _held(self, since: datetime, until: datetime | None) -> dict[str, str | None]:
-        columns = ["external_id", "history_id", "occurred_at"]
-        rows = await self.existing.since("occurred_at", since, columns)
-        return {row.external_id: row.history_id for row in rows if until is None or row.occurred_at < until}
 
     def _due(self, thread_id: str) -> bool:
         """Tell whether a thread may be asked for now: one that could not be read before is noted, and waits."""
