@@ -166,6 +166,7 @@ def _history(call: Call) -> bytes:
         change
         for change in box.history
         if change.id > int(start)
+        and (box.settings.listed_to is None or change.id <= box.settings.listed_to)
         and (not kinds or change.kind in kinds)
         and (not wanted or wanted in change.labels)
     ]
@@ -239,7 +240,11 @@ def _filter(call: Call) -> Any:
             label = PLACES.get(value) or call.mailbox.label_id(value)
             (refused if minus else wanted).add(label)
 
+    late = call.mailbox.unlisted()
+
     def keep(mail: Mail) -> bool:
+        if mail.id in late:
+            return False
         return after <= mail.moment < before and wanted <= mail.labels and refused.isdisjoint(mail.labels)
 
     return keep

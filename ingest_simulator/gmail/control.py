@@ -141,6 +141,13 @@ class AddHistory(OneMailbox):
     entry: Any
 
 
+class Expire(OneMailbox):
+    """No history is told any more."""
+
+    but_the_last: bool = False
+    """Whether that from the mailbox's own historyId on still is."""
+
+
 class Change(OneMailbox):
     """Other settings."""
 
@@ -149,6 +156,8 @@ class Change(OneMailbox):
     quota_status: int | None = None
     enabled: bool | None = None
     page_cap: Annotated[int, Field(ge=1)] | None = None
+    lists_late: bool | None = None
+    """Whether listings stand still, as they do for some seconds, while the mailbox itself goes on."""
 
 
 class Live(OneMailbox):
@@ -171,7 +180,7 @@ def routes(simulator: Simulator) -> list[Route]:
         order(simulator, "/gmail/draft", AddDraft, _draft),
         order(simulator, "/gmail/label", AddLabel, _add_label),
         order(simulator, "/gmail/delete_label", DeleteLabel, _delete_label),
-        order(simulator, "/gmail/expire_history", OneMailbox, _expire_history),
+        order(simulator, "/gmail/expire_history", Expire, _expire_history),
         order(simulator, "/gmail/credential", SetCredential, _set_credential),
         order(simulator, "/gmail/raw", Replace, _replace),
         order(simulator, "/gmail/history", AddHistory, _add_history),
@@ -302,9 +311,9 @@ def _delete_label(simulator: Simulator, wanted: DeleteLabel) -> Json:
     return {"label": label_id}
 
 
-def _expire_history(simulator: Simulator, wanted: OneMailbox) -> Json:
+def _expire_history(simulator: Simulator, wanted: Expire) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
-    box.oldest_history = box.next_history()
+    box.oldest_history = box.history_id if wanted.but_the_last else box.next_history()
     return {"mailbox": box.email, "history_id": str(box.history_id)}
 
 
@@ -341,8 +350,10 @@ def _add_history(simulator: Simulator, wanted: AddHistory) -> Json:
 
 def _change(simulator: Simulator, wanted: Change) -> Json:
     box = simulator.gmail.mailbox(wanted.mailbox)
-    for name, value in wanted.model_dump(exclude={"mailbox"}, exclude_none=True).items():
+    for name, value in wanted.model_dump(exclude={"mailbox", "lists_late"}, exclude_none=True).items():
         setattr(box.settings, name, value)
+    if wanted.lists_late is not None:
+        box.settings.listed_to = box.history_id if wanted.lists_late else None
     return {"mailbox": box.email}
 
 

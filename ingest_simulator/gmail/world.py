@@ -109,6 +109,8 @@ class Settings:
     quota_status: int = 403
     enabled: bool = True
     page_cap: int = 500
+    listed_to: int | None = None
+    """The last history id whose change is listed, while the mailbox itself is further; None for all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -168,6 +170,13 @@ class Mailbox:
         self.mail[mail.id] = mail
         self.threads.setdefault(mail.thread_id, []).append(mail.id)
         self.note("messagesAdded", mail)
+
+    def unlisted(self) -> set[str]:
+        """Return the messages that no listing shows yet."""
+        last = self.settings.listed_to
+        if last is None:
+            return set()
+        return {one.message_id for one in self.history if one.id > last and one.kind == "messagesAdded"}
 
     def messages_of(self, thread_id: str) -> list[Mail]:
         return [self.mail[one] for one in self.threads.get(thread_id, ())]

@@ -398,6 +398,27 @@ class TestHistory:
         assert google.get("history", startHistoryId=fresh).status_code == 200
         assert google.get("history", startHistoryId="99999999").status_code == 404
 
+    def test_from_the_mailboxs_own_id_on_may_be_told_while_all_before_it_is_expired(self, google: Google) -> None:
+        since = google.mailbox(threads=1).made["history_id"]
+        google.change("message")
+        newest = google.get("profile").json()["historyId"]
+        google.change("expire_history", but_the_last=True)
+        assert google.get("history", startHistoryId=since).status_code == 404
+        assert google.get("history", startHistoryId=newest).status_code == 200
+
+    def test_and_listings_may_be_behind_the_mailbox(self, google: Google) -> None:
+        made = google.mailbox(threads=1).made
+        google.change("settings", lists_late=True)
+        late = google.change("message")["thread"]
+        behind = google.get("history", startHistoryId=made["history_id"]).json()
+        assert list(behind) == ["historyId"]
+        assert behind["historyId"] == google.get("profile").json()["historyId"] != made["history_id"]
+        assert [one["id"] for one in google.get("threads").json()["threads"]] == made["threads"]
+        assert google.get(f"threads/{late}").status_code == 200
+        google.change("settings", lists_late=False)
+        assert len(google.get("history", startHistoryId=made["history_id"]).json()["history"]) == 1
+        assert {one["id"] for one in google.get("threads").json()["threads"]} == {late, *made["threads"]}
+
 
 class TestBatch:
     def test_answers_every_call_by_its_own_id(self, google: Google) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ingest_assets.errors import CredentialRejected, SourceError
 from ingest_assets.sources.client.retry import PATIENCE
 from ingest_assets.sources.gmail.batch import IN_FLIGHT
+from ingest_assets.sources.gmail.extract import SETTLED
 from ingest_assets.sources.gmail.records import GmailMessage
 from ingest_assets.sync.result import BELIEVED
 from tests.sources.tenants import GmailTenant
@@ -162,6 +163,32 @@ class TestTheHistory:
         acme.reads()
         assert acme.living == {long["thread"], old["thread"]}
         assert acme.calls(since)["batch"] == 2
+
+    def test_that_lists_a_message_late_tells_of_it_then(self, acme: GmailTenant) -> None:
+        made = acme.message()
+        acme.reads()
+        acme.order("settings", lists_late=True)
+        late = acme.message(hours_ago=0)
+        acme.reads()
+        assert acme.living == {made["thread"]}
+        acme.order("settings", lists_late=False)
+        acme.reads()
+        assert acme.living == {made["thread"], late["thread"]}
+
+    def test_of_a_mailbox_where_nothing_happens_moves_on(self, acme: GmailTenant) -> None:
+        acme.message()
+        acme.reads()
+        acme.order("settings", lists_late=True)  # what happens is none of what is listed
+        for _ in range(3):
+            acme.bench.clock.advance(SETTLED)
+            acme.message(labels=["SPAM"])
+            acme.reads()
+        acme.bench.clock.advance(SETTLED)
+        acme.reads()
+        acme.order("expire_history", but_the_last=True)
+        since = acme.bench.requests()
+        acme.reads()
+        assert acme.calls(since) == {"history.list": 1}
 
     def test_that_names_much_is_followed_batch_by_batch(self, acme: GmailTenant) -> None:
         acme.bench.configure(GMAIL_BATCH_SIZE="2")

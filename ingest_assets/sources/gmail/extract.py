@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 
 from pydantic import BaseModel, Field
@@ -27,16 +27,33 @@ NOT_MAIL = "-in:chats -in:spam -in:trash -in:drafts"
 A search is about messages: a thread with mail and a draft is found for its mail."""
 
 
+SETTLED = timedelta(minutes=2)
+"""After so long a change is listed; reports tell of seconds in which a mailbox is ahead of its history."""
+
+
 class MailboxCursor(BaseModel):
     """What we hold: all since `covered_from` but the unread windows, as of `history_id`, for some labels."""
 
     history_id: str
+    """Of the last change that was listed: what comes after it is read next."""
+    ahead: str | None = None
+    """Where the mailbox itself stood at `ahead_at`: what lies between may have been there, and not yet listed."""
+    ahead_at: datetime | None = None
     covered_from: datetime
     selection: list[str]
     label_names: dict[str, str] = Field(default_factory=dict)
     """Of the selected labels, by id: a label that was deleted can no longer be asked for its name."""
     unread: list[Window] = Field(default_factory=list)
     """Oldest first."""
+
+    def listed_to(self, history_id: str, mailbox: str | None, now: datetime) -> "MailboxCursor":
+        """Return the cursor once the history was listed to its end, while the mailbox itself stands further."""
+        ahead, ahead_at = self.ahead, self.ahead_at
+        if ahead is not None and ahead_at is not None and now - ahead_at >= SETTLED:
+            history_id, ahead = max(history_id, ahead, key=int), None
+        if ahead is None:
+            ahead, ahead_at = mailbox, now
+        return self.model_copy(update={"history_id": history_id, "ahead": ahead, "ahead_at": ahead_at})
 
 
 async def extract(run: GmailExtraction, store: Store) -> None:
@@ -101,9 +118,9 @@ class _Mailbox:
     async def _changes(self, cursor: MailboxCursor) -> None:
         """Read the threads that the history names, and move on with each batch, in the end to where it ends."""
         changes = Changes(cursor.history_id)
-        newest: str | None = None  # as of the first page: what happens while we page is read again
+        mailbox: str | None = None  # as of the first page: what happens while we page is read again
         async for answer in self.client.history(cursor.history_id):
-            newest = newest or history_id_of(answer.get("historyId"))
+            mailbox = mailbox or history_id_of(answer.get("historyId"))
             for entry in answer["history"]:
                 changes.add(entry)
         if not changes.labels_removed.isdisjoint(self.include | self.exclude):
@@ -122,7 +139,7 @@ class _Mailbox:
             await self.store(page)
 
         await self.threads.read(self._and_unreadable(waiting), changes.shrunk, store)
-        await self._store_cursor(cursor.model_copy(update={"history_id": newest or changes.reached}))
+        await self._store_cursor(cursor.listed_to(changes.reached, mailbox, self.run.started_at))
 
     async def _telling(self, changes: Changes) -> list[str]:
         """Leave out threads that we do not hold and of which only labels changed that decide nothing.
