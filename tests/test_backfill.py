@@ -320,10 +320,10 @@ class TestSlack:
         since, wanted = bench.requests(), ("--workspace", "acme", "--source", "slack", "--from", days_ago(60))
         bench.order("latency", seconds=0.2)
         late = {"method": "conversations.replies", "channel": "late", "times": -1}
-        acme.fault("slow", seconds=0.15, **late)
+        acme.fault("slow", seconds=0.1, **late)
         bench.execute(
             "create function slow() returns trigger language plpgsql as "
-            "'begin perform pg_sleep(0.25); return null; end'"
+            "'begin perform pg_sleep(0.15); return null; end'"
         )
         bench.execute("create trigger slow after insert on raw.slack_messages execute function slow()")
         interrupted(bench, *wanted, requests=7 + 9)
