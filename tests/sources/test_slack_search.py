@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from ingest_assets.sources.slack import SLACK
 from ingest_assets.sources.slack.authorize import exchange
 from ingest_assets.sources.slack.connect import SlackSettings
 from ingest_assets.sources.slack.hints import LIMITED_THREADS, THREADS
-from ingest_assets.sources.slack.search import PAGES
+from ingest_assets.sources.slack.search import PAGES, SPREAD, ZONES, query_of
 from ingest_assets.storage.coverage import find_coverage
 from ingest_assets.storage.vault import new_key
 from ingest_assets.sync.account import sync
@@ -28,6 +28,7 @@ from tests.workbench import Bench, Workspace
 
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 TWO_YEARS = 24 * 730  # hours
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TOKEN, OTHERS, LESS = "xoxp-acme-secret", "xoxp-globex-secret", "xoxp-acme-less"
 SEARCH = "search.messages"
 REPLIES = "conversations.replies"
@@ -117,6 +118,8 @@ class TestAReplyToAThreadOfTwoYearsAgo:
 class TestALook:
     def test_is_taken_once_an_hour_and_meets_what_is_found_late_or_was_kept(self, bench: Bench) -> None:
         bench.choose(history_days=800)
+        night = bench.clock.now().replace(hour=1, minute=10) + DAY  # another day begins between two looks
+        bench.clock.advance(night - bench.clock.now())
         acme = found(bench, delay_seconds=80 * 60, kept_seconds=5 * 3600)
         thread = old_thread(acme)
         acme.reads()
@@ -124,6 +127,14 @@ class TestALook:
         looks = [read_again(acme, after=QUARTER).get(SEARCH, 0) for _ in range(12)]
         assert looks == [0, 0, 0, 1] * 3
         assert late in acme.rows
+
+    def test_asks_by_another_text_in_each_of_some_hours_and_always_far_enough_back(self) -> None:
+        hours = [NOW + place * HOUR for place in range(24 * 14)]
+        asked = [query_of(now - 3 * HOUR, now) for now in hours]
+        assert all(len(set(asked[place:][:SPREAD])) == SPREAD for place in range(len(asked) - SPREAD))
+        for now, query in zip(hours, asked, strict=True):
+            day = datetime.strptime(query.rpartition(":")[2], "%Y-%m-%d").replace(tzinfo=UTC)
+            assert ZONES <= now - 3 * HOUR - day < ZONES + (SPREAD + 1) * DAY
 
     def test_asks_far_enough_back_for_any_time_zone(self, bench: Bench) -> None:
         bench.choose(history_days=800)

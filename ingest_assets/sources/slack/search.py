@@ -42,14 +42,18 @@ def searching(login: SlackLogin) -> AbstractAsyncContextManager[SlackClient]:
     return SlackClient.open(replace(login, credential=alone, tokens=None), at_once=1, limited=False)
 
 
+def query_of(since: datetime, now: datetime) -> str:
+    """Return the search for the replies since a moment: of SPREAD hours in a row each one has another text."""
+    hour, latest = int(now.timestamp()) // 3600, (since - ZONES).date()
+    return f"threads:replies after:{latest - timedelta(days=(latest.toordinal() - hour) % SPREAD):%Y-%m-%d}"
+
+
 async def find_replies(client: SlackClient, since: datetime, now: datetime, *, tries: int) -> list[Hit]:
     """Return the replies since a moment that search finds in at most PAGES requests, newest first.
 
     Raises SourceError.
     """
-    hour = int(now.timestamp()) // 3600
-    query = f"threads:replies after:{since - ZONES - timedelta(days=hour % SPREAD):%Y-%m-%d}"
-    oldest, hits = ts_of(since), list[Hit]()
+    query, oldest, hits = query_of(since, now), ts_of(since), list[Hit]()
     for page in range(1, PAGES + 1):
         messages = dict(mapping_of((await client.search(query, page, tries=tries)).get("messages")))
         matches, paging = listed(messages, "matches", WHAT), mapping_of(messages.get("paging"))
