@@ -180,7 +180,8 @@ class TestOneChannelThatRefuses:
         for _ in range(16):
             acme.bench.clock.advance(12 * HOUR)
             statuses.add(acme.sync().status)
-        assert statuses == {"success", "partial"}
+        assert "partial" in statuses
+        assert statuses <= {"success", "partial"}  # by chance the first look is at the other channel
         assert {row for row in acme.shown() - acme.held() if row[0] == well} == set()
         assert acme.unreadable
         acme.heal()
