@@ -326,7 +326,7 @@ class TestSlack:
             "'begin perform pg_sleep(0.15); return null; end'"
         )
         bench.execute("create trigger slow after insert on raw.slack_messages execute function slow()")
-        interrupted(bench, *wanted, requests=7 + 9)
+        interrupted(bench, *wanted, requests=7 + 9)  # lists and histories; one for each thread
         assert acme.calls(since=since)["conversations.replies"] == 9
         assert len(acme.living) == 18
 

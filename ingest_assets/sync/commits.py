@@ -56,7 +56,7 @@ class _Commits:
             await before
         try:
             await self._commit(page, rows)
-        except Exception as error:
+        except Exception as error:  # whatever it is: `committing` raises it as it is
             raise _NotStored(error) from error
 
     async def finish(self) -> None:
