@@ -25,7 +25,7 @@ from ingest_assets.sources.gmail.errors import call_error, limit_of, meaning, to
 from ingest_assets.sources.gmail.methods import METHODS
 from ingest_assets.sync.result import BELIEVED
 from tests.sources.tenants import GmailTenant
-from tests.sources.test_gmail import robot
+from tests.sources.test_gmail_connecting import robot
 from tests.workbench import Bench
 
 NOW = datetime(2026, 11, 26, 14, 41, tzinfo=UTC)
