@@ -31,6 +31,10 @@ def test_what_is_listed_late_is_read_in_the_end(bench: Bench, seed: int) -> None
     world.begin(numbers())
     mailbox = world.tenant
     world.connect()
+    if seed % 2:
+        mailbox.order("settings", lists_late=True)
+        for _ in range(2):
+            world._new(numbers())
     mailbox.sync()
     for _ in range(25):
         chance = rng.random()

@@ -154,6 +154,20 @@ class TestTheHistory:
         acme.reads()
         assert acme.living == {made["thread"], late["thread"]}
 
+    def test_begins_where_a_message_was_not_yet_listed_and_it_is_read_once_it_is(self, acme: GmailTenant) -> None:
+        made = acme.message()
+        acme.order("settings", lists_late=True)
+        late = acme.message(hours_ago=0)
+        acme.reads()
+        assert acme.living == {made["thread"]}
+        acme.order("settings", lists_late=False)
+        acme.bench.clock.advance(SETTLED)
+        acme.reads()
+        assert acme.living == {made["thread"], late["thread"]}
+        since = acme.bench.requests()
+        acme.reads()
+        assert acme.calls(since) == {"history.list": 1}
+
     def test_of_a_mailbox_where_nothing_happens_moves_on(self, acme: GmailTenant) -> None:
         acme.message()
         acme.reads()

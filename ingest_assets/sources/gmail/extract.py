@@ -28,7 +28,9 @@ A search is about messages: a thread with mail and a draft is found for its mail
 
 
 SETTLED = timedelta(minutes=2)
-"""After so long a change is listed; reports tell of seconds in which a mailbox is ahead of its history."""
+"""After so long a change is listed; reports tell of seconds in which a mailbox is ahead of its listings."""
+RECENT = timedelta(hours=1)
+"""How old mail may be that is not listed yet; its date is that of its arrival, by Google's clock."""
 
 
 class MailboxCursor(BaseModel):
@@ -39,6 +41,8 @@ class MailboxCursor(BaseModel):
     ahead: str | None = None
     """Where the mailbox itself stood at `ahead_at`: what lies between may have been there, and not yet listed."""
     ahead_at: datetime | None = None
+    list_again: datetime | None = None
+    """The moment of a listing of all mail whose newest threads are listed once more when it has settled."""
     covered_from: datetime
     selection: list[str]
     label_names: dict[str, str] = Field(default_factory=dict)
@@ -111,6 +115,7 @@ class _Mailbox:
         else:
             try:
                 await self._changes(reaching(cursor, wanted))
+                await self._recent()
             except CursorExpired:  # everything is compared anew, once
                 await self._everything(min(wanted, cursor.covered_from))
         await self._unread()
@@ -169,11 +174,26 @@ class _Mailbox:
         if pinned is None:
             raise UnexpectedResponse("Gmail's profile has no historyId.")
         newest = since if self.whole else newest_from(since, self.run.started_at)
-        await self._window(newest, None)
+        listing = await self._window(newest, None)
         cursor = MailboxCursor(
-            history_id=pinned, covered_from=newest, selection=self.selection, label_names=label_names
+            history_id=pinned,
+            list_again=self.run.started_at if listing.last_change() < int(pinned) else None,
+            covered_from=newest,
+            selection=self.selection,
+            label_names=label_names,
         )
         await self._store_cursor(reaching(cursor, since))
+
+    async def _recent(self) -> None:
+        """List the newest threads once more where the mailbox was ahead of them as all was listed.
+
+        What was there by then and not yet listed is named by no change that comes after it.
+        """
+        cursor, now = self.cursor, self.run.started_at
+        if cursor is None or cursor.list_again is None or now - cursor.list_again < SETTLED:
+            return
+        await self._window(max(cursor.list_again - RECENT, cursor.covered_from), None)
+        await self._store_cursor(cursor.model_copy(update={"list_again": None}))
 
     async def _unread(self) -> None:
         """Read the unread windows, newest first, those that lie before `history_until`."""
@@ -187,7 +207,7 @@ class _Mailbox:
             pieces.remove(wanted[-1])
             await self._store_cursor(self.cursor.model_copy(update={"unread": pieces}))
 
-    async def _window(self, since: datetime, until: datetime | None) -> None:
+    async def _window(self, since: datetime, until: datetime | None) -> Listing:
         """List the threads of a window, read those that changed, and look for those that are gone."""
         listing = await self._listed(since, until)
         self.run.left_out.update(+listing.left_out)
@@ -210,6 +230,7 @@ class _Mailbox:
             await self.store(page)
 
         await self.threads.read(wanted, unlisted, store)
+        return listing
 
     async def _label_names(self) -> dict[str, str]:
         """Return the selected labels by id. Raises CredentialRejected where one was deleted in Gmail.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ingest_assets.sources.gmail.client import GmailClient
 from ingest_assets.sources.gmail.connect import GmailSettings
-from ingest_assets.sources.gmail.history import thread_id_of
+from ingest_assets.sources.gmail.history import history_id_of, thread_id_of
 from ingest_assets.sources.gmail.records import GmailThread
 from ingest_assets.sources.rejected import UNPARSEABLE, Rejected, rejection
 
@@ -20,6 +20,10 @@ class Listing:
     rejected: list[Rejected] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     """Threads that the mailbox's settings keep out, by the reason: of older ones those that were listed anyway."""
+
+    def last_change(self) -> int:
+        """Return the last historyId of any thread."""
+        return max((int(one) for one in map(history_id_of, self.threads.values()) if one is not None), default=0)
 
     async def read(self, client: GmailClient, query: str, chosen: GmailSettings) -> None:
         """List what a search finds in the chosen labels; a thread may have several.
