@@ -1,6 +1,6 @@
 """What of a server's answer is used. Nothing in it is trusted: servers leave out, add and retype what they like.
 
-content        text, a list of parts (Mistral's thinking models), or nothing
+content        text, a list of parts (Mistral's thinking models), or nothing: the answer may stand among `THOUGHTS`
 finish_reason  OpenAI has five, other servers their own ("eos", "end_turn", null); only those of the table matter,
                and whatever it says, an answer whose JSON is complete is complete
 usage          absent, null or partly null: estimated then, so that every budget counts
@@ -46,6 +46,9 @@ FINISHED_FOR = {
     "spii": FILTERED,
     "refusal": REFUSAL,
 }
+THOUGHTS = ("reasoning_content", "reasoning")
+"""Where servers put what a model thinks; vLLM also puts an answer there that the model gives without thinking
+(vllm-project/vllm#17349, #48863, #50948)."""
 PARTS_DEEP = 3  # a list of parts with a text each
 MOST_TOKENS = 10_000_000  # of one answer; a larger count is no count
 CUT_SHARE = (
@@ -108,7 +111,7 @@ def read(document: Any, asked: Asked, *, batched: bool = False) -> tuple[str, Us
     """Return an answer's text and what it cost. Raises Rejected, or NoAnswer."""
     choice = _choice(document)
     message = _mapping(choice.get("message"))
-    text = _text(message.get("content")) or _text(choice.get("text"))
+    text = _text(message.get("content")).strip() or _text(choice.get("text")) or _taken_for_thought(message)
     usage = _usage(_mapping(document.get("usage")), asked, text, batched=batched)
     if _cut(usage.input, asked):
         raise Rejected(PROMPT_CUT, usage)
@@ -153,6 +156,15 @@ def _text(content: object, depth: int = PARTS_DEEP) -> str:
         return _text(content.get("text"), depth - 1)
     if depth and isinstance(content, list):
         return "".join(_text(part, depth - 1) for part in content)
+    return ""
+
+
+def _taken_for_thought(message: Json) -> str:
+    """Return an answer that stands alone where thoughts do. A draft among thoughts is none."""
+    for name in THOUGHTS:
+        text = _text(message.get(name)).strip()
+        if text.startswith("{") and text.endswith("}") and complete(text) is not None:
+            return text
     return ""
 
 

@@ -62,6 +62,21 @@ class TestTheText:
         assert calls.extract().rejected == 1
         assert calls.row.state == "retry"
 
+    @pytest.mark.parametrize("place", ["reasoning_content", "reasoning"])
+    def test_it_is_found_where_the_server_took_it_for_a_thought(self, calls: Calls, place: str) -> None:
+        calls.add()
+        calls.say(document={"choices": [{"message": {"content": "\n", place: f"\n{GOOD}\n"}}]})
+        report = calls.extract()
+        assert (report.status, report.extracted, report.requests) == ("success", 1, 1)
+        assert [item["quote"] for item in calls.row.items] == [PROVEN["quote"]]
+
+    def test_a_draft_among_thoughts_is_no_answer(self, calls: Calls) -> None:
+        calls.add()
+        message = {"content": "", "reasoning": f"Had there been nothing, I had said {answer()}"}
+        calls.say(document={"choices": [{"message": message, "finish_reason": "stop"}]}, times=2)
+        assert calls.extract().rejected == 1
+        assert calls.row.state == "retry"
+
     @pytest.mark.parametrize(
         "finish_reason", ["eos", "end", "end_turn", "stop_sequence", "tool_calls", "", None, "length"]
     )
