@@ -168,6 +168,13 @@ class TestTheHistory:
         acme.reads()
         assert acme.calls(since) == {"history.list": 1}
 
+    @pytest.mark.parametrize("odd", ["", None, 5, "\uff19", "9" * 400, []])
+    def test_begins_with_a_listing_of_odd_ids_that_hides_no_thread(self, acme: GmailTenant, odd: Any) -> None:
+        made, other = acme.message(), acme.message()
+        acme.order("raw", thread=made["thread"], listed=True, payload={"id": made["thread"], "historyId": odd})
+        acme.reads()
+        assert acme.living == {made["thread"], other["thread"]}
+
     def test_of_a_mailbox_where_nothing_happens_moves_on(self, acme: GmailTenant) -> None:
         acme.message()
         acme.reads()

@@ -220,7 +220,7 @@ class _Mailbox:
         stale = [
             thread_id
             for thread_id, history_id in listed.items()
-            if held.get(thread_id, "") != history_id or thread_id in missed
+            if thread_id not in held or held[thread_id] != history_id or thread_id in missed
         ]
         absent = await self.existing.ids_between("occurred_at", since, until) - listed.keys() - self.run.kept
         wanted = self._and_unreadable([*filter(self._due, stale), *sorted(absent)])
