@@ -22,7 +22,7 @@ from ingest_assets.terminal import echo
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 1.4  # a sync ends after the page under way, which takes less
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.05  # between looks at a group, of which only the first process can be waited on
 INSTANCE, WORKSPACE = Path("deploy/dagster.yaml"), Path("workspace.yaml")
 HOME = Path(".dagster")
 LOG = HOME / "dagster.log"

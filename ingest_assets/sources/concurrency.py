@@ -23,7 +23,7 @@ async def few(tasks: Sequence[Callable[[], Awaitable[None]]], *, at_once: int) -
         async with asyncio.TaskGroup() as group:
             for _ in range(min(at_once, len(tasks))):
                 group.create_task(work())
-    except BaseExceptionGroup as group:
+    except BaseExceptionGroup as group:  # the first says why; the others were cancelled or failed beside it
         raise _first(group) from group
 
 
